@@ -1,0 +1,42 @@
+/* arena.c: see arena.h. Zeroing is left to the system's fresh pages, so the first thread to touch
+ * a page decides its NUMA node; mmap is used for every size for that reason. */
+#define _DEFAULT_SOURCE
+#include "engine/base/arena.h"
+
+#include <assert.h>
+#include <sys/mman.h>
+
+#include "engine/base/error.h"
+
+enum { HUGE_FROM = 4 << 20 }; /* bytes from which huge pages are asked for */
+
+int arena_open(struct arena *arena, size_t bytes, const char *what)
+{
+    size_t size = arena_round(bytes ? bytes : 1);
+    void *base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    *arena = (struct arena){ 0 };
+    if (base == MAP_FAILED)
+        return error_memory(what, size);
+#ifdef MADV_HUGEPAGE
+    if (size >= HUGE_FROM)
+        (void)madvise(base, size, MADV_HUGEPAGE); /* a hint: refusal costs speed only */
+#endif
+    *arena = (struct arena){ .base = base, .size = size };
+    return MOCO_OK;
+}
+
+void *arena_take(struct arena *arena, size_t bytes)
+{
+    unsigned char *piece = arena->base + arena->used;
+    arena->used += arena_round(bytes);
+    assert(arena->used <= arena->size);
+    return piece;
+}
+
+void arena_close(struct arena *arena)
+{
+    if (arena->base)
+        munmap(arena->base, arena->size);
+    *arena = (struct arena){ 0 };
+}

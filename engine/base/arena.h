@@ -1,0 +1,34 @@
+/* arena.h: one allocation for many tensors of one kind.
+ *
+ * All parameters of an encoder, all gradients, all activations lie in one arena each, so EMA, the
+ * optimiser and the checkpoint are single passes and a training step allocates nothing. */
+#ifndef MOCO_ENGINE_BASE_ARENA_H
+#define MOCO_ENGINE_BASE_ARENA_H
+
+#include <stddef.h>
+
+enum { ARENA_ALIGN = 64 }; /* bytes: a cache line, and one AVX-512 register */
+
+struct arena {
+    unsigned char *base; /* ARENA_ALIGN-aligned, zeroed at the start; owned */
+    size_t size;         /* bytes */
+    size_t used;         /* bytes, a multiple of ARENA_ALIGN */
+};
+
+/* Bytes that a piece of `bytes` takes in an arena. */
+static inline size_t arena_round(size_t bytes)
+{
+    return (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+}
+
+/* Allocates `bytes` zeroed bytes (huge pages where the system offers them). `what` names the
+ * arena in the sentence of a failure. */
+int arena_open(struct arena *arena, size_t bytes, const char *what);
+
+/* The next piece, ARENA_ALIGN-aligned. The caller has sized the arena: it never fails. */
+void *arena_take(struct arena *arena, size_t bytes);
+
+/* Frees; accepts a zeroed arena. */
+void arena_close(struct arena *arena);
+
+#endif

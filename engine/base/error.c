@@ -1,0 +1,27 @@
+/* error.c: one sentence a thread; see error.h. */
+#include "engine/base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static _Thread_local char sentence[1024];
+
+int error_set(int code, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    return code;
+}
+
+int error_memory(const char *what, size_t bytes)
+{
+    return error_set(MOCO_ENOMEM, "not enough memory for %s (%.1f MiB)", what,
+                     (double)bytes / (1024.0 * 1024.0));
+}
+
+const char *error_text(void)
+{
+    return sentence;
+}

@@ -1,0 +1,20 @@
+/* error.h: the sentence that goes with an error code.
+ *
+ * A function that fails says `return error_set(MOCO_EIO, "reading %s: %s", path, ...)` where the
+ * failure is seen; everything above passes the code on. The sentence is kept per thread until the
+ * next one: what, which file or layer, which value, what to do. No final newline, no prefix. */
+#ifndef MOCO_ENGINE_BASE_ERROR_H
+#define MOCO_ENGINE_BASE_ERROR_H
+
+#include "include/moco.h"
+
+/* Keeps the sentence for this thread and returns `code`. */
+int error_set(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* error_set(MOCO_ENOMEM, …) for `what` of `bytes` bytes. */
+int error_memory(const char *what, size_t bytes);
+
+/* The newest sentence of this thread, "" if none. Valid until the next error_set() here. */
+const char *error_text(void);
+
+#endif

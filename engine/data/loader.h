@@ -1,0 +1,39 @@
+/* loader.h: batches of pairs of views, in a reproducible order.
+ *
+ * In: a source and a policy. Out: batches x_q, x_k of (B, C, S, S) with the ids of their images.
+ * The order of an epoch is a permutation that depends on (seed, epoch); a view depends on
+ * (seed, epoch, index of the image, 0 or 1) alone, never on the number of workers. The last,
+ * partial batch of an epoch is dropped.
+ * workers = 0: the OpenMP team makes the batch when it is asked for (no oversubscription, the
+ * default); workers > 0: that many threads work ahead through a bounded queue of batches and
+ * sleep when it is full. */
+#ifndef MOCO_ENGINE_DATA_LOADER_H
+#define MOCO_ENGINE_DATA_LOADER_H
+
+#include "engine/data/augment.h"
+
+struct batch {
+    float *x_q, *x_k; /* (B, C, S, S) */
+    int64_t *ids;     /* (B) index of each image in the source */
+};
+
+struct loader; /* opaque */
+
+/* Views of `source` under `policy`; both are borrowed and outlive the loader. */
+int loader_open(struct loader **out, const struct source *source, const struct policy *policy,
+                size_t B, uint64_t seed, int workers);
+
+/* Steps of an epoch: count / B. */
+size_t loader_steps(const struct loader *loader);
+
+/* The next batch asked for is step `step` of epoch `epoch` (both from 0). Call it at the start and
+ * to jump; going on to the following epoch happens by itself. */
+int loader_seek(struct loader *loader, uint64_t epoch, size_t step);
+
+/* The next batch; it belongs to the loader and is valid until the next call. A failed read gives
+ * its sentence here, in the calling thread. */
+int loader_next(struct loader *loader, const struct batch **out);
+
+void loader_close(struct loader **loader);
+
+#endif

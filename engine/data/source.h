@@ -1,0 +1,67 @@
+/* source.h: where images come from.
+ *
+ * In: a data argument as typed: a path recognised by what is in it, or `kind:PATH`
+ *   cifar10:DIR[:train|:test]  idx:IMAGES[,LABELS] (.gz too)  folder:DIR  npy:X.npy[,Y.npy]
+ *   synthetic:[n=4000,classes=8,side=32,seed=1,split=train]
+ * Out: image i as planes of floats, its label or -1, its name. One file per format fills a
+ * `struct source`; adding a format touches that file and the table in source.c. */
+#ifndef MOCO_ENGINE_DATA_SOURCE_H
+#define MOCO_ENGINE_DATA_SOURCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* One decoded image. Unsigned integers are scaled to [0, 1] by their type's largest value, signed
+ * ones and floats are kept as they are. */
+struct image {
+    float *pixels; /* (channels, height, width); owned, grows as needed */
+    int channels, height, width;
+    size_t capacity; /* floats */
+};
+
+/* Makes room for (channels, height, width); keeps nothing of the old content. */
+int image_resize(struct image *image, int channels, int height, int width);
+void image_close(struct image *image);
+
+enum source_dtype { DTYPE_U8, DTYPE_U16, DTYPE_I16, DTYPE_F16, DTYPE_F32, DTYPE_F64 };
+
+struct source {
+    char kind[16];       /* "cifar10", "idx", "folder", "npy", "synthetic" */
+    char where[1024];    /* what was opened, for sentences */
+    size_t count;        /* images */
+    int channels;        /* of every image; 0 when they differ */
+    int height, width;   /* of every image; 0 when they differ */
+    int classes;         /* largest label + 1; 0 without labels */
+    enum source_dtype dtype;
+    const int32_t *labels; /* (count), -1 unlabelled; NULL when nothing is labelled; owned */
+    const char *const *class_names; /* (classes), or NULL; owned */
+
+    /* Decodes image `index` into *out. Thread-safe. */
+    int (*read)(const struct source *source, size_t index, struct image *out);
+    /* A name of image `index` (a file's path below the root), or NULL. */
+    const char *(*name)(const struct source *source, size_t index);
+    void (*close)(struct source *source);
+    void *state; /* of the format's file */
+};
+
+/* Opens `spec`; on success *out is owned by the caller. */
+int source_open(struct source **out, const char *spec);
+void source_close(struct source **source);
+
+/* Label of an image, -1 where there is none. */
+static inline int source_label(const struct source *source, size_t index)
+{
+    return source->labels ? source->labels[index] : -1;
+}
+
+/* mean, std: (channels) over at most `sample` images spread evenly over the set. */
+int source_statistics(const struct source *source, float *mean, float *std, size_t sample);
+
+/* Formats. `path` is what stands behind the kind's colon. */
+int source_open_cifar10(struct source *source, const char *path);
+int source_open_idx(struct source *source, const char *path);
+int source_open_npy(struct source *source, const char *path);
+int source_open_folder(struct source *source, const char *path);
+int source_open_synthetic(struct source *source, const char *path);
+
+#endif

@@ -1,0 +1,100 @@
+/* encoder.h: f(x), from images to features, forward and backward.
+ *
+ * In: x (B, C, S, S). Out: features (B, D), not normalised; in the backward direction, gradients
+ * of all parameters.
+ *
+ * Three things that are often one object are apart here:
+ *   net      the program: layers, shapes, convolutions. Read-only after net_open(), shared by all
+ *            encoders of one architecture.
+ *   encoder  the numbers: parameters, gradients, running statistics. Canonical layout (PyTorch's:
+ *            conv OIHW, linear (out, in)) in torchvision's order, so that EMA, optimiser and
+ *            checkpoint are single loops.
+ *   tape     the activations of one forward pass. A tape that keeps lets the backward pass
+ *            follow; one that does not reuses memory layer by layer. */
+#ifndef MOCO_ENGINE_NET_ENCODER_H
+#define MOCO_ENGINE_NET_ENCODER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "simd/simd.h"
+
+enum net_stem { STEM_CIFAR, STEM_IMAGENET };
+enum net_head { HEAD_FC, HEAD_MLP };
+enum net_mode { NET_TRAIN, NET_EVAL }; /* batch statistics | running statistics */
+
+struct net_config {
+    char arch[16];    /* "resnet18", "resnet34", "resnet50", "resnet101" */
+    enum net_stem stem;
+    enum net_head head;
+    int width;        /* planes of layer1; 64 as published */
+    int channels;     /* C */
+    int side;         /* S */
+    int batch;        /* B of every forward pass of this net */
+    int dim;          /* D */
+    int bn_splits;    /* sample n is in group n mod bn_splits; B is a multiple of it */
+    int winograd;     /* 1: oneDNN may choose Winograd; 0: direct convolution only */
+};
+
+enum tensor_kind {
+    TENSOR_PARAM,  /* trained: offset into params and grads */
+    TENSOR_STAT,   /* running_mean, running_var: offset into stats */
+    TENSOR_COUNT,  /* num_batches_tracked: one int64, encoder->batches */
+};
+
+/* One tensor of the state, as torchvision names it. */
+struct tensor {
+    char name[64];
+    enum tensor_kind kind;
+    int rank;
+    size_t shape[4];
+    size_t offset; /* floats */
+    size_t count;  /* floats */
+};
+
+struct net; /* opaque */
+
+/* Builds the program. `simd` is copied. */
+int net_open(struct net **out, const struct net_config *config, const struct moco_simd *simd);
+void net_close(struct net **net);
+
+const struct net_config *net_get_config(const struct net *net);
+const struct tensor *net_tensors(const struct net *net, size_t *count); /* torchvision's order */
+size_t net_param_count(const struct net *net); /* floats of params and grads */
+size_t net_stat_count(const struct net *net);  /* floats of stats */
+size_t net_backbone_dim(const struct net *net);
+size_t net_tape_bytes(const struct net *net, int keep); /* activation memory of a tape */
+
+struct encoder {
+    float *params;   /* (net_param_count) */
+    float *grads;    /* the same, or NULL for an encoder that is never trained */
+    float *stats;    /* (net_stat_count) */
+    int64_t batches; /* num_batches_tracked of every BN */
+    void *owned;     /* memory behind the pointers that this encoder owns */
+};
+
+/* Allocates an encoder for `net`: fresh BN statistics, parameters zero. With `params` given the
+ * encoder uses that memory instead of its own (key encoder that shares with the query's). */
+int encoder_open(struct encoder *out, const struct net *net, int with_grads, float *params);
+void encoder_close(struct encoder *encoder);
+
+/* He initialisation as torchvision's ResNet: conv N(0, 2 / fan_out), BN 1 and 0, linear
+ * U(±1/sqrt(in)) for weight and bias. The tensor's place decides its stream. */
+void encoder_init(struct encoder *encoder, const struct net *net, uint64_t seed);
+
+struct tape; /* opaque */
+int tape_open(struct tape **out, const struct net *net, int keep);
+void tape_close(struct tape **tape);
+
+/* features: (B, D) = f(x). x: (B, C, S, S), read again by encoder_backward(): keep it.
+ * In NET_TRAIN the running statistics move (momentum 0.1) and `batches` counts.
+ * backbone: NULL, or (B, net_backbone_dim()) receives the pooled features. */
+int encoder_forward(struct encoder *encoder, const struct net *net, struct tape *tape,
+                    float *features, float *backbone, const float *x, enum net_mode mode);
+
+/* Adds the gradient of every parameter to encoder->grads, for d_features: (B, D) and the newest
+ * NET_TRAIN pass on `tape` (opened with keep). */
+int encoder_backward(struct encoder *encoder, const struct net *net, struct tape *tape,
+                     const float *d_features);
+
+#endif

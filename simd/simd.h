@@ -1,0 +1,118 @@
+/* simd.h: contracts of the hand-tuned kernels, and the table through which they are called.
+ *
+ * A kernel works on one thread; callers split the work. Every variant of a kernel (`_ref`, the
+ * plain C specification, included) gives the same bytes, whatever the split of rows, planes or
+ * elements: fused multiply-add everywhere, each dot product one sequential FMA chain over its D
+ * terms, 16 virtual lanes where scalars are summed, fixed key blocks, one exp polynomial.
+ * Nothing here allocates, fails, or knows the engine.
+ *
+ * Letters: B rows (queries), K keys, D columns, T temperature. Rows are dense, unaligned is fine.
+ * Error bounds are against exact arithmetic on the stored inputs; u = FLT_EPSILON / 2. */
+#ifndef MOCO_SIMD_H
+#define MOCO_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* out(B, K) = q(B, D) . keys(K, D)^T.  Nothing may overlap.
+ * |out - exact| <= (D + 1) u Σ|q_i k_i|, the sum over that row. */
+typedef void moco_logits_fn(float *out, const float *q, const float *keys, size_t B, size_t K,
+                            size_t D);
+
+/* InfoNCE of B queries against K shared negatives, forward and backward in one pass over the keys
+ * (van den Oord 2018 eq. 4; He et al. 2019 eq. 1). Logits are q·x/T; the positive q·k stands in
+ * column 0.
+ *   loss(B):      log Σ_j exp(l_j) - l_0
+ *   top1(B):      1 where l_0 >= every other logit, else 0
+ *   d_q(B, D):    (1/T) (Σ_j p_j x_j - k), the gradient of that row's loss (not divided by B)
+ *   q_id(B), key_id(K): when both are given, a key whose id equals the query's has logit -inf, and
+ *                 so has a key whose id is negative (an unfilled slot). NULL: all keys count.
+ * A running maximum is kept, so T may be as small as 0.005. K may be 0.
+ * scratch: moco_infonce_scratch(D) floats, 64-byte aligned, private to the call.
+ * |loss - exact| <= 16 u (1/T) (Σ|q_i k_i| maximum over keys) + 64 u |loss| for unit rows. */
+typedef void moco_infonce_fn(float *loss, float *top1, float *d_q, const float *q, const float *k,
+                             const float *keys, const int64_t *q_id, const int64_t *key_id,
+                             size_t B, size_t K, size_t D, float T, float *scratch);
+
+/* dst(B, D) = src / max(‖src‖, 1e-12) by rows; inv_norm(B) = 1 / max(‖src‖, 1e-12). dst may be src. */
+typedef void moco_row_normalise_fn(float *dst, float *inv_norm, const float *src, size_t B,
+                                   size_t D);
+
+/* Gradient of that: d_src = (d_dst - dst (dst·d_dst)) inv_norm. d_src may be d_dst. */
+typedef void moco_row_normalise_grad_fn(float *d_src, const float *d_dst, const float *dst,
+                                        const float *inv_norm, size_t B, size_t D);
+
+/* k <- m k + (1 - m) q, computed as fma(m, k, (1 - m) q) with 1 - m rounded to float first.
+ * |k - exact| <= 3 u (|m k| + |(1 - m) q|). */
+typedef void moco_ema_fn(float *k, const float *q, size_t n, float m);
+
+/* SGD with momentum and weight decay (PyTorch's form, no dampening):
+ * g' = g + wd p; u <- momentum u + g'; p <- p - lr u. All three with one rounding each. */
+typedef void moco_sgd_fn(float *p, float *u, const float *g, size_t n, float lr, float momentum,
+                         float wd);
+
+/* BatchNorm works on planes: `pixels` positions of `lanes` (8 or 16) channels, (pixels, lanes),
+ * as they lie in oneDNN's nChw8c and nChw16c. Each channel's arithmetic is the same for both.
+ *
+ * mean(lanes), m2(lanes): mean and Σ (x - mean)² of each channel over the plane; two passes, sums
+ * in stages of 64 pixels (stage sums added in order), so that digits survive long planes. */
+typedef void moco_bn_stats_fn(float *mean, float *m2, const float *src, size_t pixels,
+                              size_t lanes);
+
+/* dst = fma(src, scale, shift) (+ add unless NULL), then max(·, 0) when relu. dst may be src or
+ * add. scale, shift: (lanes). */
+typedef void moco_bn_apply_fn(float *dst, const float *src, const float *add, const float *scale,
+                              const float *shift, size_t pixels, size_t lanes, int relu);
+
+/* Sums for the backward pass over one plane, in stages of 64 pixels like the statistics:
+ * g = d_dst where act > 0, else 0 (act NULL: no ReLU, g = d_dst); sum_g = Σ g,
+ * sum_gx = Σ g (src - mean). act is the plane's output after the ReLU. */
+typedef void moco_bn_grad_sums_fn(float *sum_g, float *sum_gx, const float *d_dst,
+                                  const float *act, const float *src, const float *mean,
+                                  size_t pixels, size_t lanes);
+
+/* The gradient itself: d_src = fma(g, a, fma(src, b, c)) by lanes, g as above;
+ * d_add (NULL or a plane) receives g. d_src or d_add may be d_dst; not both. */
+typedef void moco_bn_grad_fn(float *d_src, float *d_add, const float *d_dst, const float *act,
+                             const float *src, const float *a, const float *b, const float *c,
+                             size_t pixels, size_t lanes);
+
+/* Floats of scratch that infonce needs for rows of D columns. */
+size_t moco_infonce_scratch(size_t D);
+
+enum { MOCO_BN_LANES_MAX = 16 };
+
+/* One kernel of every kind, all of one level. */
+struct moco_simd {
+    const char *name; /* "ref", "avx2", "avx512", "neon" */
+    int lanes;        /* channel block of the activations that suits this level: 8 or 16 */
+    moco_logits_fn *logits;
+    moco_infonce_fn *infonce;
+    moco_row_normalise_fn *row_normalise;
+    moco_row_normalise_grad_fn *row_normalise_grad;
+    moco_ema_fn *ema;
+    moco_sgd_fn *sgd;
+    moco_bn_stats_fn *bn_stats;
+    moco_bn_apply_fn *bn_apply;
+    moco_bn_grad_sums_fn *bn_grad_sums;
+    moco_bn_grad_fn *bn_grad;
+};
+
+/* Levels of instruction sets, weakest first; a level includes those before it on its own line. */
+enum moco_level { MOCO_LEVEL_REF, MOCO_LEVEL_NEON, MOCO_LEVEL_AVX2, MOCO_LEVEL_AVX512 };
+
+/* The highest level that CPU and operating system offer (CPUID and XGETBV; HWCAP on Arm). */
+enum moco_level moco_cpu_level(void);
+
+/* Fills the table with the kernels of exactly this level. 0, or -1 when this build or this CPU
+ * lacks it (then *table is untouched). Pure: no globals. */
+int moco_simd_at(struct moco_simd *table, enum moco_level level);
+
+/* The level that a name ("ref", "avx2", "avx512", "neon") asks for; -1 for another word. */
+int moco_level_named(const char *name);
+
+/* The table of the highest level, capped by `cap` (NULL: by MOCO_SIMD in the environment, "" and
+ * unset meaning no cap). -1 when the cap is no known name or is not available here. */
+int moco_simd_init(struct moco_simd *table, const char *cap);
+
+#endif
