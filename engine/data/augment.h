@@ -3,7 +3,7 @@
  * Definitions are torchvision v2's on float32 tensors: RandomResizedCrop (10 tries, then the
  * centre fall-back; antialiased bilinear resize), RandomHorizontalFlip, ColorJitter (random order
  * of its four parts, hue through HSV), RandomGrayscale (weights .2989 .587 .114), GaussianBlur,
- * RandomSolarize, Normalize. Drawing and applying are apart so that a test can apply parameters
+ * Normalize. Drawing and applying are apart so that a test can apply parameters
  * that torchvision drew.
  * In: an image (C, H, W). Out: a view (C, side, side), normalised. */
 #ifndef MOCO_ENGINE_DATA_AUGMENT_H

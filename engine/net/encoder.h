@@ -97,4 +97,7 @@ int encoder_forward(struct encoder *encoder, const struct net *net, struct tape 
 int encoder_backward(struct encoder *encoder, const struct net *net, struct tape *tape,
                      const float *d_features);
 
+/* Version of the convolution library, "2.6.3"; static storage. */
+const char *net_dnnl_version(void);
+
 #endif

@@ -1,0 +1,62 @@
+/* cli.h: the command line. Its files are the only ones that print or exit.
+ *
+ * A command gets the arguments behind its name and returns the exit status: 0 done, 1 failed (one
+ * sentence on standard error), 2 wrong usage, 130/143 interrupted after saving. */
+#ifndef MOCO_ENGINE_CLI_CLI_H
+#define MOCO_ENGINE_CLI_CLI_H
+
+#include <stdint.h>
+
+#include "engine/run/checkpoint.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+int command_train(int argc, char **argv);
+int command_demo(int argc, char **argv);
+int command_knn(int argc, char **argv);
+int command_embed(int argc, char **argv);
+int command_info(int argc, char **argv);
+int command_data(int argc, char **argv);
+int command_export(int argc, char **argv);
+void train_help(void);
+
+/* "moco: SENTENCE" with the newest error; EXIT_FAILED. */
+int cli_failed(void);
+/* The same for wrong usage, with a sentence of its own; EXIT_USAGE. */
+int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+enum option_type { OPTION_TEXT, OPTION_INT, OPTION_DOUBLE, OPTION_SWITCH };
+
+struct option {
+    const char *name; /* with its dashes */
+    enum option_type type;
+    void *value; /* const char **, int * or double * */
+};
+
+/* Reads options; what is no option goes to words (exactly `count`). 0 or EXIT_USAGE. */
+int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
+              int count);
+
+/* Threads (0: all) and kernels (NULL: MOCO_SIMD) of the process, oneDNN's included. */
+int cli_machine(struct moco_simd *simd, int threads, const char *cap);
+
+/* "text" as JSON on standard output. */
+void cli_json_text(const char *text);
+
+/* A trained encoder from weights.safetensors, a checkpoint, or a run folder. */
+struct model {
+    struct st_file *file;
+    struct weights_info info;
+    struct net *net;
+    struct encoder encoder;
+    struct policy policy; /* of evaluation views */
+    const char *prefix;   /* of the tensors: "" or "q." */
+};
+int model_open(struct model *model, const char *path, const struct moco_simd *simd);
+void model_close(struct model *model);
+
+/* The file meant by a path: of a run folder, its `first` or else its `second` file. */
+void cli_run_file(char *out, size_t size, const char *path, const char *first,
+                  const char *second);
+
+#endif

@@ -1,0 +1,177 @@
+/* common.c: what several commands share: options, machine, opening a trained encoder. */
+#include "engine/cli/cli.h"
+
+#include <omp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/base/error.h"
+
+enum { EVAL_BATCH = 128 };
+
+int cli_failed(void)
+{
+    fflush(stdout);
+    fprintf(stderr, "moco: %s\n", error_text());
+    return EXIT_FAILED;
+}
+
+int cli_usage(const char *format, ...)
+{
+    va_list args;
+    fprintf(stderr, "moco: ");
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fprintf(stderr, " (moco help shows the usage)\n");
+    return EXIT_USAGE;
+}
+
+static int set_option(const struct option *option, const char *text)
+{
+    char *end = NULL;
+    if (option->type == OPTION_TEXT) {
+        *(const char **)option->value = text;
+        return 0;
+    }
+    double value = strtod(text, &end);
+    if (end == text || *end)
+        return cli_usage("%s takes a number, not '%s'", option->name, text);
+    if (option->type == OPTION_DOUBLE) {
+        *(double *)option->value = value;
+        return 0;
+    }
+    if (value < 0 || value > 1e9 || value != (double)(int)value)
+        return cli_usage("%s takes a whole number from 0, not '%s'", option->name, text);
+    *(int *)option->value = (int)value;
+    return 0;
+}
+
+static const struct option *find_option(const struct option *options, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(options[i].name, name) == 0)
+            return &options[i];
+    return NULL;
+}
+
+int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
+              int count)
+{
+    int found = 0;
+    for (int i = 0; i < argc; i++) {
+        const struct option *option = find_option(options, n, argv[i]);
+        if (!option && argv[i][0] == '-' && argv[i][1])
+            return cli_usage("option %s is not known", argv[i]);
+        if (!option) {
+            if (found == count)
+                return cli_usage("'%s' is one argument too many", argv[i]);
+            words[found++] = argv[i];
+        } else if (option->type == OPTION_SWITCH) {
+            *(int *)option->value = 1;
+        } else if (++i == argc) {
+            return cli_usage("%s needs a value", option->name);
+        } else if (set_option(option, argv[i])) {
+            return EXIT_USAGE;
+        }
+    }
+    return found == count ? 0 : cli_usage("%d argument%s missing", count - found,
+                                          count - found == 1 ? " is" : "s are");
+}
+
+/* oneDNN reads its cap once, at its first call: this must come before. */
+static void cap_dnnl(const char *name)
+{
+    const char *isa = !strcmp(name, "ref") ? "SSE41" : !strcmp(name, "avx2") ? "AVX2" : NULL;
+    if (!strcmp(name, "avx512"))
+        isa = "AVX512_CORE";
+    if (!isa)
+        return;
+    setenv("ONEDNN_MAX_CPU_ISA", isa, 0);
+    setenv("DNNL_MAX_CPU_ISA", isa, 0);
+}
+
+int cli_machine(struct moco_simd *simd, int threads, const char *cap)
+{
+    if (!cap || !*cap)
+        cap = getenv("MOCO_SIMD");
+    if (moco_simd_init(simd, cap))
+        return error_set(MOCO_EUNSUPPORTED, "kernels '%s' are not known or not available on this "
+                         "machine; known: ref, avx2, avx512, neon", cap ? cap : "");
+    if (cap && *cap)
+        cap_dnnl(cap);
+    if (threads > 0)
+        omp_set_num_threads(threads);
+    return MOCO_OK;
+}
+
+void cli_json_text(const char *text)
+{
+    putchar('"');
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            printf("\\%c", *p);
+        else if (*p < 32)
+            printf("\\u%04x", *p);
+        else
+            putchar(*p);
+    }
+    putchar('"');
+}
+
+void cli_run_file(char *out, size_t size, const char *path, const char *first,
+                  const char *second)
+{
+    struct stat st;
+    snprintf(out, size, "%s", path);
+    if (stat(path, &st) || !S_ISDIR(st.st_mode))
+        return;
+    snprintf(out, size, "%s/%s", path, first);
+    if (stat(out, &st))
+        snprintf(out, size, "%s/%s", path, second);
+}
+
+static int model_load(struct model *model, const struct moco_simd *simd)
+{
+    int rc = weights_info(&model->info, model->file);
+    if (rc)
+        return rc;
+    struct net_config *net = &model->info.net;
+    net->batch = EVAL_BATCH;
+    net->bn_splits = 1;
+    model->prefix = safetensors_find(model->file, "q.conv1.weight") ? "q." : "";
+    model->policy = (struct policy){.side = net->side, .channels = net->channels};
+    memcpy(model->policy.mean, model->info.mean, sizeof model->policy.mean);
+    memcpy(model->policy.std, model->info.std, sizeof model->policy.std);
+    rc = net_open(&model->net, net, simd);
+    if (!rc)
+        rc = encoder_open(&model->encoder, model->net, 0, NULL);
+    if (!rc)
+        rc = weights_load(&model->encoder, model->net, model->file, model->prefix);
+    return rc;
+}
+
+int model_open(struct model *model, const char *path, const struct moco_simd *simd)
+{
+    char file[1200];
+    memset(model, 0, sizeof *model);
+    cli_run_file(file, sizeof file, path, "weights.safetensors", "checkpoint.safetensors");
+    int rc = safetensors_open(&model->file, file);
+    if (!rc)
+        rc = model_load(model, simd);
+    if (rc)
+        model_close(model);
+    return rc;
+}
+
+void model_close(struct model *model)
+{
+    if (model->net)
+        encoder_close(&model->encoder);
+    net_close(&model->net);
+    if (model->file)
+        safetensors_close(&model->file);
+    memset(model, 0, sizeof *model);
+}

@@ -1,0 +1,140 @@
+/* info.c: moco info and moco export: machine, build, files. */
+#include "engine/cli/cli.h"
+
+#include <omp.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "include/moco.h"
+
+static const char *level_name(enum moco_level level)
+{
+    static const char *const names[] = {"ref", "neon", "avx2", "avx512"};
+    return names[level];
+}
+
+static void print_machine(const struct moco_simd *simd, int json)
+{
+    const char *level = level_name(moco_cpu_level());
+    const char *format = json
+        ? "{\"version\":\"%s\",\"cpu\":\"%s\",\"kernels\":\"%s\",\"onednn\":\"%s\","
+          "\"threads\":%d}\n"
+        : "moco      %s\ncpu       %s\nkernels   %s\noneDNN    %s\nthreads   %d\n";
+    printf(format, moco_version(), level, simd->name, net_dnnl_version(), omp_get_max_threads());
+}
+
+static void print_channels(const char *name, const float *values, int count, int json)
+{
+    printf(json ? ",\"%s\":[" : "%-10s", name);
+    for (int i = 0; i < count; i++)
+        printf("%s%g", i ? (json ? "," : " ") : "", (double)values[i]);
+    printf(json ? "]" : "\n");
+}
+
+/* Metadata of our files by the keys that we write. */
+static void print_meta(const struct st_file *file, int json)
+{
+    static const char *const keys[] = {"recipe", "moco.version", "step", "images"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const char *value = safetensors_meta(file, keys[i]);
+        if (!value)
+            continue;
+        printf(json ? ",\"%s\":" : "%-10s", keys[i]);
+        if (json)
+            cli_json_text(value);
+        else
+            printf(" %s\n", value);
+    }
+}
+
+static int print_file(const char *path, int json)
+{
+    struct st_file *file = NULL;
+    struct weights_info info;
+    size_t bytes = 0;
+    int rc = safetensors_open(&file, path);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < safetensors_count(file); i++) {
+        const struct st_tensor *tensor = safetensors_at(file, i);
+        size_t count = 1;
+        for (int d = 0; d < tensor->rank; d++)
+            count *= tensor->shape[d];
+        bytes += count * st_type_size(tensor->type);
+    }
+    rc = weights_info(&info, file);
+    if (!rc) {
+        const struct net_config *n = &info.net;
+        printf(json ? "{\"arch\":\"%s\",\"width\":%d,\"stem\":\"%s\",\"head\":\"%s\",\"dim\":%d,"
+                      "\"channels\":%d,\"side\":%d,\"tensors\":%zu,\"bytes\":%zu"
+                    : "encoder    %s width %d, %s stem, %s head, dim %d, %d channels, side %d\n"
+                      "tensors    %zu, %zu bytes\n",
+               n->arch, n->width, n->stem == STEM_CIFAR ? "cifar" : "imagenet",
+               n->head == HEAD_FC ? "fc" : "mlp", n->dim, n->channels, n->side,
+               safetensors_count(file), bytes);
+        print_channels("mean", info.mean, n->channels, json);
+        print_channels("std", info.std, n->channels, json);
+        print_meta(file, json);
+        printf(json ? "}\n" : "");
+    }
+    safetensors_close(&file);
+    return rc;
+}
+
+int command_info(int argc, char **argv)
+{
+    const char *cap = NULL, *path = NULL;
+    int threads = 0, json = 0;
+    struct moco_simd simd;
+    const struct option options[] = {
+        {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
+        {"--json", OPTION_SWITCH, &json},
+    };
+    int words = argc > 0 && argv[0][0] != '-';
+    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &path, words);
+    if (rc)
+        return rc;
+    if (cli_machine(&simd, threads, cap))
+        return cli_failed();
+    if (!path) {
+        print_machine(&simd, json);
+        return EXIT_DONE;
+    }
+    char file[1200];
+    cli_run_file(file, sizeof file, path, "weights.safetensors", "checkpoint.safetensors");
+    return print_file(file, json) ? cli_failed() : EXIT_DONE;
+}
+
+static int export_weights(const char *path, const char *out, const struct moco_simd *simd)
+{
+    struct model model;
+    char file[1200];
+    cli_run_file(file, sizeof file, path, "checkpoint.safetensors", "weights.safetensors");
+    int rc = model_open(&model, file, simd);
+    if (rc)
+        return rc;
+    const char *recipe = safetensors_meta(model.file, "recipe");
+    rc = weights_save(out, model.net, &model.encoder, model.info.mean, model.info.std,
+                      recipe ? recipe : "{}");
+    model_close(&model);
+    return rc;
+}
+
+int command_export(int argc, char **argv)
+{
+    const char *cap = NULL, *out = NULL, *path;
+    int threads = 0, json = 0;
+    struct moco_simd simd;
+    const struct option options[] = {
+        {"-o", OPTION_TEXT, &out}, {"--threads", OPTION_INT, &threads},
+        {"--simd", OPTION_TEXT, &cap}, {"--json", OPTION_SWITCH, &json},
+    };
+    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &path, 1);
+    if (rc)
+        return rc;
+    if (!out)
+        return cli_usage("moco export needs -o W.safetensors");
+    if (cli_machine(&simd, threads, cap) || export_weights(path, out, &simd))
+        return cli_failed();
+    return EXIT_DONE;
+}

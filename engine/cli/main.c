@@ -1,0 +1,67 @@
+/* main.c: the command table of `moco`. */
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/cli/cli.h"
+#include "include/moco.h"
+
+static const struct command {
+    const char *name, *arguments, *summary;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"train", "DATA --out RUN [--preset cifar-demo] [SETTINGS] [--resume]",
+     "train an encoder (moco train --help lists all settings)", command_train},
+    {"knn", "WEIGHTS --train DATA --test DATA [--feature backbone|head] [--knn-k 200 --knn-t .1]",
+     "k-nearest-neighbour accuracy of its features", command_knn},
+    {"embed", "WEIGHTS DATA -o X.npy [--feature backbone|head]",
+     "write the features of images, one row an image", command_embed},
+    {"info", "[FILE]", "this machine and build, or what is in a file", command_info},
+    {"data", "DATA", "what is in a data set", command_data},
+    {"export", "RUN|CHECKPOINT -o W.safetensors", "write the query network alone", command_export},
+    {"demo", "[DATA]", "train on images for about two minutes and judge the features",
+     command_demo},
+};
+
+enum { COMMANDS = sizeof commands / sizeof *commands };
+
+static int help(FILE *out)
+{
+    fprintf(out, "moco %s: contrastive training of image encoders on CPUs\n\n", moco_version());
+    for (int i = 0; i < COMMANDS; i++)
+        fprintf(out, "  moco %s %s\n      %s\n", commands[i].name, commands[i].arguments,
+                commands[i].summary);
+    fprintf(out, "\nDATA: a path, or cifar10:DIR[:test]  idx:IMAGES[,LABELS]  folder:DIR  "
+                 "npy:X.npy[,Y.npy]\n      synthetic:[n=4000,classes=8,side=32,seed=1,split=train]"
+                 "\nEvery command takes --threads N, --simd ref|avx2|avx512|neon and --json.\n");
+    return out == stdout ? EXIT_DONE : EXIT_USAGE;
+}
+
+static int is(const char *word, const char *a, const char *b)
+{
+    return strcmp(word, a) == 0 || strcmp(word, b) == 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2)
+        return help(stderr);
+    if (is(argv[1], "help", "--help") || is(argv[1], "-h", "-h"))
+        return help(stdout);
+    if (is(argv[1], "version", "--version")) {
+        printf("moco %s\n", moco_version());
+        return EXIT_DONE;
+    }
+    for (int i = 0; i < COMMANDS; i++) {
+        if (strcmp(argv[1], commands[i].name))
+            continue;
+        if (argc > 2 && is(argv[2], "--help", "-h")) {
+            printf("moco %s %s\n  %s\n", commands[i].name, commands[i].arguments,
+                   commands[i].summary);
+            if (commands[i].run == command_train)
+                train_help();
+            return EXIT_DONE;
+        }
+        return commands[i].run(argc - 2, argv + 2);
+    }
+    return cli_usage("command '%s' is not known", argv[1]);
+}

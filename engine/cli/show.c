@@ -1,0 +1,162 @@
+/* show.c: a training run on the terminal; see show.h.
+ *
+ * On a terminal one line is rewritten; elsewhere there is a line an epoch and one about every ten
+ * seconds. A second signal ends the process at once: the checkpoint on the disk is whole. */
+#include "engine/cli/show.h"
+#include "engine/cli/cli.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/base/error.h"
+
+static volatile sig_atomic_t caught;
+
+static void on_signal(int number)
+{
+    caught = number;
+}
+
+static void catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+struct show {
+    int terminal, json;
+    int open;     /* a line without its end stands on the terminal */
+    double shown; /* when */
+};
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void end_line(struct show *show)
+{
+    if (show->open)
+        fputc('\n', stderr);
+    show->open = 0;
+}
+
+static void on_notice(void *user, const char *sentence)
+{
+    end_line(user);
+    fprintf(stderr, "moco: %s\n", sentence);
+}
+
+static int on_stop(void *user)
+{
+    (void)user;
+    return caught;
+}
+
+/* Settings that are no default, each with its origin, a few a line. */
+static void on_started(void *user, const struct config *config, uint64_t step, uint64_t steps)
+{
+    size_t count;
+    char text[1100];
+    int column = 0;
+    const struct setting *rows = config_settings(&count);
+    (void)user;
+    fprintf(stderr, "moco %s on %s -> %s\n", config->value.method, config->value.data,
+            config->value.out);
+    for (size_t i = 0; i < count; i++) {
+        if (config->origin[i] == FROM_DEFAULT || !strcmp(rows[i].name, "out"))
+            continue;
+        config_text(text, sizeof text, config, &rows[i]);
+        if (column > 70)
+            column = 0, fputc('\n', stderr);
+        column += fprintf(stderr, "  %s %.60s (%s)", rows[i].name, text,
+                          origin_name(config->origin[i]));
+    }
+    fprintf(stderr, "%s  steps %llu of %llu done\n", column ? "\n" : "",
+            (unsigned long long)step, (unsigned long long)steps);
+}
+
+static void json_number(const char *name, double value)
+{
+    if (isfinite(value))
+        printf(",\"%s\":%.9g", name, value);
+}
+
+static void json_line(const struct train_progress *p)
+{
+    printf("{\"epoch\":%d,\"step\":%llu", p->epoch, (unsigned long long)p->step);
+    json_number("loss", p->loss);
+    json_number("ln_k1", p->ln_k1);
+    json_number("top1", p->top1);
+    json_number("lr", p->lr);
+    json_number("img_s", p->img_s);
+    json_number("data_s", p->data_s);
+    json_number("compute_s", p->compute_s);
+    json_number("queue_fill", p->queue_fill);
+    json_number("knn", p->knn);
+    printf("}\n");
+    fflush(stdout);
+}
+
+static void duration(char *out, size_t size, double seconds)
+{
+    long s = (long)(seconds + 0.5);
+    if (s >= 3600)
+        snprintf(out, size, "%ldh%02ldm", s / 3600, s / 60 % 60);
+    else
+        snprintf(out, size, "%ldm%02lds", s / 60, s % 60);
+}
+
+static void on_progress(void *user, const struct train_progress *p)
+{
+    struct show *show = user;
+    char eta[32], line[300];
+    double time = now(), seconds = p->data_s + p->compute_s;
+    if (p->epoch_done && show->json)
+        json_line(p);
+    if (!p->epoch_done && time - show->shown < (show->terminal ? 0.2 : 10.0))
+        return;
+    show->shown = time;
+    if (p->epoch == 0) {
+        fprintf(stderr, "before training: kNN %.2f %%\n", p->knn);
+        return;
+    }
+    duration(eta, sizeof eta, p->eta_s);
+    int used = snprintf(line, sizeof line,
+                        "epoch %d/%d step %llu/%llu loss %.4f (ln(K+1) %.4f) queue %.0f%% "
+                        "top-1 %.1f%% %.0f img/s data %.0f%% compute %.0f%% ETA %s",
+                        p->epoch, p->epochs, (unsigned long long)p->step,
+                        (unsigned long long)p->steps, p->loss, p->ln_k1, 100 * p->queue_fill,
+                        100 * p->top1, p->img_s, seconds > 0 ? 100 * p->data_s / seconds : 0.0,
+                        seconds > 0 ? 100 * p->compute_s / seconds : 0.0, eta);
+    if (p->epoch_done && !isnan(p->knn))
+        snprintf(line + used, sizeof line - (size_t)used, " kNN %.2f%%", p->knn);
+    fprintf(stderr, "%s%s", show->terminal ? "\r\033[K" : "", line);
+    show->open = show->terminal;
+    if (p->epoch_done || !show->terminal)
+        show->open = 0, fputc('\n', stderr);
+}
+
+int show_train(struct config *config, const struct moco_simd *simd)
+{
+    struct show show = {.terminal = isatty(2), .json = config->value.json, .shown = now()};
+    struct train_hooks hooks = {&show, on_started, on_progress, on_notice, on_stop};
+    catch_signals();
+    int rc = train_run(config, simd, &hooks);
+    end_line(&show);
+    if (rc == TRAIN_INTERRUPTED) {
+        fprintf(stderr, "moco: interrupted; the run is saved, go on with --resume\n");
+        return 128 + caught;
+    }
+    if (rc)
+        return cli_failed();
+    fprintf(stderr, "moco: weights are in %s/weights.safetensors\n", config->value.out);
+    return EXIT_DONE;
+}

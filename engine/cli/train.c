@@ -1,0 +1,92 @@
+/* train.c: moco train: settings from flags, signals, progress. */
+#include "engine/cli/cli.h"
+#include "engine/cli/show.h"
+
+#include <string.h>
+
+#include "engine/base/error.h"
+
+void train_help(void)
+{
+    size_t count;
+    const struct setting *rows = config_settings(&count);
+    for (size_t i = 0; i < count; i++) {
+        const char *value = rows[i].type == SETTING_SWITCH ? "" :
+                            rows[i].type == SETTING_TEXT ? " TEXT" : " NUMBER";
+        int width = printf("  --%s%s", rows[i].name, value);
+        printf("%*s %s\n", width < 28 ? 28 - width : 1, "", rows[i].help);
+    }
+}
+
+static const struct setting *find_setting(const char *name)
+{
+    size_t count;
+    const struct setting *rows = config_settings(&count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(rows[i].name, name) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+/* One flag at argv[*i]; steps over its value. */
+static int take_flag(struct config *config, int argc, char **argv, int *i)
+{
+    const char *flag = argv[*i], *name = flag + 2, *value;
+    const struct setting *row = strncmp(flag, "--", 2) ? NULL : find_setting(name);
+    if (row && row->type == SETTING_SWITCH) {
+        value = "1";
+    } else if (row) {
+        if (++*i == argc)
+            return cli_usage("%s needs a value", flag);
+        value = argv[*i];
+    } else {
+        row = strncmp(flag, "--no-", 5) ? NULL : find_setting(flag + 5);
+        if (!row || row->type != SETTING_SWITCH)
+            return cli_usage("option %s is not known", flag);
+        name = flag + 5;
+        value = "0";
+    }
+    if (config_set(config, name, value, FROM_FLAG))
+        return cli_usage("%s", error_text());
+    return 0;
+}
+
+static int read_flags(struct config *config, int argc, char **argv)
+{
+    int data = 0;
+    for (int i = 0; i < argc; i++) {
+        int rc = 0;
+        if (argv[i][0] == '-') {
+            rc = take_flag(config, argc, argv, &i);
+        } else if (data++) {
+            rc = cli_usage("'%s' is one argument too many: the data are %s", argv[i],
+                           config->value.data);
+        } else {
+            snprintf(config->value.data, sizeof config->value.data, "%s", argv[i]);
+        }
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+int command_train(int argc, char **argv)
+{
+    struct moco_simd simd;
+    struct config config;
+    config_default(&config);
+    int rc = read_flags(&config, argc, argv);
+    if (rc)
+        return rc;
+    if (config.value.config[0] && config_read(&config, config.value.config))
+        return cli_failed();
+    if (config.value.preset[0] && config_preset(&config, config.value.preset))
+        return cli_usage("%s", error_text());
+    if (!config.value.data[0])
+        return cli_usage("moco train needs DATA");
+    if (!config.value.out[0])
+        return cli_usage("moco train needs --out RUN");
+    if (cli_machine(&simd, config.value.threads, config.value.simd))
+        return cli_failed();
+    return show_train(&config, &simd);
+}

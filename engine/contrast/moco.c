@@ -1,0 +1,180 @@
+/* moco.c: momentum contrast (He et al. 2019, eq. 1 and Algorithm 1).
+ *
+ * L = -log exp(q·k/T) / Σ_j exp(q·x_j/T) over the positive k (column 0) and the K keys of the
+ * queue as they stood before this batch, a mean over the batch. The queue takes the step's keys
+ * afterwards. Rows are split over the threads; as the kernel's rows do not depend on the split and
+ * the mean is summed in row order, the bytes are those of one thread. */
+#include "engine/contrast/method.h"
+
+#include <omp.h>
+#include <stdlib.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+#include "engine/contrast/queue.h"
+
+struct moco {
+    struct method_config config;
+    const struct moco_simd *simd;
+    struct queue queue;
+    struct arena arena; /* all below */
+    float *loss;        /* (B) */
+    float *top1;        /* (B) */
+    float *scratch;     /* (threads, stride) */
+    size_t stride;      /* floats of one thread's scratch, whole cache lines */
+    int threads;        /* that have scratch: no more may take part */
+};
+
+static void moco_close_state(void *state)
+{
+    struct moco *s = state;
+
+    if (!s)
+        return;
+    queue_close(&s->queue);
+    arena_close(&s->arena);
+    free(s);
+}
+
+static int open_buffers(struct moco *s)
+{
+    size_t row = arena_round(s->config.B * sizeof(float));
+    size_t scratch = arena_round(moco_infonce_scratch(s->config.D) * sizeof(float));
+    size_t threads = (size_t)s->threads;
+    int err = arena_open(&s->arena, 2 * row + threads * scratch, "the buffers of the loss");
+
+    if (err)
+        return err;
+    s->loss = arena_take(&s->arena, row);
+    s->top1 = arena_take(&s->arena, row);
+    s->scratch = arena_take(&s->arena, threads * scratch);
+    s->stride = scratch / sizeof(float);
+    return MOCO_OK;
+}
+
+static int check_config(const struct method_config *config)
+{
+    size_t rows = config->symmetric ? 2 * config->B : config->B;
+
+    if (config->B == 0 || !(config->T > 0.0f))
+        return error_set(MOCO_EARG, "batch %zu and temperature %g: both must be above 0",
+                         config->B, (double)config->T);
+    if (rows > config->K)
+        return error_set(MOCO_EARG, "%zu keys a step do not fit a queue of %zu; use a smaller "
+                         "batch or a longer queue", rows, config->K);
+    return MOCO_OK;
+}
+
+static int moco_open_state(void **state, const struct method_config *config,
+                           const struct moco_simd *simd)
+{
+    struct moco *s;
+    int err = check_config(config);
+
+    *state = NULL;
+    if (err)
+        return err;
+    s = calloc(1, sizeof *s);
+    if (!s)
+        return error_memory("the method", sizeof *s);
+    s->config = *config;
+    s->simd = simd;
+    s->threads = omp_get_max_threads();
+    err = queue_open(&s->queue, config->K, config->D, config->seed);
+    if (!err)
+        err = open_buffers(s);
+    if (err)
+        goto fail;
+    *state = s;
+    return MOCO_OK;
+fail:
+    moco_close_state(s);
+    return err;
+}
+
+/* Rows first..last-1 of the batch, on the calling thread. */
+static void loss_rows(const struct moco *s, const struct contrast *c, size_t first, size_t last,
+                      float *scratch)
+{
+    size_t D = s->config.D, at = first * D;
+    float share = 1.0f / (float)s->config.B;
+    const int64_t *q_id = s->config.mask ? c->ids + first : NULL;
+    const int64_t *key_id = s->config.mask ? s->queue.ids : NULL;
+
+    s->simd->infonce(s->loss + first, s->top1 + first, c->d_q + at, c->q + at, c->k + at,
+                     s->queue.keys, q_id, key_id, last - first, s->config.K, D, s->config.T,
+                     scratch);
+    for (size_t i = at; i < last * D; i++)
+        c->d_q[i] *= share;
+}
+
+static int moco_loss(void *state, struct contrast *c)
+{
+    struct moco *s = state;
+    size_t B = s->config.B;
+
+    if (s->config.mask && !c->ids)
+        return error_set(MOCO_EARG, "masking needs to know which image each sample is: give ids, "
+                         "or turn mask off");
+#pragma omp parallel num_threads(s->threads)
+    {
+        size_t team = (size_t)omp_get_num_threads(), thread = (size_t)omp_get_thread_num();
+        size_t first = B * thread / team, last = B * (thread + 1) / team;
+
+        if (first < last)
+            loss_rows(s, c, first, last, s->scratch + thread * s->stride);
+    }
+    c->loss = c->top1 = 0.0;
+    for (size_t i = 0; i < B; i++) {
+        c->loss += s->loss[i];
+        c->top1 += s->top1[i];
+    }
+    c->loss /= (double)B;
+    c->top1 /= (double)B;
+    return MOCO_OK;
+}
+
+static int moco_remember(void *state, const float *k, const int64_t *ids, size_t rows)
+{
+    struct moco *s = state;
+
+    return queue_push(&s->queue, k, ids, rows);
+}
+
+static int moco_state(void *state, size_t i, struct state_tensor *out)
+{
+    struct moco *s = state;
+    struct queue *q = &s->queue;
+    const struct state_tensor tensors[] = {
+        { "queue", STATE_F32, 2, { q->K, q->D }, q->keys },
+        { "queue_ids", STATE_I64, 1, { q->K, 0 }, q->ids },
+        { "queue_ptr", STATE_I64, 1, { 1, 0 }, &q->ptr },
+        { "queue_fill", STATE_I64, 1, { 1, 0 }, &q->fill },
+    };
+
+    if (i >= sizeof tensors / sizeof tensors[0])
+        return 0;
+    *out = tensors[i];
+    return 1;
+}
+
+static void moco_fill(const void *state, size_t *filled, size_t *slots)
+{
+    const struct moco *s = state;
+
+    *filled = (size_t)s->queue.fill;
+    *slots = s->queue.K;
+}
+
+const struct method method_moco = {
+    .name = "moco",
+    .unit = 1,
+    .key_gradient = 0,
+    .positive_index = 0,
+    .open = moco_open_state,
+    .close = moco_close_state,
+    .loss = moco_loss,
+    .remember = moco_remember,
+    .state = moco_state,
+    .fill = moco_fill,
+};

@@ -1,0 +1,239 @@
+/* augment.c: drawing the parameters of a view, and the order in which they are applied.
+ *
+ * view = (flip . blur . grey . jitter . resize . crop (image) - mean) / std. The flip commutes with
+ * everything behind the crop, so the resize does it. A crop has area = H W U(scale) and
+ * ratio = exp U(log ratio_lo, log ratio_hi): width = sqrt(area ratio), height = sqrt(area / ratio);
+ * what does not fit is drawn again, at most ten times. */
+#define _GNU_SOURCE
+#include "engine/data/augment.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/data/colour.h"
+#include "engine/data/resample.h"
+
+enum { CROP_TRIES = 10 };
+
+static const struct view view_neutral = {
+    .order = { JITTER_BRIGHTNESS, JITTER_CONTRAST, JITTER_SATURATION, JITTER_HUE },
+    .factor = { 1.0f, 1.0f, 1.0f, 0.0f },
+};
+
+static int chance(struct rng *rng, float p)
+{
+    return rng_uniform(rng) < p;
+}
+
+/* The largest centred crop whose ratio is within the limits. */
+static void crop_centre(struct view *out, const struct policy *policy, int height, int width)
+{
+    double ratio = (double)width / height;
+
+    out->height = height, out->width = width;
+    if (ratio < policy->ratio_lo)
+        out->height = (int)lrint(width / (double)policy->ratio_lo);
+    else if (ratio > policy->ratio_hi)
+        out->width = (int)lrint(height * (double)policy->ratio_hi);
+    out->top = (height - out->height) / 2;
+    out->left = (width - out->width) / 2;
+}
+
+static void crop_draw(struct view *out, const struct policy *policy, int height, int width,
+                      struct rng *rng)
+{
+    double log_lo = log(policy->ratio_lo), log_hi = log(policy->ratio_hi);
+
+    for (int attempt = 0; attempt < CROP_TRIES; attempt++) {
+        double area = (double)height * width
+                      * rng_between(rng, policy->scale_lo, policy->scale_hi);
+        double ratio = exp(rng_between(rng, log_lo, log_hi));
+        long w = lrint(sqrt(area * ratio)), h = lrint(sqrt(area / ratio)); /* half to even */
+
+        if (w > 0 && w <= width && h > 0 && h <= height) {
+            out->width = (int)w, out->height = (int)h;
+            out->top = (int)rng_below(rng, (uint64_t)(height - h) + 1);
+            out->left = (int)rng_below(rng, (uint64_t)(width - w) + 1);
+            return;
+        }
+    }
+    crop_centre(out, policy, height, width);
+}
+
+/* A factor in 1±amount, never negative. */
+static float factor_draw(struct rng *rng, float amount)
+{
+    double lo = amount < 1.0f ? 1.0 - (double)amount : 0.0;
+    return (float)rng_between(rng, lo, 1.0 + (double)amount);
+}
+
+static void jitter_draw(struct view *out, const struct policy *policy, struct rng *rng)
+{
+    uint32_t order[4];
+
+    rng_permutation(rng, order, 4);
+    for (int i = 0; i < 4; i++)
+        out->order[i] = (enum jitter_part)order[i];
+    out->factor[JITTER_BRIGHTNESS] = factor_draw(rng, policy->brightness);
+    out->factor[JITTER_CONTRAST] = factor_draw(rng, policy->contrast);
+    if (policy->channels == 3) {
+        out->factor[JITTER_SATURATION] = factor_draw(rng, policy->saturation);
+        out->factor[JITTER_HUE] = (float)rng_between(rng, -(double)policy->hue, policy->hue);
+    }
+}
+
+void augment_draw(struct view *out, const struct policy *policy, int height, int width,
+                  struct rng *rng)
+{
+    *out = view_neutral;
+    out->height = height, out->width = width;
+    if (policy->scale_hi > 0.0f)
+        crop_draw(out, policy, height, width, rng);
+    out->flip = chance(rng, policy->flip_p);
+    out->jitter = chance(rng, policy->jitter_p);
+    if (out->jitter)
+        jitter_draw(out, policy, rng);
+    out->grey = chance(rng, policy->grey_p) && policy->channels == 3;
+    if (chance(rng, policy->blur_p))
+        out->sigma = (float)rng_between(rng, policy->blur_lo, policy->blur_hi);
+}
+
+/* The odd number nearest to side / 10 where the policy names none. */
+static int blur_taps(const struct policy *policy)
+{
+    return policy->blur_kernel > 0 ? policy->blur_kernel : policy->side / 20 * 2 + 1;
+}
+
+static int scratch_reserve(struct augment_scratch *scratch, size_t floats)
+{
+    if (floats <= scratch->capacity)
+        return 0;
+    augment_scratch_close(scratch);
+    scratch->floats = malloc(floats * sizeof(float));
+    if (!scratch->floats)
+        return error_memory("the scratch of the augmentation", floats * sizeof(float));
+    scratch->capacity = floats;
+    return 0;
+}
+
+static int image_check(const struct image *image, const struct policy *policy)
+{
+    if (policy->side < 1)
+        return error_set(MOCO_EARG, "views of side %d: the side must be at least 1", policy->side);
+    if (image->channels != policy->channels || image->channels < 1
+        || image->channels > AUGMENT_CHANNELS_MAX)
+        return error_set(MOCO_EARG, "an image of %d channels where the policy has %d (1 to %d)",
+                         image->channels, policy->channels, AUGMENT_CHANNELS_MAX);
+    if (image->height < 1 || image->width < 1)
+        return error_set(MOCO_EARG, "an image of %d x %d pixels is empty", image->height,
+                         image->width);
+    return 0;
+}
+
+static int view_check(const struct view *view, const struct image *image,
+                      const struct policy *policy)
+{
+    int taps = blur_taps(policy);
+
+    if (view->top < 0 || view->left < 0 || view->height < 1 || view->width < 1
+        || view->height > image->height - view->top || view->width > image->width - view->left)
+        return error_set(MOCO_EARG, "crop of %d x %d at (%d, %d) lies outside an image of %d x %d",
+                         view->height, view->width, view->top, view->left, image->height,
+                         image->width);
+    if (view->sigma > 0.0f && (taps % 2 == 0 || taps / 2 >= policy->side))
+        return error_set(MOCO_EARG, "a blur of %d taps: must be odd and below twice the side %d",
+                         taps, policy->side);
+    return 0;
+}
+
+static void jitter_apply(float *x, const struct view *view, int channels, size_t n)
+{
+    for (int i = 0; i < 4; i++) {
+        enum jitter_part part = view->order[i];
+        float factor = view->factor[part];
+
+        if (factor == view_neutral.factor[part])
+            continue;
+        if (part == JITTER_BRIGHTNESS)
+            colour_brightness(x, channels, n, factor);
+        else if (part == JITTER_CONTRAST)
+            colour_contrast(x, channels, n, factor);
+        else if (part == JITTER_SATURATION && channels == 3)
+            colour_saturation(x, n, factor);
+        else if (part == JITTER_HUE && channels == 3)
+            colour_hue(x, n, factor);
+    }
+}
+
+static void normalise(float *x, const struct policy *policy, size_t n)
+{
+    for (int c = 0; c < policy->channels; c++, x += n) {
+        float mean = policy->mean[c], scale = 1.0f / policy->std[c];
+        for (size_t i = 0; i < n; i++)
+            x[i] = (x[i] - mean) * scale;
+    }
+}
+
+int augment_apply(float *dst, const struct image *image, const struct view *view,
+                  const struct policy *policy, struct augment_scratch *scratch)
+{
+    int side = policy->side, channels = policy->channels, taps = blur_taps(policy);
+    size_t n = (size_t)side * (size_t)side, floats, blur_floats;
+    struct span rows = { view->top, view->height, side, 0 };
+    struct span columns = { view->left, view->width, side, 0 };
+    int rc = image_check(image, policy);
+
+    if (!rc)
+        rc = view_check(view, image, policy);
+    if (rc)
+        return rc;
+    floats = resample_floats(&rows, &columns, side);
+    blur_floats = view->sigma > 0.0f ? colour_blur_floats(side, taps) : 0;
+    rc = scratch_reserve(scratch, floats > blur_floats ? floats : blur_floats);
+    if (rc)
+        return rc;
+
+    resample(dst, image, &rows, &columns, side, view->flip, scratch->floats);
+    if (view->jitter)
+        jitter_apply(dst, view, channels, n);
+    if (view->grey && channels == 3)
+        colour_grey(dst, n);
+    if (view->sigma > 0.0f)
+        colour_blur(dst, channels, side, taps, view->sigma, scratch->floats);
+    normalise(dst, policy, n);
+    return 0;
+}
+
+/* One axis of the evaluation view: `count` pixels where the shorter axis has `shorter`. */
+static struct span plain_span(int count, int shorter, int side)
+{
+    int to = (int)((int64_t)side * count / shorter);
+    return (struct span){ 0, count, to, (int)lrint((to - side) / 2.0) };
+}
+
+int augment_plain(float *dst, const struct image *image, const struct policy *policy,
+                  struct augment_scratch *scratch)
+{
+    int rc = image_check(image, policy);
+
+    if (rc)
+        return rc;
+
+    int shorter = image->height < image->width ? image->height : image->width;
+    struct span rows = plain_span(image->height, shorter, policy->side);
+    struct span columns = plain_span(image->width, shorter, policy->side);
+    rc = scratch_reserve(scratch, resample_floats(&rows, &columns, policy->side));
+    if (rc)
+        return rc;
+    resample(dst, image, &rows, &columns, policy->side, 0, scratch->floats);
+    normalise(dst, policy, (size_t)policy->side * (size_t)policy->side);
+    return 0;
+}
+
+void augment_scratch_close(struct augment_scratch *scratch)
+{
+    free(scratch->floats);
+    *scratch = (struct augment_scratch){ 0 };
+}

@@ -1,0 +1,195 @@
+/* colour.c: jitter, grey and blur, one pass over contiguous planes each.
+ *
+ * Hue goes through HSV without a table: with h in sextants and c = max - min,
+ *   channel = max - c clamp(min(k, 4 - k), 0, 1),  k = (k0 + h) mod 6,  k0 = 5, 3, 1 for r, g, b
+ * (Smith, SIGGRAPH 1978, in closed form), which needs no branch on the sextant.
+ * Blur is separable: w(t) ~ exp(-t^2 / 2 sigma^2), t = -(taps-1)/2 .. (taps-1)/2. */
+#include "engine/data/colour.h"
+
+#include <math.h>
+#include <string.h>
+
+static inline float clamp01(float x)
+{
+    x = x > 0.0f ? x : 0.0f;
+    return x < 1.0f ? x : 1.0f;
+}
+
+static inline float grey_of(float r, float g, float b)
+{
+    return 0.2989f * r + 0.587f * g + 0.114f * b;
+}
+
+void colour_brightness(float *x, int channels, size_t n, float factor)
+{
+    n *= (size_t)channels;
+    for (size_t i = 0; i < n; i++)
+        x[i] = clamp01(x[i] * factor);
+}
+
+/* Short float sums in lanes, added up in double: fast, and exact enough for large views. */
+static double plane_mean(const float *x, size_t n)
+{
+    enum { LANES = 16, CHUNK = 1024 };
+    double total = 0.0;
+
+    for (size_t begin = 0; begin < n; begin += CHUNK) {
+        size_t count = n - begin < CHUNK ? n - begin : CHUNK, i = 0;
+        float lane[LANES] = { 0 };
+        for (; i + LANES <= count; i += LANES)
+            for (int l = 0; l < LANES; l++)
+                lane[l] += x[begin + i + (size_t)l];
+        for (; i < count; i++)
+            total += x[begin + i];
+        for (int l = 0; l < LANES; l++)
+            total += lane[l];
+    }
+    return total / (double)n;
+}
+
+void colour_contrast(float *x, int channels, size_t n, float factor)
+{
+    double mean = 0.0;
+
+    /* The mean of the grey image is the grey of the planes' means. */
+    if (channels == 3) {
+        mean = 0.2989 * plane_mean(x, n) + 0.587 * plane_mean(x + n, n)
+               + 0.114 * plane_mean(x + 2 * n, n);
+    } else {
+        for (int c = 0; c < channels; c++)
+            mean += plane_mean(x + (size_t)c * n, n) / channels;
+    }
+
+    float shift = (float)(mean * (1.0 - (double)factor));
+    n *= (size_t)channels;
+    for (size_t i = 0; i < n; i++)
+        x[i] = clamp01(x[i] * factor + shift);
+}
+
+void colour_saturation(float *x, size_t n, float factor)
+{
+    float *restrict r = x, *restrict g = x + n, *restrict b = x + 2 * n;
+    float rest = 1.0f - factor;
+
+    for (size_t i = 0; i < n; i++) {
+        float grey = rest * grey_of(r[i], g[i], b[i]);
+        r[i] = clamp01(r[i] * factor + grey);
+        g[i] = clamp01(g[i] * factor + grey);
+        b[i] = clamp01(b[i] * factor + grey);
+    }
+}
+
+/* One channel of a colour of value `max`, chroma `c` and hue h in [0, 6). */
+static inline float hue_channel(float max, float c, float h, float k0)
+{
+    float k = h + k0;
+    k -= k >= 6.0f ? 6.0f : 0.0f;
+    float other = 4.0f - k;
+    return max - c * clamp01(k < other ? k : other);
+}
+
+void colour_hue(float *x, size_t n, float shift)
+{
+    float *restrict r = x, *restrict g = x + n, *restrict b = x + 2 * n;
+    float turn = 6.0f * shift;
+
+    for (size_t i = 0; i < n; i++) {
+        float red = r[i], green = g[i], blue = b[i];
+        float high = red > green ? red : green, low = red < green ? red : green;
+        float max = high > blue ? high : blue, min = low < blue ? low : blue;
+        float c = max - min;
+
+        /* The largest channel says between which two others the hue lies; grey has hue 0. Masks
+         * instead of choices: on natural pixels a branch would be mispredicted all the time. */
+        float is_red = red == max ? 1.0f : 0.0f;
+        float is_green = (green == max ? 1.0f : 0.0f) * (1.0f - is_red);
+        float is_blue = 1.0f - is_red - is_green;
+        float difference = is_red * (green - blue) + is_green * (blue - red)
+                           + is_blue * (red - green);
+        float h = difference / (c > 0.0f ? c : 1.0f) + 2.0f * is_green + 4.0f * is_blue + turn;
+        h += h < 0.0f ? 6.0f : 0.0f;
+        h -= h >= 6.0f ? 6.0f : 0.0f;
+
+        r[i] = hue_channel(max, c, h, 5.0f);
+        g[i] = hue_channel(max, c, h, 3.0f);
+        b[i] = hue_channel(max, c, h, 1.0f);
+    }
+}
+
+void colour_grey(float *x, size_t n)
+{
+    float *restrict r = x, *restrict g = x + n, *restrict b = x + 2 * n;
+
+    for (size_t i = 0; i < n; i++)
+        r[i] = g[i] = b[i] = grey_of(r[i], g[i], b[i]);
+}
+
+size_t colour_blur_floats(int side, int taps)
+{
+    return (size_t)side * (size_t)side + (size_t)side + 2 * (size_t)taps;
+}
+
+static void gaussian(float *weights, int taps, float sigma)
+{
+    double total = 0.0;
+
+    for (int t = 0; t < taps; t++) {
+        double z = (t - (taps - 1) / 2) / (double)sigma;
+        weights[t] = (float)exp(-0.5 * z * z);
+        total += weights[t];
+    }
+    for (int t = 0; t < taps; t++)
+        weights[t] = (float)(weights[t] / total);
+}
+
+/* Index i reflected into 0..n-1; the edge pixel itself is not repeated. */
+static int reflect(int i, int n)
+{
+    if (i < 0)
+        return -i;
+    return i < n ? i : 2 * (n - 1) - i;
+}
+
+static void blur_row(float *restrict out, const float *restrict row, float *restrict padded,
+                     const float *weights, int taps, int side)
+{
+    int radius = taps / 2;
+
+    for (int i = 1; i <= radius; i++) {
+        padded[radius - i] = row[reflect(-i, side)];
+        padded[radius + side - 1 + i] = row[reflect(side - 1 + i, side)];
+    }
+    memcpy(padded + radius, row, (size_t)side * sizeof(*row));
+    for (int x = 0; x < side; x++)
+        out[x] = weights[0] * padded[x];
+    for (int t = 1; t < taps; t++)
+        for (int x = 0; x < side; x++)
+            out[x] += weights[t] * padded[x + t];
+}
+
+static void blur_column(float *restrict out, const float *restrict plane, const float *weights,
+                        int taps, int side, int y)
+{
+    memset(out, 0, (size_t)side * sizeof(*out));
+    for (int t = 0; t < taps; t++) {
+        const float *restrict row = plane + (size_t)reflect(y + t - taps / 2, side) * (size_t)side;
+        float w = weights[t];
+        for (int x = 0; x < side; x++)
+            out[x] += w * row[x];
+    }
+}
+
+void colour_blur(float *x, int channels, int side, int taps, float sigma, float *scratch)
+{
+    float *plane = scratch, *padded = plane + (size_t)side * (size_t)side;
+    float *weights = padded + side + taps;
+    size_t width = (size_t)side;
+
+    gaussian(weights, taps, sigma);
+    for (int c = 0; c < channels; c++, x += width * width) {
+        for (int y = 0; y < side; y++)
+            blur_row(plane + (size_t)y * width, x + (size_t)y * width, padded, weights, taps, side);
+        for (int y = 0; y < side; y++)
+            blur_column(x + (size_t)y * width, plane, weights, taps, side, y);
+    }
+}

@@ -1,0 +1,196 @@
+/* raw.c: files in memory, numbers to floats, labels; see raw.h.
+ *
+ * Numbers are taken apart bytewise, so neither alignment nor the machine's byte order matters;
+ * compilers turn the common case into plain loads. */
+#define _GNU_SOURCE
+#include "engine/data/raw.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/base/error.h"
+
+int mapping_open(struct mapping *mapping, const char *path)
+{
+    struct stat info;
+    void *bytes = NULL;
+    *mapping = (struct mapping){ 0 };
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &info) != 0)
+        goto fail;
+    if (!S_ISREG(info.st_mode)) {
+        errno = S_ISDIR(info.st_mode) ? EISDIR : EINVAL;
+        goto fail;
+    }
+    if (info.st_size > 0)
+        bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (bytes == MAP_FAILED)
+        goto fail;
+    close(fd);
+    *mapping = (struct mapping){ bytes, (size_t)info.st_size };
+    return MOCO_OK;
+fail:;
+    int saved = errno;
+    if (fd >= 0)
+        close(fd);
+    return error_set(MOCO_EIO, "opening %s: %s", path, strerror(saved));
+}
+
+void mapping_close(struct mapping *mapping)
+{
+    if (mapping->bytes)
+        munmap((void *)(uintptr_t)mapping->bytes, mapping->size);
+    *mapping = (struct mapping){ 0 };
+}
+
+size_t raw_size(enum source_dtype dtype)
+{
+    static const unsigned char sizes[] = {
+        [DTYPE_U8] = 1,  [DTYPE_U16] = 2, [DTYPE_I16] = 2,
+        [DTYPE_F16] = 2, [DTYPE_F32] = 4, [DTYPE_F64] = 8,
+    };
+    return sizes[dtype];
+}
+
+static inline uint64_t bits(const unsigned char *src, int size, int big)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < size; i++)
+        value |= (uint64_t)src[big ? size - 1 - i : i] << (8 * i);
+    return value;
+}
+
+static float half(uint64_t h)
+{
+    int exponent = (int)(h >> 10 & 31);
+    float fraction = (float)(h & 1023);
+    float value = exponent == 0 ? ldexpf(fraction, -24) : ldexpf(1024.0f + fraction, exponent - 25);
+    if (exponent == 31)
+        value = fraction != 0 ? NAN : INFINITY;
+    return h >> 15 ? -value : value;
+}
+
+static float single(uint64_t low)
+{
+    uint32_t word = (uint32_t)low;
+    float value;
+    memcpy(&value, &word, sizeof value);
+    return value;
+}
+
+static float twice(uint64_t word)
+{
+    double value;
+    memcpy(&value, &word, sizeof value);
+    return (float)value;
+}
+
+void raw_floats(float *dst, const unsigned char *src, size_t n, size_t step,
+                enum source_dtype dtype, int big)
+{
+    size_t size = raw_size(dtype), stride = size * step;
+    for (size_t i = 0; i < n; i++, src += stride) {
+        switch (dtype) {
+        case DTYPE_U8:
+            dst[i] = (float)*src / 255.0f;
+            break;
+        case DTYPE_U16:
+            dst[i] = (float)bits(src, 2, big) / 65535.0f;
+            break;
+        case DTYPE_I16:
+            dst[i] = (float)(int16_t)bits(src, 2, big);
+            break;
+        case DTYPE_F16:
+            dst[i] = half(bits(src, 2, big));
+            break;
+        case DTYPE_F32:
+            dst[i] = single(bits(src, 4, big));
+            break;
+        case DTYPE_F64:
+            dst[i] = twice(bits(src, 8, big));
+            break;
+        }
+    }
+}
+
+size_t raw_bytes(const struct source *source)
+{
+    size_t image, all;
+    if (source->channels <= 0 || source->height <= 0 || source->width <= 0)
+        return 0;
+    if (__builtin_mul_overflow((size_t)source->channels, (size_t)source->height, &image) ||
+        __builtin_mul_overflow(image, (size_t)source->width, &image) || image > RAW_NUMBERS_MAX)
+        return 0;
+    if (__builtin_mul_overflow(image * raw_size(source->dtype), source->count, &all))
+        return 0;
+    return all;
+}
+
+void raw_take_labels(struct source *source, int32_t *labels)
+{
+    int32_t largest = -1;
+    for (size_t i = 0; i < source->count; i++)
+        largest = labels[i] > largest ? labels[i] : largest;
+    source->classes = largest + 1;
+    if (largest >= 0)
+        source->labels = labels;
+    else
+        free(labels);
+}
+
+int raw_check_label(int64_t label, size_t index, const char *path)
+{
+    if (label >= -1 && label <= RAW_LABEL_MAX)
+        return MOCO_OK;
+    return error_set(MOCO_EFORMAT,
+                     "%s: label %zu is %lld; labels go from 0 to %d, with -1 for none", path,
+                     index, (long long)label, RAW_LABEL_MAX);
+}
+
+int raw_take_names(struct source *source, char *const *names, size_t n)
+{
+    size_t bytes = n * sizeof(char *);
+    for (size_t i = 0; i < n; i++)
+        bytes += strlen(names[i]) + 1;
+    char **block = malloc(bytes);
+    if (!block)
+        return error_memory("names of classes", bytes);
+    char *text = (char *)(block + n);
+    for (size_t i = 0; i < n; i++) {
+        block[i] = text;
+        text = stpcpy(text, names[i]) + 1;
+    }
+    source->class_names = (const char *const *)block;
+    return MOCO_OK;
+}
+
+int raw_cut_suffix(char *path, const char *suffix)
+{
+    size_t length = strlen(path), tail = strlen(suffix);
+    if (length < tail || strcmp(path + length - tail, suffix) != 0)
+        return 0;
+    path[length - tail] = '\0';
+    return 1;
+}
+
+int raw_split(char *first, char *second, const char *path)
+{
+    struct stat info;
+    if (snprintf(first, RAW_PATH, "%s", path) >= RAW_PATH)
+        return error_set(MOCO_EARG, "the path %.60s... is longer than %d bytes", path,
+                         RAW_PATH - 1);
+    second[0] = '\0';
+    char *comma = strrchr(first, ',');
+    if (comma && stat(first, &info) != 0) {
+        strcpy(second, comma + 1);
+        *comma = '\0';
+    }
+    return MOCO_OK;
+}

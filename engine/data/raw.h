@@ -1,0 +1,52 @@
+/* raw.h: what the formats share: files in memory, numbers to floats, labels, class names.
+ *
+ * Each format's file turns its header into sizes; from there on images are runs of numbers of one
+ * enum source_dtype, and labels are int32 with -1 for "none". */
+#ifndef MOCO_ENGINE_DATA_RAW_H
+#define MOCO_ENGINE_DATA_RAW_H
+
+#include "engine/data/source.h"
+
+enum {
+    RAW_LABEL_MAX = (1 << 20) - 1, /* a larger label is a damaged file, not a class */
+    RAW_NUMBERS_MAX = 1 << 28,     /* of one image */
+    RAW_PATH = 1024,
+};
+
+/* A file mapped read-only; bytes is NULL when it is empty or not open. */
+struct mapping {
+    const unsigned char *bytes;
+    size_t size;
+};
+
+int mapping_open(struct mapping *mapping, const char *path);
+void mapping_close(struct mapping *mapping);
+
+/* Bytes of one number. */
+size_t raw_size(enum source_dtype dtype);
+
+/* dst: (n) floats from n numbers `step` numbers apart, unsigned integers scaled to [0, 1]. src
+ * needs no alignment; `big`: most significant byte first. */
+void raw_floats(float *dst, const unsigned char *src, size_t n, size_t step,
+                enum source_dtype dtype, int big);
+
+/* count * channels * height * width * size of a number, or 0 when a factor is 0 or an image or the
+ * whole is too large to be meant. */
+size_t raw_bytes(const struct source *source);
+
+/* Hands labels (source->count of them, malloc()ed) over to the source and counts the classes. */
+void raw_take_labels(struct source *source, int32_t *labels);
+
+/* A label read from `path` fits -1..RAW_LABEL_MAX, or a sentence. */
+int raw_check_label(int64_t label, size_t index, const char *path);
+
+/* Copies the first n names into one block that source_close() frees. */
+int raw_take_names(struct source *source, char *const *names, size_t n);
+
+/* Copies `path` without `suffix` when it ends with it; 1 if it did. Both buffers are RAW_PATH. */
+int raw_cut_suffix(char *path, const char *suffix);
+
+/* Splits "first,second" at the last comma, unless a file has the whole name; second may be "". */
+int raw_split(char *first, char *second, const char *path);
+
+#endif

@@ -1,0 +1,247 @@
+/* source.c: from a data argument to an open source; see source.h.
+ *
+ * `kind:PATH` goes to the kind's row of the table. A bare path is recognised by what is in it: a
+ * directory with data_batch_*.bin or test_batch.bin is cifar10, any other directory a folder; a
+ * file is told by its first bytes (npy magic; IDX magic, plain or behind gzip). A format sets
+ * `close` and `state` as soon as it owns something, so a failed opening is cleaned up here. */
+#define _GNU_SOURCE
+#include "engine/data/source.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "engine/base/error.h"
+#include "engine/data/raw.h"
+
+struct kind {
+    const char *name;
+    int (*open)(struct source *source, const char *path);
+};
+
+static const struct kind kinds[] = {
+    { "cifar10", source_open_cifar10 }, { "idx", source_open_idx },
+    { "folder", source_open_folder },   { "npy", source_open_npy },
+    { "synthetic", source_open_synthetic },
+};
+
+#define KINDS "cifar10:DIR[:test], idx:IMAGES[,LABELS], folder:DIR, npy:X.npy[,Y.npy], synthetic:"
+
+int image_resize(struct image *image, int channels, int height, int width)
+{
+    size_t need = (size_t)channels * (size_t)height * (size_t)width;
+    if (need > image->capacity) {
+        float *pixels = malloc(need * sizeof *pixels);
+        if (!pixels)
+            return error_memory("an image", need * sizeof *pixels);
+        free(image->pixels);
+        image->pixels = pixels;
+        image->capacity = need;
+    }
+    image->channels = channels;
+    image->height = height;
+    image->width = width;
+    return MOCO_OK;
+}
+
+void image_close(struct image *image)
+{
+    free(image->pixels);
+    *image = (struct image){ 0 };
+}
+
+/* ---- recognition ---- */
+
+static const struct kind *kind_named(const char *name, size_t length)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strlen(kinds[i].name) == length && !memcmp(kinds[i].name, name, length))
+            return &kinds[i];
+    return NULL;
+}
+
+static int dir_has(const char *dir, const char *name)
+{
+    char path[RAW_PATH + 32];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return access(path, F_OK) == 0;
+}
+
+static const char *kind_of_dir(const char *dir)
+{
+    char name[32];
+    for (int i = 1; i <= 9; i++) {
+        snprintf(name, sizeof name, "data_batch_%d.bin", i);
+        if (dir_has(dir, name))
+            return "cifar10";
+    }
+    return dir_has(dir, "test_batch.bin") ? "cifar10" : "folder";
+}
+
+/* gzread() passes a file that is not gzip through as it is. */
+static const char *kind_of_file(const char *path)
+{
+    unsigned char head[6] = { 0 };
+    gzFile file = gzopen(path, "rb");
+    int got = file ? gzread(file, head, sizeof head) : 0;
+    if (file)
+        gzclose(file);
+    if (got == 6 && !memcmp(head, "\x93NUMPY", 6))
+        return "npy";
+    if (got >= 4 && head[0] == 0 && head[1] == 0 && head[2] >= 8 && head[2] <= 14 &&
+        head[3] >= 1 && head[3] <= 4)
+        return "idx";
+    return NULL;
+}
+
+/* Behind the path may stand ",LABELS", ":test" or ":nhwc": they are cut until something exists. */
+static int recognise(const struct kind **out, const char *spec)
+{
+    char path[RAW_PATH];
+    struct stat info;
+    snprintf(path, sizeof path, "%s", spec);
+    while (stat(path, &info) != 0) {
+        char *comma = strrchr(path, ','), *colon = strrchr(path, ':');
+        char *cut = comma > colon ? comma : colon;
+        if (!cut)
+            return error_set(MOCO_EIO, "%s is no file, directory or kind of data; give a path or "
+                             "one of " KINDS, spec);
+        *cut = '\0';
+    }
+    const char *name = S_ISDIR(info.st_mode) ? kind_of_dir(path) : kind_of_file(path);
+    if (!name)
+        return error_set(MOCO_EFORMAT, "%s starts neither like .npy nor like IDX (plain or .gz); "
+                         "images belong in a directory", path);
+    *out = kind_named(name, strlen(name));
+    return MOCO_OK;
+}
+
+/* ---- opening ---- */
+
+static int parse(const struct kind **kind, const char **path, const char *spec)
+{
+    const char *colon = strchr(spec, ':');
+    *path = spec;
+    if (!spec[0])
+        return error_set(MOCO_EARG, "no data given; give a path or one of " KINDS);
+    if (strlen(spec) >= RAW_PATH)
+        return error_set(MOCO_EARG, "the data argument %.60s... is longer than %d bytes", spec,
+                         RAW_PATH - 1);
+    if (!strcmp(spec, "synthetic"))
+        *kind = kind_named(spec, strlen(spec)), *path = "";
+    else if (colon && (*kind = kind_named(spec, (size_t)(colon - spec))) != NULL)
+        *path = colon + 1;
+    else
+        return recognise(kind, spec);
+    return MOCO_OK;
+}
+
+int source_open(struct source **out, const char *spec)
+{
+    const struct kind *kind = NULL;
+    const char *path;
+    *out = NULL;
+    int rc = parse(&kind, &path, spec);
+    if (rc != MOCO_OK)
+        return rc;
+    struct source *source = calloc(1, sizeof *source);
+    if (!source)
+        return error_memory("a data source", sizeof *source);
+    snprintf(source->kind, sizeof source->kind, "%s", kind->name);
+    snprintf(source->where, sizeof source->where, "%s", path);
+    rc = kind->open(source, path);
+    if (rc == MOCO_OK && source->count == 0)
+        rc = error_set(MOCO_EFORMAT, "%s holds no image", spec);
+    if (rc != MOCO_OK)
+        goto fail;
+    *out = source;
+    return MOCO_OK;
+fail:
+    source_close(&source);
+    return rc;
+}
+
+void source_close(struct source **source)
+{
+    struct source *gone = source ? *source : NULL;
+    if (!gone)
+        return;
+    if (gone->close)
+        gone->close(gone);
+    free((void *)(uintptr_t)gone->labels);
+    free((void *)(uintptr_t)gone->class_names);
+    free(gone);
+    *source = NULL;
+}
+
+/* ---- statistics ---- */
+
+/* Adds the sum and the sum of squares of each channel to sums: (channels, 2). */
+static void add_image(double *sums, const struct image *image)
+{
+    size_t plane = (size_t)image->height * (size_t)image->width;
+    for (int c = 0; c < image->channels; c++) {
+        const float *x = image->pixels + (size_t)c * plane;
+        double sum = 0, squares = 0;
+        for (size_t i = 0; i < plane; i++) {
+            sum += x[i];
+            squares += (double)x[i] * x[i];
+        }
+        sums[2 * c] += sum;
+        sums[2 * c + 1] += squares;
+    }
+}
+
+static int sum_images(const struct source *source, double *sums, double *pixels, size_t sample)
+{
+    struct image image = { 0 };
+    int rc = MOCO_OK;
+    for (size_t i = 0; i < sample && rc == MOCO_OK; i++) {
+        size_t index = (size_t)((double)i / (double)sample * (double)source->count);
+        rc = source->read(source, index, &image);
+        if (rc == MOCO_OK && image.channels != source->channels)
+            rc = error_set(MOCO_EFORMAT, "%s: image %zu has %d channels, not %d", source->where,
+                           index, image.channels, source->channels);
+        if (rc != MOCO_OK)
+            break;
+        add_image(sums, &image);
+        *pixels += (double)image.height * image.width;
+    }
+    image_close(&image);
+    return rc;
+}
+
+/* A constant channel gets std 1: it becomes 0, not infinite, when normalised. */
+static int finish(const struct source *source, float *mean, float *std, const double *sums,
+                  double pixels)
+{
+    for (int c = 0; c < source->channels; c++) {
+        double m = sums[2 * c] / pixels, variance = sums[2 * c + 1] / pixels - m * m;
+        if (!isfinite(m) || !isfinite(variance))
+            return error_set(MOCO_EFORMAT, "%s: channel %d holds NaN or infinite values; replace "
+                             "them first", source->where, c);
+        mean[c] = (float)m;
+        std[c] = variance > 1e-12 * (m * m + 1e-12) ? (float)sqrt(variance) : 1.0f;
+    }
+    return MOCO_OK;
+}
+
+int source_statistics(const struct source *source, float *mean, float *std, size_t sample)
+{
+    double pixels = 0;
+    sample = sample < source->count ? sample : source->count;
+    if (sample == 0 || source->channels <= 0)
+        return error_set(MOCO_EARG, "statistics of %s: no image to sample", source->where);
+    double *sums = calloc(2 * (size_t)source->channels, sizeof *sums);
+    if (!sums)
+        return error_memory("statistics", 2 * (size_t)source->channels * sizeof *sums);
+    int rc = sum_images(source, sums, &pixels, sample);
+    if (rc == MOCO_OK)
+        rc = finish(source, mean, std, sums, pixels);
+    free(sums);
+    return rc;
+}

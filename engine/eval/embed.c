@@ -1,0 +1,189 @@
+/* embed.c: features of many images; see embed.h.
+ *
+ * One batch at a time: the team decodes it, the net embeds it, the rows are normalised. A failure
+ * inside the team keeps its sentence per thread, so it is carried to the calling thread. */
+#include "engine/eval/embed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+
+int embed_feature_named(enum embed_feature *out, const char *name)
+{
+    if (strcmp(name, "backbone") == 0)
+        *out = EMBED_BACKBONE;
+    else if (strcmp(name, "head") == 0)
+        *out = EMBED_HEAD;
+    else
+        return error_set(MOCO_EARG, "feature '%s' is not known: backbone or head", name);
+    return MOCO_OK;
+}
+
+size_t embed_dim(const struct net *net, enum embed_feature feature)
+{
+    return feature == EMBED_BACKBONE ? net_backbone_dim(net) : (size_t)net_get_config(net)->dim;
+}
+
+size_t embed_pixel_dim(const struct policy *policy)
+{
+    return (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
+}
+
+static int view_of(float *dst, const struct source *source, size_t index,
+                   const struct policy *policy, struct image *image,
+                   struct augment_scratch *scratch)
+{
+    int rc = source->read(source, index, image);
+    if (rc)
+        return rc;
+    if (image->channels != policy->channels)
+        return error_set(MOCO_EARG, "image %zu of %s has %d channels, the encoder takes %d", index,
+                         source->where, image->channels, policy->channels);
+    return augment_plain(dst, image, policy, scratch);
+}
+
+/* x: (n, C, S, S) of the images first..first+n-1. */
+static int decode(float *x, const struct source *source, const size_t *index, size_t first,
+                  size_t n, const struct policy *policy)
+{
+    size_t size = embed_pixel_dim(policy);
+    int failed = MOCO_OK;
+    char sentence[1024] = "";
+#pragma omp parallel
+    {
+        struct image image = {0};
+        struct augment_scratch scratch = {0};
+#pragma omp for schedule(dynamic, 4)
+        for (size_t i = 0; i < n; i++) {
+            size_t at = index ? index[first + i] : first + i;
+            int rc = view_of(x + i * size, source, at, policy, &image, &scratch);
+            if (!rc)
+                continue;
+#pragma omp critical(embed_failure)
+            {
+                failed = rc;
+                snprintf(sentence, sizeof sentence, "%s", error_text());
+            }
+        }
+        image_close(&image);
+        augment_scratch_close(&scratch);
+    }
+    return failed ? error_set(failed, "%s", sentence) : MOCO_OK;
+}
+
+/* Working memory of one call. */
+struct work {
+    struct arena arena;
+    float *x;        /* (B, C, S, S) */
+    float *features; /* (B, D) */
+    float *backbone; /* (B, backbone) */
+    float *inv_norm; /* (B) */
+    struct tape *tape;
+};
+
+static void work_close(struct work *work)
+{
+    if (work->tape)
+        tape_close(&work->tape);
+    arena_close(&work->arena);
+}
+
+static int work_open(struct work *work, const struct net *net)
+{
+    const struct net_config *config = net_get_config(net);
+    size_t B = (size_t)config->batch, S = (size_t)config->side;
+    size_t x = B * (size_t)config->channels * S * S * sizeof(float);
+    size_t features = B * (size_t)config->dim * sizeof(float);
+    size_t backbone = B * net_backbone_dim(net) * sizeof(float);
+    *work = (struct work){0};
+    int rc = arena_open(&work->arena, arena_round(x) + arena_round(features) +
+                        arena_round(backbone) + arena_round(B * sizeof(float)),
+                        "a batch to embed");
+    if (rc)
+        return rc;
+    work->x = arena_take(&work->arena, x);
+    work->features = arena_take(&work->arena, features);
+    work->backbone = arena_take(&work->arena, backbone);
+    work->inv_norm = arena_take(&work->arena, B * sizeof(float));
+    rc = tape_open(&work->tape, net, 0);
+    if (rc)
+        work_close(work);
+    return rc;
+}
+
+/* Embeds the first n rows of work->x into out. */
+static int embed_batch(float *out, const struct embed *embed, struct work *work, size_t n)
+{
+    size_t D = embed_dim(embed->net, embed->feature);
+    int backbone = embed->feature == EMBED_BACKBONE;
+    int rc = encoder_forward(embed->encoder, embed->net, work->tape, work->features,
+                             backbone ? work->backbone : NULL, work->x, NET_EVAL);
+    if (rc)
+        return rc;
+    embed->simd->row_normalise(out, work->inv_norm, backbone ? work->backbone : work->features, n,
+                               D);
+    return MOCO_OK;
+}
+
+static size_t image_floats(const struct net *net)
+{
+    const struct net_config *config = net_get_config(net);
+    return (size_t)config->channels * (size_t)config->side * (size_t)config->side;
+}
+
+int embed_source(float *out, const struct embed *embed, const struct source *source,
+                 const size_t *index, size_t n, const struct policy *policy)
+{
+    struct work work;
+    size_t B = (size_t)net_get_config(embed->net)->batch, size = image_floats(embed->net);
+    size_t D = embed_dim(embed->net, embed->feature);
+    if (embed_pixel_dim(policy) != size)
+        return error_set(MOCO_EARG, "views of %d x %d x %d do not fit the encoder",
+                         policy->channels, policy->side, policy->side);
+    int rc = work_open(&work, embed->net);
+    if (rc)
+        return rc;
+    for (size_t first = 0; first < n && !rc; first += B) {
+        size_t rows = n - first < B ? n - first : B;
+        rc = decode(work.x, source, index, first, rows, policy);
+        memset(work.x + rows * size, 0, (B - rows) * size * sizeof(float));
+        if (!rc)
+            rc = embed_batch(out + first * D, embed, &work, rows);
+    }
+    work_close(&work);
+    return rc;
+}
+
+int embed_array(float *out, const struct embed *embed, const float *x, size_t n)
+{
+    struct work work;
+    size_t B = (size_t)net_get_config(embed->net)->batch, size = image_floats(embed->net);
+    size_t D = embed_dim(embed->net, embed->feature);
+    int rc = work_open(&work, embed->net);
+    if (rc)
+        return rc;
+    for (size_t first = 0; first < n && !rc; first += B) {
+        size_t rows = n - first < B ? n - first : B;
+        memcpy(work.x, x + first * size, rows * size * sizeof(float));
+        memset(work.x + rows * size, 0, (B - rows) * size * sizeof(float));
+        rc = embed_batch(out + first * D, embed, &work, rows);
+    }
+    work_close(&work);
+    return rc;
+}
+
+int embed_pixels(float *out, const struct source *source, const size_t *index, size_t n,
+                 const struct policy *policy, const struct moco_simd *simd)
+{
+    float *inv_norm = malloc((n ? n : 1) * sizeof *inv_norm);
+    if (!inv_norm)
+        return error_memory("norms of raw pixels", n * sizeof *inv_norm);
+    int rc = decode(out, source, index, 0, n, policy);
+    if (!rc)
+        simd->row_normalise(out, inv_norm, out, n, embed_pixel_dim(policy));
+    free(inv_norm);
+    return rc;
+}

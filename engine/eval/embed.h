@@ -1,0 +1,42 @@
+/* embed.h: features of many images with a fixed encoder.
+ *
+ * In: a source (or an array of images) and an encoder. Out: unit rows in the data's order, one an
+ * image; the last, partial batch is filled up with zeros and kept. Evaluation views only: resize
+ * and normalise. */
+#ifndef MOCO_ENGINE_EVAL_EMBED_H
+#define MOCO_ENGINE_EVAL_EMBED_H
+
+#include "engine/data/augment.h"
+#include "engine/net/encoder.h"
+
+enum embed_feature { EMBED_BACKBONE, EMBED_HEAD };
+
+/* "backbone" or "head"; a sentence for another word. */
+int embed_feature_named(enum embed_feature *out, const char *name);
+
+/* Columns of the features. */
+size_t embed_dim(const struct net *net, enum embed_feature feature);
+
+/* Columns of the raw-pixel baseline: C * side * side. */
+size_t embed_pixel_dim(const struct policy *policy);
+
+/* What embeds: running statistics are used, nothing in the encoder moves. */
+struct embed {
+    const struct net *net;
+    struct encoder *encoder;
+    enum embed_feature feature;
+    const struct moco_simd *simd;
+};
+
+/* out: (n, embed_dim()) of the images index[0..n-1] (NULL: 0..n-1) of `source`. */
+int embed_source(float *out, const struct embed *embed, const struct source *source,
+                 const size_t *index, size_t n, const struct policy *policy);
+
+/* out: (n, embed_dim()) of x: (n, C, S, S), normalised already. */
+int embed_array(float *out, const struct embed *embed, const float *x, size_t n);
+
+/* out: (n, embed_pixel_dim()): the normalised pixels themselves as unit rows. */
+int embed_pixels(float *out, const struct source *source, const size_t *index, size_t n,
+                 const struct policy *policy, const struct moco_simd *simd);
+
+#endif

@@ -1,0 +1,36 @@
+/* score.h: kNN accuracy of an encoder on two labelled sets.
+ *
+ * In: two sources (or one, split 80/20) and an encoder, or none for the raw-pixel baseline.
+ * Out: the accuracy in percent of weighted kNN (knn.h) on their embeddings (embed.h). */
+#ifndef MOCO_ENGINE_EVAL_SCORE_H
+#define MOCO_ENGINE_EVAL_SCORE_H
+
+#include "engine/eval/embed.h"
+
+/* The images of one side. */
+struct score_side {
+    struct source *source;
+    int owned;       /* source is closed with the sets */
+    size_t *index;   /* (n) its labelled images; owned */
+    int32_t *labels; /* (n); owned */
+    size_t n;
+};
+
+struct score_sets {
+    struct score_side train, test;
+    int classes;
+};
+
+/* Opens two data arguments; images without a label are left out. */
+int score_open(struct score_sets *sets, const char *train, const char *test);
+
+/* Splits the labelled images of one source, every fifth for testing; it is borrowed. */
+int score_split(struct score_sets *sets, struct source *source);
+
+void score_close(struct score_sets *sets);
+
+/* top1: percent. embed NULL: raw pixels. simd is used for the raw pixels and the neighbours. */
+int score_run(double *top1, const struct score_sets *sets, const struct embed *embed,
+              const struct policy *policy, int k, double T, const struct moco_simd *simd);
+
+#endif

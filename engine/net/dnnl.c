@@ -1,0 +1,350 @@
+/* dnnl.c: convolutions by oneDNN 2.x; nothing outside this file names a oneDNN type.
+ *
+ * Primitives are created once. Activations have plain block tags (nChw8c, nChw16c), weights the
+ * tag that oneDNN likes best for each direction; our OIHW weights are reordered into scratch on
+ * each call. Winograd is oneDNN's choice (`convolution_auto`) and exists on AVX-512 only. */
+#include "engine/net/conv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <oneapi/dnnl/dnnl.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+#include "engine/net/encoder.h"
+
+enum { ARGS_MAX = 4 };
+
+/* One primitive with the memory objects whose handles change from call to call. */
+struct primitive {
+    dnnl_primitive_desc_t desc;
+    dnnl_primitive_t run;
+    dnnl_exec_arg_t args[ARGS_MAX]; /* memories owned; the last is the library's scratchpad */
+    int arg_count;
+    size_t pad_bytes; /* of the scratchpad */
+};
+
+/* One direction of the convolution, with the reorder of its weights. */
+struct direction {
+    struct primitive conv, reorder;
+    size_t weight_bytes; /* in the layout that the direction wants */
+};
+
+struct conv {
+    struct conv_shape shape;
+    char name[64];
+    struct direction forward, data, weights;
+    size_t scratch_bytes;
+};
+
+/* One engine and one stream for the process: oneDNN's CPU engine has no state of its own. */
+static dnnl_engine_t cpu_engine;
+static dnnl_stream_t cpu_stream;
+
+static int dnnl_error(dnnl_status_t status, const char *name, const char *what)
+{
+    return status == dnnl_success
+               ? MOCO_OK
+               : error_set(status == dnnl_out_of_memory ? MOCO_ENOMEM : MOCO_EDNNL,
+                           "oneDNN refused %s of layer %s (status %d)", what, name, (int)status);
+}
+
+static int start_engine(void)
+{
+    if (cpu_stream)
+        return MOCO_OK;
+    if (dnnl_engine_create(&cpu_engine, dnnl_cpu, 0) != dnnl_success ||
+        dnnl_stream_create(&cpu_stream, cpu_engine, dnnl_stream_default_flags) != dnnl_success)
+        return error_set(MOCO_EDNNL, "oneDNN can not start its CPU engine");
+    return MOCO_OK;
+}
+
+const char *net_dnnl_version(void)
+{
+    static char text[32];
+    const dnnl_version_t *v = dnnl_version();
+    snprintf(text, sizeof text, "%d.%d.%d", v->major, v->minor, v->patch);
+    return text;
+}
+
+static void primitive_close(struct primitive *p)
+{
+    for (int i = 0; i < p->arg_count; i++)
+        if (p->args[i].memory)
+            dnnl_memory_destroy(p->args[i].memory);
+    if (p->run)
+        dnnl_primitive_destroy(p->run);
+    if (p->desc)
+        dnnl_primitive_desc_destroy(p->desc);
+    *p = (struct primitive){ 0 };
+}
+
+/* Adds the memory of one argument as the primitive describes it. */
+static dnnl_status_t add_argument(struct primitive *p, int arg, dnnl_query_t query, int index)
+{
+    const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(p->desc, query, index);
+    dnnl_exec_arg_t *slot = &p->args[p->arg_count];
+
+    if (!md)
+        return dnnl_invalid_arguments;
+    *slot = (dnnl_exec_arg_t){ .arg = arg };
+    p->arg_count++;
+    if (arg == DNNL_ARG_SCRATCHPAD)
+        p->pad_bytes = arena_round(dnnl_memory_desc_get_size(md));
+    return dnnl_memory_create(&slot->memory, md, cpu_engine, DNNL_MEMORY_NONE);
+}
+
+/* handles: in the order in which the arguments were added. */
+static dnnl_status_t primitive_run(struct primitive *p, const void *const *handles)
+{
+    dnnl_status_t status = dnnl_success;
+    for (int i = 0; i < p->arg_count && status == dnnl_success; i++)
+        status = dnnl_memory_set_data_handle(p->args[i].memory, (void *)(size_t)handles[i]);
+    if (status == dnnl_success)
+        status = dnnl_primitive_execute(p->run, cpu_stream, p->arg_count, p->args);
+    return status == dnnl_success ? dnnl_stream_wait(cpu_stream) : status;
+}
+
+/* Descriptors of the three tensors of a convolution; weights in any layout, or canonical. */
+struct shapes {
+    dnnl_memory_desc_t src, weights, dst, canonical;
+};
+
+static dnnl_status_t describe(struct shapes *out, const struct conv_shape *s)
+{
+    dnnl_format_tag_t block = s->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c;
+    dnnl_dims_t src = { s->B, s->IC, s->H, s->W }, dst = { s->B, s->OC, s->OH, s->OW };
+    dnnl_dims_t weights = { s->OC, s->IC, s->kernel, s->kernel };
+    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&out->src, 4, src, dnnl_f32,
+                                                        s->src_plain ? dnnl_nchw : block);
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_init_by_tag(&out->dst, 4, dst, dnnl_f32, block);
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_init_by_tag(&out->weights, 4, weights, dnnl_f32,
+                                              dnnl_format_tag_any);
+    if (status == dnnl_success)
+        status = dnnl_memory_desc_init_by_tag(&out->canonical, 4, weights, dnnl_f32, dnnl_oihw);
+    return status;
+}
+
+enum which { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS };
+
+static dnnl_status_t describe_conv(dnnl_convolution_desc_t *out, const struct shapes *m,
+                                   const struct conv_shape *s, enum which which)
+{
+    dnnl_dims_t strides = { s->stride, s->stride }, pad = { s->pad, s->pad };
+    dnnl_alg_kind_t alg = s->winograd ? dnnl_convolution_auto : dnnl_convolution_direct;
+    /* The far side's padding is what the output size leaves. */
+    dnnl_dims_t far = { (s->OH - 1) * s->stride + s->kernel - s->H - s->pad,
+                        (s->OW - 1) * s->stride + s->kernel - s->W - s->pad };
+    switch (which) {
+    case FORWARD:
+        return dnnl_convolution_forward_desc_init(out, dnnl_forward_training, alg, &m->src,
+                                                  &m->weights, NULL, &m->dst, strides, pad, far);
+    case BACKWARD_DATA:
+        return dnnl_convolution_backward_data_desc_init(out, alg, &m->src, &m->weights, &m->dst,
+                                                        strides, pad, far);
+    default:
+        return dnnl_convolution_backward_weights_desc_init(out, alg, &m->src, &m->weights, NULL,
+                                                           &m->dst, strides, pad, far);
+    }
+}
+
+static dnnl_status_t add_conv_arguments(struct primitive *p, enum which which)
+{
+    static const struct {
+        int arg;
+        dnnl_query_t query;
+    } table[3][3] = {
+        { { DNNL_ARG_SRC, dnnl_query_src_md },
+          { DNNL_ARG_WEIGHTS, dnnl_query_weights_md },
+          { DNNL_ARG_DST, dnnl_query_dst_md } },
+        { { DNNL_ARG_DIFF_SRC, dnnl_query_diff_src_md },
+          { DNNL_ARG_WEIGHTS, dnnl_query_weights_md },
+          { DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md } },
+        { { DNNL_ARG_SRC, dnnl_query_src_md },
+          { DNNL_ARG_DIFF_WEIGHTS, dnnl_query_diff_weights_md },
+          { DNNL_ARG_DIFF_DST, dnnl_query_diff_dst_md } },
+    };
+    dnnl_status_t status = dnnl_success;
+    for (int i = 0; i < 3 && status == dnnl_success; i++)
+        status = add_argument(p, table[which][i].arg, table[which][i].query, 0);
+    if (status == dnnl_success)
+        status = add_argument(p, DNNL_ARG_SCRATCHPAD, dnnl_query_scratchpad_md, 0);
+    return status;
+}
+
+/* The reorder between OIHW and the layout of this direction; for the weight gradient backwards. */
+static dnnl_status_t open_reorder(struct direction *d, const dnnl_memory_desc_t *canonical,
+                                  enum which which, const_dnnl_primitive_attr_t attr)
+{
+    struct primitive *r = &d->reorder;
+    const dnnl_memory_desc_t *own = dnnl_primitive_desc_query_md(
+        d->conv.desc,
+        which == BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+    const dnnl_memory_desc_t *from = which == BACKWARD_WEIGHTS ? own : canonical;
+    const dnnl_memory_desc_t *to = which == BACKWARD_WEIGHTS ? canonical : own;
+    dnnl_status_t status =
+        dnnl_reorder_primitive_desc_create(&r->desc, from, cpu_engine, to, cpu_engine, attr);
+
+    d->weight_bytes = arena_round(dnnl_memory_desc_get_size(own));
+    if (status == dnnl_success)
+        status = dnnl_primitive_create(&r->run, r->desc);
+    if (status == dnnl_success)
+        status = add_argument(r, DNNL_ARG_FROM, dnnl_query_src_md, 0);
+    if (status == dnnl_success)
+        status = add_argument(r, DNNL_ARG_TO, dnnl_query_dst_md, 0);
+    if (status == dnnl_success)
+        status = add_argument(r, DNNL_ARG_SCRATCHPAD, dnnl_query_scratchpad_md, 0);
+    return status;
+}
+
+static dnnl_status_t direction_open(struct direction *d, const struct conv_shape *s,
+                                    enum which which, const_dnnl_primitive_desc_t hint)
+{
+    struct shapes m;
+    dnnl_convolution_desc_t desc;
+    dnnl_primitive_attr_t attr = NULL;
+    dnnl_status_t status = describe(&m, s);
+
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_create(&attr);
+    if (status == dnnl_success)
+        status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success)
+        status = describe_conv(&desc, &m, s, which);
+    if (status == dnnl_success)
+        status = dnnl_primitive_desc_create(&d->conv.desc, &desc, attr, cpu_engine, hint);
+    if (status == dnnl_success)
+        status = dnnl_primitive_create(&d->conv.run, d->conv.desc);
+    if (status == dnnl_success)
+        status = add_conv_arguments(&d->conv, which);
+    if (status == dnnl_success)
+        status = open_reorder(d, &m.canonical, which, attr);
+    if (attr)
+        dnnl_primitive_attr_destroy(attr);
+    return status;
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t direction_bytes(const struct direction *d)
+{
+    return d->weight_bytes + larger(d->conv.pad_bytes, d->reorder.pad_bytes);
+}
+
+static size_t canonical_bytes(const struct conv_shape *s)
+{
+    return arena_round((size_t)s->OC * s->IC * s->kernel * s->kernel * sizeof(float));
+}
+
+int conv_open(struct conv **out, const struct conv_shape *shape, const char *name)
+{
+    struct conv *c = calloc(1, sizeof *c);
+    const char *what = "the forward pass";
+    dnnl_status_t status;
+    int err = start_engine();
+
+    *out = NULL;
+    if (!c)
+        return error_memory("a convolution", sizeof *c);
+    c->shape = *shape;
+    snprintf(c->name, sizeof c->name, "%s", name);
+    if (err)
+        goto fail;
+    status = direction_open(&c->forward, shape, FORWARD, NULL);
+    if (status == dnnl_success && !shape->src_plain) {
+        what = "the data gradient";
+        status = direction_open(&c->data, shape, BACKWARD_DATA, c->forward.conv.desc);
+    }
+    if (status == dnnl_success) {
+        what = "the weight gradient";
+        status = direction_open(&c->weights, shape, BACKWARD_WEIGHTS, c->forward.conv.desc);
+    }
+    err = dnnl_error(status, name, what);
+    if (err)
+        goto fail;
+    c->scratch_bytes = larger(direction_bytes(&c->forward), direction_bytes(&c->data));
+    c->scratch_bytes = larger(c->scratch_bytes,
+                              direction_bytes(&c->weights) + canonical_bytes(shape));
+    *out = c;
+    return MOCO_OK;
+fail:
+    conv_close(&c);
+    return err;
+}
+
+void conv_close(struct conv **conv)
+{
+    struct conv *c = *conv;
+    if (!c)
+        return;
+    struct direction *all[] = { &c->forward, &c->data, &c->weights };
+    for (int i = 0; i < 3; i++) {
+        primitive_close(&all[i]->conv);
+        primitive_close(&all[i]->reorder);
+    }
+    free(c);
+    *conv = NULL;
+}
+
+const struct conv_shape *conv_get_shape(const struct conv *conv)
+{
+    return &conv->shape;
+}
+
+size_t conv_scratch_bytes(const struct conv *conv)
+{
+    return conv->scratch_bytes;
+}
+
+/* Weights into the layout of the direction, then the convolution. first, last: the arguments
+ * before and after the weights in the primitive's order. */
+static int run_with_weights(struct conv *c, struct direction *d, const float *first,
+                            const float *weights, const float *last, void *scratch,
+                            const char *what)
+{
+    unsigned char *own = scratch, *pad = own + d->weight_bytes;
+    const void *reorder[] = { weights, own, pad };
+    const void *conv[] = { first, own, last, pad };
+    dnnl_status_t status = primitive_run(&d->reorder, reorder);
+    if (status == dnnl_success)
+        status = primitive_run(&d->conv, conv);
+    return dnnl_error(status, c->name, what);
+}
+
+int conv_forward(struct conv *c, float *dst, const float *src, const float *weights, void *scratch)
+{
+    return run_with_weights(c, &c->forward, src, weights, dst, scratch, "the forward pass");
+}
+
+int conv_backward_data(struct conv *c, float *d_src, const float *d_dst, const float *weights,
+                       void *scratch)
+{
+    return run_with_weights(c, &c->data, d_src, weights, d_dst, scratch, "the data gradient");
+}
+
+int conv_backward_weights(struct conv *c, float *d_weights, const float *src, const float *d_dst,
+                          void *scratch)
+{
+    struct direction *d = &c->weights;
+    size_t count = (size_t)c->shape.OC * c->shape.IC * c->shape.kernel * c->shape.kernel;
+    float *plain = scratch; /* (OC, IC, kernel, kernel) */
+    unsigned char *own = (unsigned char *)scratch + canonical_bytes(&c->shape);
+    unsigned char *pad = own + d->weight_bytes;
+    const void *conv[] = { src, own, d_dst, pad };
+    const void *reorder[] = { own, plain, pad };
+    dnnl_status_t status = primitive_run(&d->conv, conv);
+
+    if (status == dnnl_success)
+        status = primitive_run(&d->reorder, reorder);
+    if (status != dnnl_success)
+        return dnnl_error(status, c->name, "the weight gradient");
+    for (size_t i = 0; i < count; i++)
+        d_weights[i] += plain[i];
+    return MOCO_OK;
+}

@@ -1,0 +1,279 @@
+/* encoder.c: walks a net's list of operations, forwards and backwards.
+ *
+ * Backwards each value has one gradient buffer. Its first reader (in reverse) writes it, a second
+ * one writes into the waiting room and is added: that happens where a block's input also feeds
+ * its shortcut. */
+#include "engine/net/encoder.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+#include "engine/net/program.h"
+
+struct tape {
+    struct arena arena;
+    int keep;
+    float *values;   /* (keep_floats | forward_floats) */
+    float *grads;    /* (grad_floats), only when kept */
+    float *saved;    /* (saved_count) BN means and inverse deviations */
+    float *partial, *coef;
+    float *pooled, *hidden, *d_pooled, *d_hidden; /* (B, backbone) each */
+    float *room;     /* of the linear layers */
+    void *scratch;   /* of the convolutions */
+    const float *x;  /* input of the newest pass; borrowed */
+    unsigned char *written; /* (value_count): has a gradient in this backward pass */
+};
+
+/* Floats of each of a tape's pieces; one list serves sizing and carving. */
+struct tape_sizes {
+    size_t values, grads, saved, partial, coef, pooled, room;
+};
+
+static struct tape_sizes tape_sizes(const struct net *net, int keep)
+{
+    const struct net_config *c = &net->config;
+    struct tape_sizes s = {
+        .values = keep ? net->keep_floats : net->forward_floats,
+        .grads = keep ? net->grad_floats : 0,
+        .saved = net->saved_count,
+        .pooled = (size_t)c->batch * net_backbone_dim(net),
+    };
+    for (int i = 0; i < net->value_count; i++) {
+        size_t partial = norm_partial_floats(c->batch, net->values[i].C, net->lanes);
+        size_t coef = norm_coef_floats(c->bn_splits, net->values[i].C, net->lanes);
+        s.partial = partial > s.partial ? partial : s.partial;
+        s.coef = coef > s.coef ? coef : s.coef;
+    }
+    for (int i = 0; keep && i < net->linear_count; i++) {
+        size_t room = linear_room(&net->linear[i], c->batch);
+        s.room = room > s.room ? room : s.room;
+    }
+    return s;
+}
+
+size_t net_tape_bytes(const struct net *net, int keep)
+{
+    struct tape_sizes s = tape_sizes(net, keep);
+    const size_t floats[] = { s.values, s.grads,  s.saved,  s.partial, s.coef,
+                              s.pooled, s.pooled, s.pooled, s.pooled,  s.room };
+    size_t bytes = arena_round(net->scratch_bytes) + arena_round((size_t)net->value_count);
+    for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
+        bytes += arena_round(floats[i] * sizeof(float));
+    return bytes;
+}
+
+static float *take(struct arena *arena, size_t floats)
+{
+    return arena_take(arena, floats * sizeof(float));
+}
+
+int tape_open(struct tape **out, const struct net *net, int keep)
+{
+    struct tape_sizes s = tape_sizes(net, keep);
+    struct tape *t = calloc(1, sizeof *t);
+    int err;
+
+    *out = NULL;
+    if (!t)
+        return error_memory("a tape", sizeof *t);
+    err = arena_open(&t->arena, net_tape_bytes(net, keep), "activations");
+    if (err) {
+        free(t);
+        return err;
+    }
+    t->keep = keep;
+    t->values = take(&t->arena, s.values);
+    t->grads = take(&t->arena, s.grads);
+    t->saved = take(&t->arena, s.saved);
+    t->partial = take(&t->arena, s.partial);
+    t->coef = take(&t->arena, s.coef);
+    t->pooled = take(&t->arena, s.pooled);
+    t->hidden = take(&t->arena, s.pooled);
+    t->d_pooled = take(&t->arena, s.pooled);
+    t->d_hidden = take(&t->arena, s.pooled);
+    t->room = take(&t->arena, s.room);
+    t->scratch = arena_take(&t->arena, net->scratch_bytes);
+    t->written = arena_take(&t->arena, (size_t)net->value_count);
+    *out = t;
+    return MOCO_OK;
+}
+
+void tape_close(struct tape **tape)
+{
+    if (!*tape)
+        return;
+    arena_close(&(*tape)->arena);
+    free(*tape);
+    *tape = NULL;
+}
+
+static float *value_at(const struct net *net, const struct tape *t, int value)
+{
+    return t->values + (t->keep ? net->keep_at : net->forward_at)[value];
+}
+
+static const float *source_of(const struct net *net, const struct tape *t, int value)
+{
+    return value == INPUT_VALUE ? t->x : value_at(net, t, value);
+}
+
+static struct norm_pass norm_of(const struct net *net, const struct tape *t, const struct op *op)
+{
+    const struct value *v = &net->values[op->src];
+    return (struct norm_pass){ .simd = &net->simd, .B = net->config.batch, .C = v->C,
+                               .pixels = v->H * v->W, .lanes = net->lanes,
+                               .splits = net->config.bn_splits, .partial = t->partial,
+                               .coef = t->coef };
+}
+
+/* Planes of a value: samples times channel blocks. */
+static size_t planes_of(const struct net *net, const struct value *v)
+{
+    return v->floats / ((size_t)(v->H * v->W) * (size_t)net->lanes);
+}
+
+static int forward_op(struct encoder *e, const struct net *net, struct tape *t,
+                      const struct op *op, enum net_mode mode)
+{
+    const float *src = source_of(net, t, op->src); /* values: (B, C/lanes, H, W, lanes) */
+    float *dst = value_at(net, t, op->dst);
+
+    if (op->kind == OP_CONV)
+        return conv_forward(op->conv, dst, src, e->params + op->weight, t->scratch);
+    if (op->kind == OP_NORM) {
+        struct norm_pass pass = norm_of(net, t, op);
+        norm_forward(&pass, dst, src, op->add >= 0 ? value_at(net, t, op->add) : NULL,
+                     e->params + op->gamma, e->params + op->beta, e->stats + op->mean,
+                     e->stats + op->var, t->saved + op->saved, op->relu, mode);
+    } else {
+        const struct value *v = &net->values[op->src];
+        maxpool_forward(dst, src, planes_of(net, v), v->H, v->W, net->lanes);
+    }
+    return MOCO_OK;
+}
+
+static void head_forward(const struct encoder *e, const struct net *net, struct tape *t,
+                         float *features)
+{
+    int B = net->config.batch;
+    if (net->linear_count == 1) {
+        linear_forward(&net->simd, &net->linear[0], features, t->pooled, e->params, B);
+        return;
+    }
+    linear_forward(&net->simd, &net->linear[0], t->hidden, t->pooled, e->params, B);
+    for (size_t i = 0; i < (size_t)B * (size_t)net->linear[0].out; i++)
+        t->hidden[i] = t->hidden[i] > 0 ? t->hidden[i] : 0;
+    linear_forward(&net->simd, &net->linear[1], features, t->hidden, e->params, B);
+}
+
+int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, float *features,
+                    float *backbone, const float *x, enum net_mode mode)
+{
+    const struct value *v = &net->values[net->pooled];
+    int err = MOCO_OK;
+
+    t->x = x;
+    for (int i = 0; i < net->op_count && !err; i++)
+        err = forward_op(e, net, t, &net->ops[i], mode);
+    if (err)
+        return err;
+    avgpool_forward(t->pooled, value_at(net, t, net->pooled), net->config.batch, v->C, v->H * v->W,
+                    net->lanes);
+    if (backbone)
+        memcpy(backbone, t->pooled,
+               (size_t)net->config.batch * (size_t)v->C * sizeof *backbone);
+    head_forward(e, net, t, features);
+    e->batches += mode == NET_TRAIN;
+    return MOCO_OK;
+}
+
+/* Where an operation puts a gradient of `value`; finish_gradient() completes it. */
+static float *gradient_room(const struct net *net, struct tape *t, int value)
+{
+    return t->grads + (t->written[value] ? net->sum_at : net->grad_at[value]);
+}
+
+static void finish_gradient(const struct net *net, struct tape *t, int value)
+{
+    if (t->written[value]) {
+        float *sum = t->grads + net->grad_at[value];
+        const float *more = t->grads + net->sum_at;
+        long floats = (long)net->values[value].floats;
+#pragma omp parallel for schedule(static)
+        for (long i = 0; i < floats; i++)
+            sum[i] += more[i];
+    }
+    t->written[value] = 1;
+}
+
+static int conv_op_backward(struct encoder *e, const struct net *net, struct tape *t,
+                            const struct op *op, const float *d_dst)
+{
+    int err = conv_backward_weights(op->conv, e->grads + op->weight, source_of(net, t, op->src),
+                                    d_dst, t->scratch);
+    if (err || op->src == INPUT_VALUE)
+        return err;
+    err = conv_backward_data(op->conv, gradient_room(net, t, op->src), d_dst,
+                             e->params + op->weight, t->scratch);
+    finish_gradient(net, t, op->src);
+    return err;
+}
+
+static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
+                       const struct op *op)
+{
+    const float *d_dst = t->grads + net->grad_at[op->dst];
+
+    if (op->kind == OP_CONV)
+        return conv_op_backward(e, net, t, op, d_dst);
+    if (op->kind == OP_NORM) {
+        struct norm_pass pass = norm_of(net, t, op);
+        norm_backward(&pass, gradient_room(net, t, op->src),
+                      op->add >= 0 ? gradient_room(net, t, op->add) : NULL, e->grads + op->gamma,
+                      e->grads + op->beta, d_dst, op->relu ? value_at(net, t, op->dst) : NULL,
+                      value_at(net, t, op->src), e->params + op->gamma, t->saved + op->saved);
+        finish_gradient(net, t, op->src);
+        if (op->add >= 0)
+            finish_gradient(net, t, op->add);
+    } else {
+        const struct value *v = &net->values[op->src];
+        maxpool_backward(gradient_room(net, t, op->src), d_dst, value_at(net, t, op->src),
+                         planes_of(net, v), v->H, v->W, net->lanes);
+        finish_gradient(net, t, op->src);
+    }
+    return MOCO_OK;
+}
+
+static void head_backward(struct encoder *e, const struct net *net, struct tape *t,
+                          const float *d_features)
+{
+    int B = net->config.batch;
+    const float *d_out = d_features;
+    if (net->linear_count == 2) {
+        linear_backward(&net->simd, &net->linear[1], t->d_hidden, e->grads, d_features, t->hidden,
+                        e->params, B, t->room);
+        for (size_t i = 0; i < (size_t)B * (size_t)net->linear[0].out; i++)
+            t->d_hidden[i] = t->hidden[i] > 0 ? t->d_hidden[i] : 0;
+        d_out = t->d_hidden;
+    }
+    linear_backward(&net->simd, &net->linear[0], t->d_pooled, e->grads, d_out, t->pooled,
+                    e->params, B, t->room);
+}
+
+int encoder_backward(struct encoder *e, const struct net *net, struct tape *t,
+                     const float *d_features)
+{
+    const struct value *v = &net->values[net->pooled];
+    int err = MOCO_OK;
+
+    memset(t->written, 0, (size_t)net->value_count);
+    head_backward(e, net, t, d_features);
+    avgpool_backward(t->grads + net->grad_at[net->pooled], t->d_pooled, net->config.batch, v->C,
+                     v->H * v->W, net->lanes);
+    t->written[net->pooled] = 1;
+    for (int i = net->op_count - 1; i >= 0 && !err; i--)
+        err = backward_op(e, net, t, &net->ops[i]);
+    return err;
+}

@@ -1,0 +1,159 @@
+/* net.c: opening a net, and the numbers of an encoder: memory and first values. */
+#include "engine/net/encoder.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+#include "engine/base/rng.h"
+#include "engine/net/program.h"
+
+static int check_config(const struct net_config *c)
+{
+    if (c->width < 1 || c->channels < 1 || c->dim < 1 || c->batch < 1 || c->bn_splits < 1)
+        return error_set(MOCO_EARG,
+                         "width %d, channels %d, dim %d, batch %d and bn-splits %d must all be "
+                         "positive", c->width, c->channels, c->dim, c->batch, c->bn_splits);
+    if (c->batch % c->bn_splits)
+        return error_set(MOCO_EARG, "batch size %d is no multiple of bn-splits %d", c->batch,
+                         c->bn_splits);
+    if (c->side < 4)
+        return error_set(MOCO_EARG, "images of %d x %d pixels are too small", c->side, c->side);
+    return MOCO_OK;
+}
+
+int net_open(struct net **out, const struct net_config *config, const struct moco_simd *simd)
+{
+    struct net *net;
+    int err = check_config(config);
+
+    *out = NULL;
+    if (err)
+        return err;
+    net = calloc(1, sizeof *net);
+    if (!net)
+        return error_memory("a net", sizeof *net);
+    net->config = *config;
+    net->simd = *simd;
+    net->lanes = simd->lanes;
+    err = resnet_build(net);
+    if (!err)
+        err = plan_memory(net);
+    if (err)
+        net_close(&net);
+    *out = net;
+    return err;
+}
+
+void net_close(struct net **net)
+{
+    struct net *n = *net;
+    if (!n)
+        return;
+    for (int i = 0; i < n->op_count; i++)
+        conv_close(&n->ops[i].conv);
+    free(n->ops);
+    free(n->values);
+    free(n->tensors);
+    free(n->keep_at);
+    free(n->forward_at);
+    free(n->grad_at);
+    free(n);
+    *net = NULL;
+}
+
+const struct net_config *net_get_config(const struct net *net)
+{
+    return &net->config;
+}
+
+const struct tensor *net_tensors(const struct net *net, size_t *count)
+{
+    *count = net->tensor_count;
+    return net->tensors;
+}
+
+size_t net_param_count(const struct net *net)
+{
+    return net->param_count;
+}
+
+size_t net_stat_count(const struct net *net)
+{
+    return net->stat_count;
+}
+
+size_t net_backbone_dim(const struct net *net)
+{
+    return (size_t)net->values[net->pooled].C;
+}
+
+int encoder_open(struct encoder *out, const struct net *net, int with_grads, float *params)
+{
+    size_t P = net->param_count * sizeof(float), S = net->stat_count * sizeof(float);
+    struct arena *arena = calloc(1, sizeof *arena);
+    int err;
+
+    *out = (struct encoder){ 0 };
+    if (!arena)
+        return error_memory("an encoder", sizeof *arena);
+    err = arena_open(arena, (params ? 0 : P) + (with_grads ? P : 0) + arena_round(S) + ARENA_ALIGN,
+                     "an encoder's parameters");
+    if (err) {
+        free(arena);
+        return err;
+    }
+    out->params = params ? params : arena_take(arena, P);
+    out->grads = with_grads ? arena_take(arena, P) : NULL;
+    out->stats = arena_take(arena, S);
+    out->owned = arena;
+    for (size_t i = 0; i < net->tensor_count; i++) {
+        const struct tensor *t = &net->tensors[i];
+        if (t->kind == TENSOR_STAT && strstr(t->name, "running_var"))
+            for (size_t j = 0; j < t->count; j++)
+                out->stats[t->offset + j] = 1.0f;
+    }
+    return MOCO_OK;
+}
+
+void encoder_close(struct encoder *encoder)
+{
+    if (encoder->owned)
+        arena_close(encoder->owned);
+    free(encoder->owned);
+    *encoder = (struct encoder){ 0 };
+}
+
+/* First values of one parameter; `in` is the fan-in of the linear layer it belongs to. */
+static void init_tensor(float *p, const struct tensor *t, size_t in, struct rng *rng)
+{
+    if (t->rank == 4) {
+        double std = sqrt(2.0 / (double)(t->shape[0] * t->shape[2] * t->shape[3]));
+        for (size_t i = 0; i < t->count; i++)
+            p[i] = (float)(std * rng_normal(rng));
+    } else if (in) {
+        double bound = 1.0 / sqrt((double)in);
+        for (size_t i = 0; i < t->count; i++)
+            p[i] = (float)rng_between(rng, -bound, bound);
+    } else {
+        float value = strstr(t->name, ".weight") ? 1.0f : 0.0f; /* BatchNorm */
+        for (size_t i = 0; i < t->count; i++)
+            p[i] = value;
+    }
+}
+
+void encoder_init(struct encoder *encoder, const struct net *net, uint64_t seed)
+{
+    size_t in = 0;
+    for (size_t i = 0; i < net->tensor_count; i++) {
+        const struct tensor *t = &net->tensors[i];
+        struct rng rng = rng_at(seed, RNG_INIT, 0, i);
+        if (t->kind != TENSOR_PARAM)
+            continue;
+        if (t->rank == 2)
+            in = t->shape[1]; /* the bias that follows has the same bound */
+        init_tensor(encoder->params + t->offset, t, in, &rng);
+    }
+}

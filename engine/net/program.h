@@ -1,0 +1,120 @@
+/* program.h: what a net is inside: a list of operations on numbered values.
+ *
+ * A value is an activation (B, C/lanes, H, W, lanes). resnet.c writes the list, plan.c decides
+ * where in memory each value and each gradient lives, encoder.c walks the list forwards and
+ * backwards. Private to engine/net. */
+#ifndef MOCO_ENGINE_NET_PROGRAM_H
+#define MOCO_ENGINE_NET_PROGRAM_H
+
+#include "engine/net/conv.h"
+#include "engine/net/encoder.h"
+
+enum { NO_VALUE = -1, INPUT_VALUE = -2 }; /* INPUT_VALUE: the image batch, plain, not planned */
+
+enum op_kind {
+    OP_CONV,    /* dst = conv(src) */
+    OP_NORM,    /* dst = [relu](batchnorm(src) [+ add]) */
+    OP_MAXPOOL, /* 3x3, stride 2, padding 1 */
+};
+
+struct op {
+    enum op_kind kind;
+    int src, add, dst;  /* values */
+    /* OP_CONV */
+    struct conv *conv;
+    size_t weight;      /* offset into params */
+    /* OP_NORM */
+    int relu;
+    size_t gamma, beta; /* offsets into params */
+    size_t mean, var;   /* offsets into stats */
+    size_t saved;       /* offset into the tape's mean and inverse deviation, (splits, C) each */
+};
+
+struct value {
+    int C, H, W;
+    size_t floats;    /* B * ceil(C / lanes) * lanes * H * W */
+    int first, last;  /* operations between which the value is needed, training pass included */
+    int last_forward; /* the same without a backward pass */
+};
+
+struct linear {
+    int in, out;
+    size_t weight, bias; /* offsets into params */
+};
+
+struct net {
+    struct net_config config;
+    struct moco_simd simd;
+    int lanes;
+
+    struct tensor *tensors;
+    size_t tensor_count, param_count, stat_count;
+
+    struct op *ops;
+    int op_count;
+    struct value *values;
+    int value_count;
+    int pooled;               /* the value that is averaged over its pixels */
+    struct linear linear[2];  /* head: one layer, or two with a ReLU between */
+    int linear_count;
+    size_t saved_count;       /* floats of BN means and inverse deviations on a tape */
+
+    /* plan: offsets in floats into one block each */
+    size_t *keep_at, keep_floats;       /* values on a tape that keeps */
+    size_t *forward_at, forward_floats; /* values on one that does not */
+    size_t *grad_at, grad_floats;       /* gradients of the values; part of a keeping tape */
+    size_t sum_at;                      /* room where a second gradient waits to be added */
+    size_t scratch_bytes;               /* of the convolutions */
+};
+
+/* resnet.c: fills tensors, ops, values, linear. */
+int resnet_build(struct net *net);
+
+/* plan.c: lifetimes and offsets. */
+int plan_memory(struct net *net);
+
+static inline size_t value_floats(const struct net *net, int C, int H, int W)
+{
+    size_t blocks = (size_t)(C + net->lanes - 1) / (size_t)net->lanes;
+    return (size_t)net->config.batch * blocks * (size_t)net->lanes * (size_t)H * (size_t)W;
+}
+
+/* norm.c: BatchNorm over strided groups of the batch. */
+struct norm_pass {
+    const struct moco_simd *simd;
+    int B, C, pixels, lanes, splits;
+    float *partial; /* (2, B, C padded): per-plane sums, scratch */
+    float *coef;    /* (3, splits, C padded): scratch */
+};
+size_t norm_partial_floats(int B, int C, int lanes);
+size_t norm_coef_floats(int splits, int C, int lanes);
+
+/* saved: (2, splits, C) mean and inverse deviation, written in NET_TRAIN. running_mean,
+ * running_var: (C), moved in NET_TRAIN, used in NET_EVAL. */
+void norm_forward(const struct norm_pass *p, float *dst, const float *src, const float *add,
+                  const float *gamma, const float *beta, float *running_mean, float *running_var,
+                  float *saved, int relu, enum net_mode mode);
+
+/* d_src, d_add (or NULL) are written; d_gamma, d_beta: (C) are added to. act: the forward dst when
+ * it went through a ReLU, else NULL. */
+void norm_backward(const struct norm_pass *p, float *d_src, float *d_add, float *d_gamma,
+                   float *d_beta, const float *d_dst, const float *act, const float *src,
+                   const float *gamma, const float *saved);
+
+/* pool.c */
+void maxpool_forward(float *dst, const float *src, size_t planes, int H, int W, int lanes);
+void maxpool_backward(float *d_src, const float *d_dst, const float *src, size_t planes, int H,
+                      int W, int lanes);
+void avgpool_forward(float *dst, const float *src, int B, int C, int pixels, int lanes);
+void avgpool_backward(float *d_src, const float *d_dst, int B, int C, int pixels, int lanes);
+
+/* linear.c: dst(B, out) = src(B, in) W^T + b, and its gradients (d_weight, d_bias added to).
+ * room: linear_room() floats. d_src may be NULL. */
+size_t linear_room(const struct linear *layer, int B);
+void linear_forward(const struct moco_simd *simd, const struct linear *layer, float *dst,
+                    const float *src, const float *params, int B);
+void linear_backward(const struct moco_simd *simd, const struct linear *layer, float *d_src,
+                     float *grads, const float *d_dst, const float *src, const float *params,
+                     int B, float *room);
+
+#endif

@@ -1,0 +1,94 @@
+/* bn_ref.c: the BatchNorm kernels in plain C, the specification to the byte.
+ *
+ * Every sum over a plane is taken channel by channel in stages of 64 pixels: sequential from 0
+ * within a stage, then the stage's sum is added to the total. The ReLU is 0 > y ? 0 : y, so NaN
+ * stays visible; a plane without pixels has mean 0. */
+#include <math.h>
+
+#include "simd/kernels.h"
+
+static size_t stage_end(size_t i, size_t pixels)
+{
+    return pixels - i < MOCO_BN_STAGE ? pixels : i + MOCO_BN_STAGE;
+}
+
+void moco_bn_stats_ref(float *mean, float *m2, const float *src, size_t pixels, size_t lanes)
+{
+    for (size_t c = 0; c < lanes; c++) {
+        float total = 0.0f, squares = 0.0f;
+
+        for (size_t i = 0; i < pixels;) {
+            float sum = 0.0f;
+
+            for (size_t end = stage_end(i, pixels); i < end; i++)
+                sum += src[i * lanes + c];
+            total += sum;
+        }
+        mean[c] = total / (pixels ? (float)pixels : 1.0f);
+        for (size_t i = 0; i < pixels;) {
+            float sum = 0.0f;
+
+            for (size_t end = stage_end(i, pixels); i < end; i++) {
+                float d = src[i * lanes + c] - mean[c];
+
+                sum = fmaf(d, d, sum);
+            }
+            squares += sum;
+        }
+        m2[c] = squares;
+    }
+}
+
+void moco_bn_apply_ref(float *dst, const float *src, const float *add, const float *scale,
+                       const float *shift, size_t pixels, size_t lanes, int relu)
+{
+    for (size_t i = 0; i < pixels * lanes; i++) {
+        float y = fmaf(src[i], scale[i % lanes], shift[i % lanes]);
+
+        if (add)
+            y += add[i];
+        dst[i] = relu && 0.0f > y ? 0.0f : y;
+    }
+}
+
+static float gate(const float *d_dst, const float *act, size_t i)
+{
+    return !act || act[i] > 0.0f ? d_dst[i] : 0.0f;
+}
+
+void moco_bn_grad_sums_ref(float *sum_g, float *sum_gx, const float *d_dst, const float *act,
+                           const float *src, const float *mean, size_t pixels, size_t lanes)
+{
+    for (size_t c = 0; c < lanes; c++) {
+        float total_g = 0.0f, total_gx = 0.0f;
+
+        for (size_t i = 0; i < pixels;) {
+            float s = 0.0f, sx = 0.0f;
+
+            for (size_t end = stage_end(i, pixels); i < end; i++) {
+                float g = gate(d_dst, act, i * lanes + c);
+
+                s += g;
+                sx = fmaf(g, src[i * lanes + c] - mean[c], sx);
+            }
+            total_g += s;
+            total_gx += sx;
+        }
+        sum_g[c] = total_g;
+        sum_gx[c] = total_gx;
+    }
+}
+
+void moco_bn_grad_ref(float *d_src, float *d_add, const float *d_dst, const float *act,
+                      const float *src, const float *a, const float *b, const float *c,
+                      size_t pixels, size_t lanes)
+{
+    for (size_t i = 0; i < pixels * lanes; i++) {
+        size_t lane = i % lanes;
+        float g = gate(d_dst, act, i);
+
+        if (d_add)
+            d_add[i] = g;
+        d_src[i] = fmaf(g, a[lane], fmaf(src[i], b[lane], c[lane]));
+    }
+}

@@ -1,0 +1,7 @@
+/* dense_neon.c: logits and the row normalisations, compiled for NEON.
+ * The code is dense_body.h; this file only picks the vector and the names.
+ * It must not be entered on a CPU without those instructions: simd.c sees to that. */
+#include "simd/vec_neon.h"
+
+#define KERNEL(op) moco_##op##_neon
+#include "simd/dense_body.h"

@@ -1,0 +1,34 @@
+/* kernels.h: prototypes of every kernel of every level, for the table in simd.c.
+ * A level's kernels are called moco_<operation>_<level>; all have the types that simd.h fixes. */
+#ifndef MOCO_SIMD_KERNELS_H
+#define MOCO_SIMD_KERNELS_H
+
+#include "simd/simd.h"
+
+#define MOCO_KERNELS_OF(level)                               \
+    moco_logits_fn moco_logits_##level;                      \
+    moco_infonce_fn moco_infonce_##level;                    \
+    moco_row_normalise_fn moco_row_normalise_##level;        \
+    moco_row_normalise_grad_fn moco_row_normalise_grad_##level; \
+    moco_ema_fn moco_ema_##level;                            \
+    moco_sgd_fn moco_sgd_##level;                            \
+    moco_bn_stats_fn moco_bn_stats_##level;                  \
+    moco_bn_apply_fn moco_bn_apply_##level;                  \
+    moco_bn_grad_sums_fn moco_bn_grad_sums_##level;          \
+    moco_bn_grad_fn moco_bn_grad_##level
+
+MOCO_KERNELS_OF(ref);
+MOCO_KERNELS_OF(neon);
+MOCO_KERNELS_OF(avx2);
+MOCO_KERNELS_OF(avx512);
+
+/* Fixed sizes that are part of the arithmetic: all variants must agree on them. */
+enum { MOCO_VL = 16, MOCO_KEY_BLOCK = 128, MOCO_BN_STAGE = 64 };
+
+/* Query rows that share one transposed key panel; a matter of speed only. */
+enum { MOCO_ROW_GROUP = 96 };
+
+/* Natural logarithm, compiled in one place so that every variant gets the same bytes. */
+float moco_simd_log(float x);
+
+#endif

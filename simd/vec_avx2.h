@@ -1,0 +1,116 @@
+/* vec_avx2.h: the virtual vector f32x16 as two AVX registers.
+ *
+ * Operations v_<operation> act on 16 lanes; v_load_n and v_store_n touch only the first n. Sixteen
+ * registers leave room for tiles of six rows by one f32x16 (twelve accumulators). */
+#ifndef MOCO_SIMD_VEC_AVX2_H
+#define MOCO_SIMD_VEC_AVX2_H
+
+#include "simd/vec_x86.h"
+
+enum { TILE_ROWS = 6, TILE_VECS = 1 };
+
+typedef struct {
+    f32x8 lo, hi;
+} f32x16;
+
+static inline f32x16 v_zero(void)
+{
+    return (f32x16){h_zero(), h_zero()};
+}
+
+static inline f32x16 v_set1(float x)
+{
+    return (f32x16){h_set1(x), h_set1(x)};
+}
+
+static inline f32x16 v_load(const float *p)
+{
+    return (f32x16){h_load(p), h_load(p + 8)};
+}
+
+static inline void v_store(float *p, f32x16 a)
+{
+    h_store(p, a.lo);
+    h_store(p + 8, a.hi);
+}
+
+static inline f32x16 v_load_n(const float *p, size_t n)
+{
+    return (f32x16){h_load_n(p, n), n > 8 ? h_load_n(p + 8, n - 8) : h_zero()};
+}
+
+static inline void v_store_n(float *p, f32x16 a, size_t n)
+{
+    h_store_n(p, a.lo, n);
+    if (n > 8)
+        h_store_n(p + 8, a.hi, n - 8);
+}
+
+static inline f32x16 v_add(f32x16 a, f32x16 b)
+{
+    return (f32x16){h_add(a.lo, b.lo), h_add(a.hi, b.hi)};
+}
+
+static inline f32x16 v_sub(f32x16 a, f32x16 b)
+{
+    return (f32x16){h_sub(a.lo, b.lo), h_sub(a.hi, b.hi)};
+}
+
+static inline f32x16 v_mul(f32x16 a, f32x16 b)
+{
+    return (f32x16){h_mul(a.lo, b.lo), h_mul(a.hi, b.hi)};
+}
+
+static inline f32x16 v_div(f32x16 a, f32x16 b)
+{
+    return (f32x16){h_div(a.lo, b.lo), h_div(a.hi, b.hi)};
+}
+
+static inline f32x16 v_max(f32x16 a, f32x16 b)
+{
+    return (f32x16){h_max(a.lo, b.lo), h_max(a.hi, b.hi)};
+}
+
+/* a b + c */
+static inline f32x16 v_fma(f32x16 a, f32x16 b, f32x16 c)
+{
+    return (f32x16){h_fma(a.lo, b.lo, c.lo), h_fma(a.hi, b.hi, c.hi)};
+}
+
+/* c - a b */
+static inline f32x16 v_fnma(f32x16 a, f32x16 b, f32x16 c)
+{
+    return (f32x16){h_fnma(a.lo, b.lo, c.lo), h_fnma(a.hi, b.hi, c.hi)};
+}
+
+static inline f32x16 v_relu(f32x16 a)
+{
+    return (f32x16){h_relu(a.lo), h_relu(a.hi)};
+}
+
+static inline f32x16 v_where_positive(f32x16 a, f32x16 s)
+{
+    return (f32x16){h_where_positive(a.lo, s.lo), h_where_positive(a.hi, s.hi)};
+}
+
+static inline f32x16 v_zero_below(f32x16 a, f32x16 x, f32x16 floor)
+{
+    return (f32x16){h_zero_below(a.lo, x.lo, floor.lo), h_zero_below(a.hi, x.hi, floor.hi)};
+}
+
+static inline f32x16 v_pow2(f32x16 t)
+{
+    return (f32x16){h_pow2(t.lo), h_pow2(t.hi)};
+}
+
+static inline float v_sum(f32x16 a)
+{
+    return h_sum(h_add(a.lo, a.hi));
+}
+
+static inline float v_largest(f32x16 a)
+{
+    return h_largest(h_max(a.lo, a.hi));
+}
+
+#endif

@@ -1,0 +1,123 @@
+/* vec_avx512.h: the virtual vector f32x16 as one AVX-512 register.
+ *
+ * Operations v_<operation> act on 16 lanes; v_load_n and v_store_n touch only the first n, by a
+ * mask. Thirty-two registers leave room for tiles of six rows by four vectors. */
+#ifndef MOCO_SIMD_VEC_AVX512_H
+#define MOCO_SIMD_VEC_AVX512_H
+
+#include "simd/vec_x86.h"
+
+enum { TILE_ROWS = 6, TILE_VECS = 4 };
+
+typedef __m512 f32x16;
+
+static inline f32x16 v_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+
+static inline f32x16 v_set1(float x)
+{
+    return _mm512_set1_ps(x);
+}
+
+static inline f32x16 v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
+static inline void v_store(float *p, f32x16 a)
+{
+    _mm512_storeu_ps(p, a);
+}
+
+static inline __mmask16 v_first(size_t n)
+{
+    return (__mmask16)(n < 16 ? (1u << n) - 1u : 0xffffu);
+}
+
+static inline f32x16 v_load_n(const float *p, size_t n)
+{
+    return _mm512_maskz_loadu_ps(v_first(n), p);
+}
+
+static inline void v_store_n(float *p, f32x16 a, size_t n)
+{
+    _mm512_mask_storeu_ps(p, v_first(n), a);
+}
+
+static inline f32x16 v_add(f32x16 a, f32x16 b)
+{
+    return _mm512_add_ps(a, b);
+}
+
+static inline f32x16 v_sub(f32x16 a, f32x16 b)
+{
+    return _mm512_sub_ps(a, b);
+}
+
+static inline f32x16 v_mul(f32x16 a, f32x16 b)
+{
+    return _mm512_mul_ps(a, b);
+}
+
+static inline f32x16 v_div(f32x16 a, f32x16 b)
+{
+    return _mm512_div_ps(a, b);
+}
+
+static inline f32x16 v_max(f32x16 a, f32x16 b)
+{
+    return _mm512_max_ps(a, b);
+}
+
+/* a b + c */
+static inline f32x16 v_fma(f32x16 a, f32x16 b, f32x16 c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+/* c - a b */
+static inline f32x16 v_fnma(f32x16 a, f32x16 b, f32x16 c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+}
+
+/* 0 > a ? 0 : a, so that NaN stays NaN */
+static inline f32x16 v_relu(f32x16 a)
+{
+    return _mm512_max_ps(_mm512_setzero_ps(), a);
+}
+
+/* a where s > 0, else +0 */
+static inline f32x16 v_where_positive(f32x16 a, f32x16 s)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(s, _mm512_setzero_ps(), _CMP_GT_OQ), a);
+}
+
+/* +0 where x < floor, else a */
+static inline f32x16 v_zero_below(f32x16 a, f32x16 x, f32x16 floor)
+{
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, floor, _CMP_NLT_UQ), a);
+}
+
+/* 2^n from the low bits of 1.5 * 2^23 + n */
+static inline f32x16 v_pow2(f32x16 t)
+{
+    __m512i bits = _mm512_add_epi32(_mm512_castps_si512(t), _mm512_set1_epi32(127));
+
+    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 23));
+}
+
+/* The fixed tree: lanes i and i + 8, then the half vector's. */
+static inline float v_sum(f32x16 a)
+{
+    return h_sum(h_add(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
+}
+
+static inline float v_largest(f32x16 a)
+{
+    return h_largest(h_max(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1)));
+}
+
+#endif

@@ -1,0 +1,344 @@
+/* vec_neon.h: the virtual vectors f32x16 and f32x8 as four and two NEON registers.
+ *
+ * NEON has no masked access, so v_load_n and v_store_n go lane by lane through a small buffer.
+ * Thirty-two registers leave room for tiles of six rows by one f32x16. Comparisons and selects
+ * stand where NEON's own maximum would treat NaN otherwise than x86. */
+#ifndef MOCO_SIMD_VEC_NEON_H
+#define MOCO_SIMD_VEC_NEON_H
+
+#include <arm_neon.h>
+#include <stddef.h>
+
+enum { TILE_ROWS = 6, TILE_VECS = 1 };
+
+typedef struct {
+    float32x4_t r[2];
+} f32x8;
+
+typedef struct {
+    float32x4_t r[4];
+} f32x16;
+
+static inline float32x4_t q_max(float32x4_t a, float32x4_t b)
+{
+    return vbslq_f32(vcgtq_f32(a, b), a, b);
+}
+
+/* 0 > a ? 0 : a, so that NaN stays NaN */
+static inline float32x4_t q_relu(float32x4_t a)
+{
+    return vbslq_f32(vcgtq_f32(vdupq_n_f32(0.0f), a), vdupq_n_f32(0.0f), a);
+}
+
+/* a where s > 0, else +0 */
+static inline float32x4_t q_where_positive(float32x4_t a, float32x4_t s)
+{
+    return vbslq_f32(vcgtq_f32(s, vdupq_n_f32(0.0f)), a, vdupq_n_f32(0.0f));
+}
+
+/* +0 where x < floor, else a */
+static inline float32x4_t q_zero_below(float32x4_t a, float32x4_t x, float32x4_t floor)
+{
+    return vbslq_f32(vcltq_f32(x, floor), vdupq_n_f32(0.0f), a);
+}
+
+/* 2^n from the low bits of 1.5 * 2^23 + n */
+static inline float32x4_t q_pow2(float32x4_t t)
+{
+    uint32x4_t bits = vaddq_u32(vreinterpretq_u32_f32(t), vdupq_n_u32(127));
+
+    return vreinterpretq_f32_u32(vshlq_n_u32(bits, 23));
+}
+
+static inline f32x8 h_set1(float x)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = vdupq_n_f32(x);
+    return out;
+}
+
+static inline f32x8 h_zero(void)
+{
+    return h_set1(0.0f);
+}
+
+static inline f32x8 h_load(const float *p)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = vld1q_f32(p + 4 * i);
+    return out;
+}
+
+static inline void h_store(float *p, f32x8 a)
+{
+    for (int i = 0; i < 2; i++)
+        vst1q_f32(p + 4 * i, a.r[i]);
+}
+
+static inline f32x8 h_add(f32x8 a, f32x8 b)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = vaddq_f32(a.r[i], b.r[i]);
+    return out;
+}
+
+static inline f32x8 h_sub(f32x8 a, f32x8 b)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = vsubq_f32(a.r[i], b.r[i]);
+    return out;
+}
+
+static inline f32x8 h_mul(f32x8 a, f32x8 b)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = vmulq_f32(a.r[i], b.r[i]);
+    return out;
+}
+
+static inline f32x8 h_div(f32x8 a, f32x8 b)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = vdivq_f32(a.r[i], b.r[i]);
+    return out;
+}
+
+static inline f32x8 h_max(f32x8 a, f32x8 b)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = q_max(a.r[i], b.r[i]);
+    return out;
+}
+
+/* a b + c */
+static inline f32x8 h_fma(f32x8 a, f32x8 b, f32x8 c)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = vfmaq_f32(c.r[i], a.r[i], b.r[i]);
+    return out;
+}
+
+/* c - a b */
+static inline f32x8 h_fnma(f32x8 a, f32x8 b, f32x8 c)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = vfmsq_f32(c.r[i], a.r[i], b.r[i]);
+    return out;
+}
+
+static inline f32x8 h_relu(f32x8 a)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = q_relu(a.r[i]);
+    return out;
+}
+
+static inline f32x8 h_where_positive(f32x8 a, f32x8 s)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = q_where_positive(a.r[i], s.r[i]);
+    return out;
+}
+
+static inline f32x16 v_set1(float x)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vdupq_n_f32(x);
+    return out;
+}
+
+static inline f32x16 v_zero(void)
+{
+    return v_set1(0.0f);
+}
+
+static inline f32x16 v_load(const float *p)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vld1q_f32(p + 4 * i);
+    return out;
+}
+
+static inline void v_store(float *p, f32x16 a)
+{
+    for (int i = 0; i < 4; i++)
+        vst1q_f32(p + 4 * i, a.r[i]);
+}
+
+static inline f32x16 v_load_n(const float *p, size_t n)
+{
+    float part[16] = {0};
+
+    for (size_t i = 0; i < n && i < 16; i++)
+        part[i] = p[i];
+    return v_load(part);
+}
+
+static inline void v_store_n(float *p, f32x16 a, size_t n)
+{
+    float part[16];
+
+    v_store(part, a);
+    for (size_t i = 0; i < n && i < 16; i++)
+        p[i] = part[i];
+}
+
+static inline f32x16 v_add(f32x16 a, f32x16 b)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vaddq_f32(a.r[i], b.r[i]);
+    return out;
+}
+
+static inline f32x16 v_sub(f32x16 a, f32x16 b)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vsubq_f32(a.r[i], b.r[i]);
+    return out;
+}
+
+static inline f32x16 v_mul(f32x16 a, f32x16 b)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vmulq_f32(a.r[i], b.r[i]);
+    return out;
+}
+
+static inline f32x16 v_div(f32x16 a, f32x16 b)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vdivq_f32(a.r[i], b.r[i]);
+    return out;
+}
+
+static inline f32x16 v_max(f32x16 a, f32x16 b)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = q_max(a.r[i], b.r[i]);
+    return out;
+}
+
+/* a b + c */
+static inline f32x16 v_fma(f32x16 a, f32x16 b, f32x16 c)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vfmaq_f32(c.r[i], a.r[i], b.r[i]);
+    return out;
+}
+
+/* c - a b */
+static inline f32x16 v_fnma(f32x16 a, f32x16 b, f32x16 c)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vfmsq_f32(c.r[i], a.r[i], b.r[i]);
+    return out;
+}
+
+static inline f32x16 v_relu(f32x16 a)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = q_relu(a.r[i]);
+    return out;
+}
+
+static inline f32x16 v_where_positive(f32x16 a, f32x16 s)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = q_where_positive(a.r[i], s.r[i]);
+    return out;
+}
+
+static inline f32x16 v_zero_below(f32x16 a, f32x16 x, f32x16 floor)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = q_zero_below(a.r[i], x.r[i], floor.r[i]);
+    return out;
+}
+
+static inline f32x16 v_pow2(f32x16 t)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = q_pow2(t.r[i]);
+    return out;
+}
+
+/* The fixed tree: lanes i and i + 8, i + 4, i + 2, i + 1. */
+static inline float v_sum(f32x16 a)
+{
+    float32x4_t s = vaddq_f32(vaddq_f32(a.r[0], a.r[2]), vaddq_f32(a.r[1], a.r[3]));
+    float32x2_t t = vadd_f32(vget_low_f32(s), vget_high_f32(s));
+
+    return vget_lane_f32(t, 0) + vget_lane_f32(t, 1);
+}
+
+static inline float v_largest(f32x16 a)
+{
+    return vmaxvq_f32(q_max(q_max(a.r[0], a.r[2]), q_max(a.r[1], a.r[3])));
+}
+
+/* Square blocks that v_transpose turns over: dst[j ldd + i] = src[i lds + j]. */
+enum { V_SQUARE = 4 };
+
+static inline void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
+{
+    float32x4x2_t a = vtrnq_f32(vld1q_f32(src), vld1q_f32(src + lds));
+    float32x4x2_t b = vtrnq_f32(vld1q_f32(src + 2 * lds), vld1q_f32(src + 3 * lds));
+
+    for (size_t j = 0; j < 2; j++) {
+        float32x4_t low = vcombine_f32(vget_low_f32(a.val[j]), vget_low_f32(b.val[j]));
+        float32x4_t high = vcombine_f32(vget_high_f32(a.val[j]), vget_high_f32(b.val[j]));
+
+        vst1q_f32(dst + j * ldd, low);
+        vst1q_f32(dst + (j + 2) * ldd, high);
+    }
+}
+
+#endif

@@ -1,0 +1,87 @@
+/* test_base.c: the random numbers' known answers and properties; the arena's alignment. */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/arena.h"
+#include "engine/base/error.h"
+#include "engine/base/rng.h"
+#include "tests/check.h"
+
+/* Philox 4x32-10 known answers (Random123's kat_vectors): counter and key all zeros, all ones. */
+static void known_answers(void)
+{
+    static const uint32_t zeros[4] = { 0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u };
+    static const uint32_t ones[4] = { 0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu };
+    struct rng a = { 0 }, b;
+    memset(&b, 0xff, sizeof b);
+    b.left = 0;
+    for (int i = 0; i < 4; i++) {
+        CHECK(rng_u32(&a) == zeros[i]);
+        CHECK(rng_u32(&b) == ones[i]);
+    }
+}
+
+static void streams_differ(void)
+{
+    struct rng a = rng_at(1, RNG_VIEW, 2, 3), b = rng_at(1, RNG_VIEW, 2, 3);
+    struct rng c = rng_at(1, RNG_VIEW, 3, 3), d = rng_at(1, RNG_ORDER, 2, 3);
+    uint32_t x = rng_u32(&a);
+    CHECK(x == rng_u32(&b));
+    CHECK(x != rng_u32(&c));
+    CHECK(x != rng_u32(&d));
+}
+
+static void moments(void)
+{
+    enum { N = 200000 };
+    struct rng rng = rng_at(7, RNG_TEST, 0, 0);
+    double sum = 0, square = 0, uniform = 0;
+    for (int i = 0; i < N; i++) {
+        double x = rng_normal(&rng), u = rng_uniform(&rng);
+        sum += x, square += x * x, uniform += u;
+        CHECK(u >= 0 && u < 1);
+    }
+    CHECK_MSG(fabs(sum / N) < 5 / sqrt(N), "mean %g", sum / N);
+    CHECK_MSG(fabs(square / N - 1) < 5 * sqrt(2.0 / N), "variance %g", square / N);
+    CHECK_MSG(fabs(uniform / N - 0.5) < 5 * sqrt(1.0 / 12 / N), "uniform mean %g", uniform / N);
+}
+
+static void permutations(void)
+{
+    uint32_t p[101];
+    unsigned char seen[101] = { 0 };
+    struct rng rng = rng_at(3, RNG_TEST, 0, 1);
+    rng_permutation(&rng, p, 101);
+    for (int i = 0; i < 101; i++)
+        seen[p[i] < 101 ? p[i] : 0]++;
+    for (int i = 0; i < 101; i++)
+        CHECK(seen[i] == 1);
+    for (int i = 0; i < 1000; i++)
+        CHECK(rng_below(&rng, 7) < 7);
+}
+
+static void arenas(void)
+{
+    struct arena arena;
+    CHECK(arena_open(&arena, 3 * 64, "a test") == MOCO_OK);
+    for (int i = 0; i < 3; i++) {
+        unsigned char *piece = arena_take(&arena, 1 + (size_t)i);
+        CHECK((uintptr_t)piece % ARENA_ALIGN == 0 && piece[0] == 0);
+    }
+    arena_close(&arena);
+    arena_close(&arena);
+    CHECK(error_set(MOCO_EARG, "value %d", 3) == MOCO_EARG);
+    CHECK(strcmp(error_text(), "value 3") == 0);
+}
+
+int main(void)
+{
+    known_answers();
+    streams_differ();
+    moments();
+    permutations();
+    arenas();
+    return check_summary("base");
+}

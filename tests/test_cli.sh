@@ -1,0 +1,128 @@
+#!/bin/sh
+# test_cli.sh MOCO: the built binary from outside: exit statuses, interruption and resumption bit
+# for bit, damaged files, JSON, NPY. Every run is tiny (synthetic images, width 8).
+moco=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failures=0
+data=synthetic:n=256,classes=4,side=16,seed=1
+small="--width 8 --batch-size 32 --moco-k 64 --bn-splits 4 --moco-dim 32 --side 16 --epochs 2"
+small="$small --threads 2"
+
+check() {
+    if [ "$1" = "$2" ]; then return; fi
+    echo "FAILED: $3: $1, not $2"
+    failures=$((failures + 1))
+}
+
+# status WANTED WHAT ARGS...: runs moco, keeps stderr.
+status() {
+    wanted=$1 what=$2
+    shift 2
+    "$moco" "$@" >"$work/out" 2>"$work/err"
+    got=$?
+    check $got "$wanted" "$what"
+    [ $got = "$wanted" ] || tail -3 "$work/err"
+}
+
+same() {
+    cmp "$1/weights.safetensors" "$2/weights.safetensors" >/dev/null 2>&1
+    check $? 0 "$3: weights differ"
+    cmp "$1/checkpoint.safetensors" "$2/checkpoint.safetensors" >/dev/null 2>&1
+    check $? 0 "$3: checkpoints differ"
+}
+
+train() {
+    out=$1
+    shift
+    # shellcheck disable=SC2086
+    "$moco" train $data --out "$out" $small "$@" >"$work/out" 2>"$work/err"
+}
+
+# Waits until a run has saved its first checkpoint, then sends it a signal.
+send_when_saved() {
+    i=0
+    while [ ! -f "$2/checkpoint.safetensors" ] && [ $i -lt 500 ]; do
+        sleep 0.02
+        i=$((i + 1))
+    done
+    kill "-$1" "$3" 2>/dev/null
+    wait "$3"
+}
+
+status 2 "no command"
+status 0 "help" help
+status 0 "version" --version
+status 2 "unknown command" fly
+status 2 "unknown option" train $data --out "$work/x" --no-such-thing 1
+status 2 "value is missing" train $data --out
+status 2 "no folder" train $data
+status 1 "no such data" train "$work/nothing" --out "$work/x"
+status 0 "info" info
+status 0 "data" data $data
+status 2 "knn without data" knn "$work/w"
+
+train "$work/whole"
+check $? 0 "training"
+check "$(head -1 "$work/whole/log.csv")" \
+    "epoch,step,loss,ln_k1,top1,lr,img_s,data_s,compute_s,queue_fill,knn" "header of log.csv"
+check "$(grep -c . "$work/whole/log.csv")" 3 "rows of log.csv"
+train "$work/whole"
+check $? 1 "an existing run without --resume"
+train "$work/whole" --resume
+check $? 0 "a complete run is resumed"
+train "$work/again" --resume
+check $? 0 "--resume without a run"
+same "$work/whole" "$work/again" "two equal runs"
+
+# One run interrupted by each signal and killed five times, each time resumed; another left alone.
+long="--epochs 12 --checkpoint-every 1"
+# shellcheck disable=SC2086
+train "$work/left" $long
+check $? 0 "the longer run"
+start_long() {
+    # shellcheck disable=SC2086
+    "$moco" train $data --out "$work/long" $small $long --resume >/dev/null 2>"$work/err" &
+}
+start_long
+send_when_saved TERM "$work/long" $!
+check $? 143 "interrupted by TERM"
+start_long
+sleep 0.4
+send_when_saved INT "$work/long" $!
+got=$?
+[ $got = 0 ] || check $got 130 "interrupted by INT"
+for i in 1 2 3 4 5; do
+    start_long
+    sleep 0.$((i + 1))
+    send_when_saved KILL "$work/long" $! 2>/dev/null
+done
+start_long
+wait $!
+check $? 0 "resumed after kill -9"
+same "$work/left" "$work/long" "a run stopped seven times"
+
+status 0 "knn" knn "$work/whole/weights.safetensors" --train $data --test \
+    $data,split=test --json
+grep -q '"top1":[0-9]' "$work/out"
+check $? 0 "knn --json prints top1"
+status 0 "knn of a checkpoint" knn "$work/whole/checkpoint.safetensors" --train $data --test $data
+status 0 "embed" embed "$work/whole" $data -o "$work/x.npy"
+head -c 128 "$work/x.npy" | grep -q "'shape': (256, 64)"
+check $? 0 "shape of the NPY"
+check "$(wc -c <"$work/x.npy" | tr -d ' ')" $((128 + 256 * 64 * 4)) "size of the NPY"
+status 0 "export" export "$work/whole" -o "$work/w.safetensors"
+cmp "$work/w.safetensors" "$work/whole/weights.safetensors" >/dev/null
+check $? 0 "export gives weights.safetensors"
+status 0 "info of a file" info "$work/w.safetensors"
+
+mkdir -p "$work/cut"
+head -c 5000 "$work/whole/checkpoint.safetensors" >"$work/cut/checkpoint.safetensors"
+train "$work/cut" --resume
+check $? 1 "a truncated checkpoint"
+check "$(grep -c '^moco: ' "$work/err")" 1 "sentence for a truncated checkpoint"
+check "$(wc -c <"$work/cut/checkpoint.safetensors" | tr -d ' ')" 5000 "the file is left alone"
+status 1 "a file that is none" info "$1"
+
+[ $failures = 0 ] && echo "all checks of the command line passed"
+[ $failures = 0 ]
