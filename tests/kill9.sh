@@ -7,8 +7,8 @@ runs=${2:-50}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 train() {
-    exec "$moco" train synthetic:n=512,classes=4,side=16,seed=1 --width 8 --side 16 \
-        --batch-size 32 --moco-k 64 --moco-dim 32 --bn-splits 4 --epochs "$epochs" --threads 2 \
+    exec "$moco" train synthetic:n=512,classes=4,side=16,seed=1 --width 16 --side 16 \
+        --batch-size 32 --moco-k 64 --moco-dim 32 --bn-splits 4 --epochs "$epochs" --threads 1 \
         --checkpoint-every 1 --resume --out "$1" >"$work/log" 2>&1
 }
 RANDOM=${SEED:-1}

@@ -192,14 +192,17 @@ static int step_config_of(struct step_config *c, const struct replay *r)
         return error_set(MOCO_EUNSUPPORTED, "the consistency term is not supported");
     if (!mlp && strcmp(word(r, "head"), "fc"))
         return error_set(MOCO_EUNSUPPORTED, "head %s is not supported", word(r, "head"));
-    return key_encoder_named(&c->key, word(r, "key_encoder"));
+    if (key_encoder_named(&c->key, word(r, "key_encoder")))
+        return error_set(MOCO_EUNSUPPORTED, "key encoder %s is not supported",
+                         word(r, "key_encoder"));
+    return MOCO_OK;
 }
 
 static int load_encoder(struct encoder *e, const struct net *net, const struct replay *r,
                         const char *name, int with_params)
 {
     char path[PATH];
-    struct st_file *file;
+    struct st_file *file = NULL;
     size_t count;
     const struct tensor *tensors = net_tensors(net, &count);
     int err;
@@ -667,14 +670,15 @@ static void compare_quantity(struct verdict *v, const struct replay *r, const st
     }
     if (!r->options->list && (worst <= 1 || v->failed > FAILURES_SHOWN))
         return;
-    printf("    %-6s %-44s [%d] off by %.3g, %.3g of the tolerance%s\n", worst <= 1 ? "ok" : "FAILED",
-           entry->string, at, apart, worst, usable ? "" : " (missing)");
+    printf("    %-6s %-44s [%d] off by %.3g, %.3g of the tolerance%s\n",
+           worst <= 1 ? "ok" : "FAILED", entry->string, at, apart, worst,
+           usable ? "" : " (missing)");
 }
 
 static int compare(struct verdict *v, const struct replay *r)
 {
     const cJSON *expect = cJSON_GetObjectItemCaseSensitive(r->json, "expect"), *entry;
-    struct st_file *file;
+    struct st_file *file = NULL;
     char path[PATH];
     int err;
 

@@ -1,13 +1,13 @@
 #!/bin/sh
 # test_cli.sh MOCO: the built binary from outside: exit statuses, interruption and resumption bit
-# for bit, damaged files, JSON, NPY. Every run is tiny (synthetic images, width 8).
+# for bit, damaged files, JSON, NPY. Every run is tiny (synthetic images, width 16).
 moco=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failures=0
 data=synthetic:n=256,classes=4,side=16,seed=1
-small="--width 8 --batch-size 32 --moco-k 64 --bn-splits 4 --moco-dim 32 --side 16 --epochs 2"
-small="$small --threads 2"
+small="--width 16 --batch-size 32 --moco-k 64 --bn-splits 4 --moco-dim 32 --side 16 --epochs 2"
+small="$small --threads 1"
 
 check() {
     if [ "$1" = "$2" ]; then return; fi
@@ -62,16 +62,16 @@ status 0 "info" info
 status 0 "data" data $data
 status 2 "knn without data" knn "$work/w"
 
-train "$work/whole"
+train "$work/whole" --threads 2
 check $? 0 "training"
 check "$(head -1 "$work/whole/log.csv")" \
     "epoch,step,loss,ln_k1,top1,lr,img_s,data_s,compute_s,queue_fill,knn" "header of log.csv"
 check "$(grep -c . "$work/whole/log.csv")" 3 "rows of log.csv"
-train "$work/whole"
+train "$work/whole" --threads 2
 check $? 1 "an existing run without --resume"
 train "$work/whole" --resume
 check $? 0 "a complete run is resumed"
-train "$work/again" --resume
+train "$work/again" --threads 2 --resume
 check $? 0 "--resume without a run"
 same "$work/whole" "$work/again" "two equal runs"
 
@@ -108,9 +108,9 @@ grep -q '"top1":[0-9]' "$work/out"
 check $? 0 "knn --json prints top1"
 status 0 "knn of a checkpoint" knn "$work/whole/checkpoint.safetensors" --train $data --test $data
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy"
-head -c 128 "$work/x.npy" | grep -q "'shape': (256, 64)"
+head -c 128 "$work/x.npy" | grep -q "'shape': (256, 128)"
 check $? 0 "shape of the NPY"
-check "$(wc -c <"$work/x.npy" | tr -d ' ')" $((128 + 256 * 64 * 4)) "size of the NPY"
+check "$(wc -c <"$work/x.npy" | tr -d ' ')" $((128 + 256 * 128 * 4)) "size of the NPY"
 status 0 "export" export "$work/whole" -o "$work/w.safetensors"
 cmp "$work/w.safetensors" "$work/whole/weights.safetensors" >/dev/null
 check $? 0 "export gives weights.safetensors"

@@ -16,7 +16,7 @@
 
 struct end_to_end {
     struct method_config config;
-    const struct moco_simd *simd;
+    struct moco_simd simd;
     struct arena arena; /* all below */
     float *a;           /* (B, B) S T, then (P - I) / (T B) */
     float *a_turned;    /* (B, B) transposed */
@@ -68,7 +68,7 @@ static int end_to_end_open(void **state, const struct method_config *config,
     if (!s)
         return error_memory("the method", sizeof *s);
     s->config = *config;
-    s->simd = simd;
+    s->simd = *simd;
     err = open_buffers(s);
     if (err)
         goto fail;
@@ -130,14 +130,14 @@ static void loss_rows(struct end_to_end *s, const struct contrast *c, size_t fir
     turn(s->q_turned, c->q, first, last, B, D);
     turn(s->k_turned, c->k, first, last, B, D);
     if (rows)
-        s->simd->logits(s->a + first * B, c->q + first * D, c->k, rows, B, D);
+        s->simd.logits(s->a + first * B, c->q + first * D, c->k, rows, B, D);
     for (size_t i = first; i < last; i++)
         softmax_row(s, i);
 #pragma omp barrier
     if (rows)
-        s->simd->logits(c->d_q + first * D, s->a + first * B, s->k_turned, rows, D, B);
+        s->simd.logits(c->d_q + first * D, s->a + first * B, s->k_turned, rows, D, B);
     if (rows && c->d_k)
-        s->simd->logits(c->d_k + first * D, s->a_turned + first * B, s->q_turned, rows, D, B);
+        s->simd.logits(c->d_k + first * D, s->a_turned + first * B, s->q_turned, rows, D, B);
 }
 
 static int end_to_end_loss(void *state, struct contrast *c)

@@ -15,7 +15,7 @@
 
 struct moco {
     struct method_config config;
-    const struct moco_simd *simd;
+    struct moco_simd simd;
     struct queue queue;
     struct arena arena; /* all below */
     float *loss;        /* (B) */
@@ -78,7 +78,7 @@ static int moco_open_state(void **state, const struct method_config *config,
     if (!s)
         return error_memory("the method", sizeof *s);
     s->config = *config;
-    s->simd = simd;
+    s->simd = *simd;
     s->threads = omp_get_max_threads();
     err = queue_open(&s->queue, config->K, config->D, config->seed);
     if (!err)
@@ -101,7 +101,7 @@ static void loss_rows(const struct moco *s, const struct contrast *c, size_t fir
     const int64_t *q_id = s->config.mask ? c->ids + first : NULL;
     const int64_t *key_id = s->config.mask ? s->queue.ids : NULL;
 
-    s->simd->infonce(s->loss + first, s->top1 + first, c->d_q + at, c->q + at, c->k + at,
+    s->simd.infonce(s->loss + first, s->top1 + first, c->d_q + at, c->q + at, c->k + at,
                      s->queue.keys, q_id, key_id, last - first, s->config.K, D, s->config.T,
                      scratch);
     for (size_t i = at; i < last * D; i++)

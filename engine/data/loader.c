@@ -1,7 +1,11 @@
-/* loader.c: see loader.h. A batch is a pure function of (seed, epoch, step): the OpenMP team or any
- * worker may make any batch, and nothing but the order of delivery is shared between them.
- * With workers, a ring of SLOTS batches passes between them and the caller; both sleep on a
- * condition when there is nothing to do. */
+/* loader.c: batches of pairs of views; see loader.h.
+ *
+ * A slot is a batch in the making. Slots are filled in the order of their tickets (0, 1, …): who
+ * takes the first sample of a ticket writes the ids of the whole batch, so what is in a batch never
+ * depends on who draws it. With workers, four slots form a ring: one in the caller's hands and
+ * three ahead. Threads share the samples of a batch, not whole batches: the first batch is ready
+ * soonest, and all state between them is under one mutex that is held for moments only. */
+#define _GNU_SOURCE
 #include "engine/data/loader.h"
 
 #include <omp.h>
@@ -12,307 +16,347 @@
 
 #include "engine/base/error.h"
 
-enum { SLOTS_AHEAD = 2 };
+enum { AHEAD = 3, SLOTS = AHEAD + 1, WORKERS_MAX = 1024, SENTENCE = 1024 };
 
-/* Working memory of one thread. */
+struct slot {
+    struct batch batch;
+    uint64_t epoch;
+    size_t done;             /* samples */
+    int rc;                  /* of the first sample of the batch that failed */
+    size_t failed;           /* which one */
+    char sentence[SENTENCE]; /* about it */
+};
+
+/* What a thread draws with. */
 struct hand {
     struct image image;
     struct augment_scratch scratch;
 };
 
-enum slot_state { SLOT_FREE, SLOT_TAKEN, SLOT_READY };
-
-struct slot {
-    struct batch batch;
-    enum slot_state state;
-    uint64_t number; /* of the batch since the seek */
-    int err;
-    char sentence[1024];
-};
-
 struct loader {
     const struct source *source;
     const struct policy *policy;
-    size_t B, steps;
+    size_t B, steps, view_floats;
     uint64_t seed;
-    uint32_t *order; /* (count) of `order_epoch` */
+    uint32_t *order;       /* (source->count), of order_epoch */
     uint64_t order_epoch;
     int has_order;
-    uint64_t first; /* batch number 0 is step first of the run: epoch * steps + step */
-    uint64_t next;  /* number that the caller takes next */
-
-    struct hand *hands;
-    int hand_count;
-    struct slot *slots;
+    uint64_t epoch;        /* of the next ticket to be begun */
+    size_t step;
     int slot_count;
+    struct slot slots[SLOTS];
+    int hand_count;
+    struct hand *hands;    /* (hand_count) */
 
-    int workers;
-    pthread_t *threads;
-    int running; /* threads that were started */
-    pthread_mutex_t lock;
-    pthread_cond_t work, done;
-    uint64_t claimed; /* number that the next worker takes */
-    int stop, held;   /* held: slot with the caller, -1 none */
+    int workers, running;  /* asked for; started */
+    pthread_t *threads;    /* (workers) */
+    pthread_mutex_t mutex; /* guards all below, the slots' counts and the order */
+    pthread_cond_t room, ready;
+    int has_mutex, stop;
+    uint64_t ticket, wanted; /* being handed out; next for the caller */
+    size_t sample;         /* next one of `ticket`; B: a new ticket is due */
+    int next_hand;
 };
+
+/* ---- a sample ---- */
+
+static int draw_sample(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b)
+{
+    float *views[2] = { slot->batch.x_q, slot->batch.x_k };
+    uint64_t index = (uint64_t)slot->batch.ids[b];
+    int rc = loader->source->read(loader->source, (size_t)index, &hand->image);
+    if (rc == MOCO_OK && hand->image.channels != loader->policy->channels)
+        rc = error_set(MOCO_EFORMAT, "%s: image %llu has %d channels, but the views have %d",
+                       loader->source->where, (unsigned long long)index, hand->image.channels,
+                       loader->policy->channels);
+    for (uint64_t i = 0; i < 2 && rc == MOCO_OK; i++) {
+        struct rng rng = rng_at(loader->seed, RNG_VIEW, slot->epoch, 2 * index + i);
+        struct view view;
+        augment_draw(&view, loader->policy, hand->image.height, hand->image.width, &rng);
+        rc = augment_apply(views[i] + b * loader->view_floats, &hand->image, &view,
+                           loader->policy, &hand->scratch);
+    }
+    return rc;
+}
+
+/* Keeps the failure of the lowest sample, whichever thread comes first. */
+static void note_failure(struct slot *slot, size_t b, int rc)
+{
+    if (slot->rc != MOCO_OK && slot->failed < b)
+        return;
+    slot->rc = rc;
+    slot->failed = b;
+    snprintf(slot->sentence, sizeof slot->sentence, "%s", error_text());
+}
+
+/* ---- order ---- */
+
+static void begin_slot(struct loader *loader, struct slot *slot)
+{
+    if (!loader->has_order || loader->order_epoch != loader->epoch) {
+        struct rng rng = rng_at(loader->seed, RNG_ORDER, loader->epoch, 0);
+        rng_permutation(&rng, loader->order, loader->source->count);
+        loader->order_epoch = loader->epoch;
+        loader->has_order = 1;
+    }
+    for (size_t b = 0; b < loader->B; b++)
+        slot->batch.ids[b] = loader->order[loader->step * loader->B + b];
+    slot->epoch = loader->epoch;
+    slot->done = 0;
+    slot->rc = MOCO_OK;
+    if (++loader->step == loader->steps) {
+        loader->step = 0;
+        loader->epoch++;
+    }
+}
+
+static int hand_over(const struct slot *slot, const struct batch **out)
+{
+    if (slot->rc != MOCO_OK)
+        return error_set(slot->rc, "%s", slot->sentence);
+    *out = &slot->batch;
+    return MOCO_OK;
+}
+
+/* ---- without workers ---- */
+
+static int next_by_team(struct loader *loader, const struct batch **out)
+{
+    struct slot *slot = &loader->slots[0];
+    int team = omp_get_max_threads();
+    team = team < loader->hand_count ? team : loader->hand_count;
+    begin_slot(loader, slot);
+#pragma omp parallel for schedule(dynamic) num_threads(team)
+    for (size_t b = 0; b < loader->B; b++) {
+        int rc = draw_sample(loader, &loader->hands[omp_get_thread_num()], slot, b);
+        if (rc != MOCO_OK) {
+#pragma omp critical(loader_failure)
+            note_failure(slot, b, rc);
+        }
+    }
+    return hand_over(slot, out);
+}
+
+/* ---- with workers ---- */
+
+/* With the mutex held: the slot to work on and *b in it; NULL when it is time to stop. */
+static struct slot *take_sample(struct loader *loader, size_t *b)
+{
+    if (loader->sample == loader->B) {
+        loader->ticket++;
+        loader->sample = 0;
+    }
+    while (!loader->stop && loader->sample == 0 && loader->ticket >= loader->wanted + AHEAD)
+        pthread_cond_wait(&loader->room, &loader->mutex);
+    if (loader->stop)
+        return NULL;
+    /* While this thread slept, another may have handed out the whole ticket. */
+    if (loader->sample == loader->B)
+        return take_sample(loader, b);
+    struct slot *slot = &loader->slots[loader->ticket % SLOTS];
+    if (loader->sample == 0)
+        begin_slot(loader, slot);
+    *b = loader->sample++;
+    return slot;
+}
+
+static void *work(void *argument)
+{
+    struct loader *loader = argument;
+    size_t b;
+    pthread_mutex_lock(&loader->mutex);
+    struct hand *hand = &loader->hands[loader->next_hand++];
+    for (struct slot *slot; (slot = take_sample(loader, &b)) != NULL;) {
+        pthread_mutex_unlock(&loader->mutex);
+        int rc = draw_sample(loader, hand, slot, b);
+        pthread_mutex_lock(&loader->mutex);
+        if (rc != MOCO_OK)
+            note_failure(slot, b, rc);
+        if (++slot->done == loader->B)
+            pthread_cond_signal(&loader->ready);
+    }
+    pthread_mutex_unlock(&loader->mutex);
+    return NULL;
+}
+
+static void stop_workers(struct loader *loader)
+{
+    if (loader->running == 0)
+        return;
+    pthread_mutex_lock(&loader->mutex);
+    loader->stop = 1;
+    pthread_cond_broadcast(&loader->room);
+    pthread_mutex_unlock(&loader->mutex);
+    while (loader->running > 0)
+        pthread_join(loader->threads[--loader->running], NULL);
+}
+
+static int start_workers(struct loader *loader)
+{
+    loader->stop = 0;
+    loader->ticket = loader->wanted = 0;
+    loader->sample = 0;
+    loader->next_hand = 0;
+    for (int i = 0; i < SLOTS; i++)
+        loader->slots[i].done = 0;
+    while (loader->running < loader->workers) {
+        int code = pthread_create(&loader->threads[loader->running], NULL, work, loader);
+        if (code != 0) {
+            int had = loader->running;
+            stop_workers(loader);
+            return error_set(MOCO_ENOMEM, "starting worker %d of %d: %s; ask for fewer workers",
+                             had + 1, loader->workers, strerror(code));
+        }
+        loader->running++;
+    }
+    return MOCO_OK;
+}
+
+static int next_by_workers(struct loader *loader, const struct batch **out)
+{
+    pthread_mutex_lock(&loader->mutex);
+    uint64_t mine = loader->wanted;
+    struct slot *slot = &loader->slots[mine % SLOTS];
+    /* The slot may still carry the batch of four tickets ago: its count is that of a full one. */
+    while (loader->ticket < mine || (loader->ticket == mine && loader->sample == 0) ||
+           slot->done < loader->B)
+        pthread_cond_wait(&loader->ready, &loader->mutex);
+    loader->wanted++;
+    pthread_cond_broadcast(&loader->room);
+    pthread_mutex_unlock(&loader->mutex);
+    return hand_over(slot, out);
+}
+
+/* ---- the interface ---- */
 
 size_t loader_steps(const struct loader *loader)
 {
     return loader->steps;
 }
 
-static void make_order(uint32_t *order, size_t count, uint64_t seed, uint64_t epoch)
+int loader_seek(struct loader *loader, uint64_t epoch, size_t step)
 {
-    struct rng rng = rng_at(seed, RNG_ORDER, epoch, 0);
-    rng_permutation(&rng, order, count);
+    if (step >= loader->steps)
+        return error_set(MOCO_EARG, "step %zu of an epoch of %zu steps", step, loader->steps);
+    stop_workers(loader); /* loader_next() starts them again */
+    loader->epoch = epoch;
+    loader->step = step;
+    return MOCO_OK;
 }
 
-/* Both views of sample i of a batch. */
-static int make_pair(const struct loader *l, struct hand *hand, const struct batch *batch, size_t i,
-                     uint64_t epoch)
+int loader_next(struct loader *loader, const struct batch **out)
 {
-    size_t index = (size_t)batch->ids[i];
-    size_t floats = (size_t)l->policy->channels * (size_t)l->policy->side * (size_t)l->policy->side;
-    int err = l->source->read(l->source, index, &hand->image);
-    for (unsigned view = 0; view < 2 && !err; view++) {
-        struct rng rng = rng_at(l->seed, RNG_VIEW, epoch, 2 * (uint64_t)index + view);
-        struct view drawn;
-        augment_draw(&drawn, l->policy, hand->image.height, hand->image.width, &rng);
-        err = augment_apply((view ? batch->x_k : batch->x_q) + i * floats, &hand->image, &drawn,
-                            l->policy, &hand->scratch);
-    }
-    return err;
+    *out = NULL;
+    if (loader->workers == 0)
+        return next_by_team(loader, out);
+    int rc = loader->running ? MOCO_OK : start_workers(loader);
+    return rc == MOCO_OK ? next_by_workers(loader, out) : rc;
 }
 
-static void set_ids(const struct loader *l, struct slot *slot, const uint32_t *order, size_t step)
+static int check(const struct source *source, const struct policy *policy, size_t B, int workers)
 {
-    for (size_t i = 0; i < l->B; i++)
-        slot->batch.ids[i] = order[step * l->B + i];
+    if (B == 0 || B > source->count)
+        return error_set(MOCO_EARG, "a batch of %zu from %zu images of %s: a batch needs 1 to all "
+                         "images", B, source->count, source->where);
+    if (source->count > UINT32_MAX)
+        return error_set(MOCO_EARG, "%s: more than %u images", source->where, UINT32_MAX);
+    if (workers < 0 || workers > WORKERS_MAX)
+        return error_set(MOCO_EARG, "%d workers; give 0 to %d", workers, WORKERS_MAX);
+    if (policy->side <= 0 || policy->channels <= 0 || policy->channels > AUGMENT_CHANNELS_MAX)
+        return error_set(MOCO_EARG, "views of %d channels, side %d: give 1 to %d channels and a "
+                         "positive side", policy->channels, policy->side, AUGMENT_CHANNELS_MAX);
+    return MOCO_OK;
 }
 
-/* The OpenMP team makes one batch. */
-static void make_together(struct loader *l, struct slot *slot, uint64_t epoch)
+static int allocate(struct loader *loader)
 {
-    int failed = 0;
-#pragma omp parallel for schedule(dynamic, 4) num_threads(l->hand_count)
-    for (long i = 0; i < (long)l->B; i++) {
-        int err = make_pair(l, &l->hands[omp_get_thread_num()], &slot->batch, (size_t)i, epoch);
-        if (err) {
-#pragma omp critical(moco_loader)
-            if (!failed) {
-                failed = err;
-                snprintf(slot->sentence, sizeof slot->sentence, "%s", error_text());
-            }
-        }
-    }
-    slot->err = failed;
-}
-
-static void make_alone(struct loader *l, struct hand *hand, struct slot *slot, uint64_t epoch)
-{
-    slot->err = MOCO_OK;
-    for (size_t i = 0; i < l->B && !slot->err; i++)
-        slot->err = make_pair(l, hand, &slot->batch, i, epoch);
-    if (slot->err)
-        snprintf(slot->sentence, sizeof slot->sentence, "%s", error_text());
-}
-
-/* Under the lock: ids of batch `number`; the order is remade when its epoch begins. */
-static uint64_t begin_batch(struct loader *l, struct slot *slot, uint64_t number)
-{
-    uint64_t at = l->first + number, epoch = at / l->steps;
-    if (!l->has_order || epoch != l->order_epoch) {
-        make_order(l->order, l->source->count, l->seed, epoch);
-        l->order_epoch = epoch;
-        l->has_order = 1;
-    }
-    set_ids(l, slot, l->order, (size_t)(at % l->steps));
-    slot->number = number;
-    return epoch;
-}
-
-struct worker {
-    struct loader *loader;
-    struct hand *hand;
-};
-
-static struct slot *free_slot(struct loader *l)
-{
-    for (int i = 0; i < l->slot_count; i++)
-        if (l->slots[i].state == SLOT_FREE)
-            return &l->slots[i];
-    return NULL;
-}
-
-static void *work(void *argument)
-{
-    struct worker me = *(struct worker *)argument;
-    struct loader *l = me.loader;
-    struct slot *slot;
-
-    free(argument);
-    pthread_mutex_lock(&l->lock);
-    for (;;) {
-        while (!l->stop && !(slot = free_slot(l)))
-            pthread_cond_wait(&l->work, &l->lock);
-        if (l->stop)
-            break;
-        slot->state = SLOT_TAKEN;
-        uint64_t epoch = begin_batch(l, slot, l->claimed++);
-        pthread_mutex_unlock(&l->lock);
-        make_alone(l, me.hand, slot, epoch);
-        pthread_mutex_lock(&l->lock);
-        slot->state = SLOT_READY;
-        pthread_cond_broadcast(&l->done);
-    }
-    pthread_mutex_unlock(&l->lock);
-    return NULL;
-}
-
-static void stop_workers(struct loader *l)
-{
-    pthread_mutex_lock(&l->lock);
-    l->stop = 1;
-    pthread_cond_broadcast(&l->work);
-    pthread_mutex_unlock(&l->lock);
-    for (int i = 0; i < l->running; i++)
-        pthread_join(l->threads[i], NULL);
-    l->running = 0;
-    l->stop = 0;
-}
-
-static int start_workers(struct loader *l)
-{
-    for (int i = 0; i < l->workers; i++) {
-        struct worker *w = malloc(sizeof *w);
-        if (!w)
-            return error_memory("a loader thread", sizeof *w);
-        *w = (struct worker){ l, &l->hands[i] };
-        if (pthread_create(&l->threads[i], NULL, work, w)) {
-            free(w);
-            return error_set(MOCO_ENOMEM, "the system refused loader thread %d of %d: use fewer "
-                             "--workers", i + 1, l->workers);
-        }
-        l->running++;
+    size_t bytes = loader->B * loader->view_floats * sizeof(float);
+    loader->order = malloc(loader->source->count * sizeof *loader->order);
+    loader->hands = calloc((size_t)loader->hand_count, sizeof *loader->hands);
+    loader->threads = calloc((size_t)loader->workers + 1, sizeof *loader->threads);
+    if (!loader->order || !loader->hands || !loader->threads)
+        return error_memory("the order of images", loader->source->count * sizeof(uint32_t));
+    for (int i = 0; i < loader->slot_count; i++) {
+        struct batch *batch = &loader->slots[i].batch;
+        batch->x_q = malloc(bytes);
+        batch->x_k = malloc(bytes);
+        batch->ids = malloc(loader->B * sizeof *batch->ids);
+        if (!batch->x_q || !batch->x_k || !batch->ids)
+            return error_memory("batches", 2 * bytes * (size_t)loader->slot_count);
     }
     return MOCO_OK;
 }
 
-int loader_seek(struct loader *l, uint64_t epoch, size_t step)
+static int open_mutex(struct loader *loader)
 {
-    stop_workers(l);
-    for (int i = 0; i < l->slot_count; i++)
-        l->slots[i].state = SLOT_FREE;
-    l->first = epoch * l->steps + step;
-    l->next = l->claimed = 0;
-    l->held = -1;
-    l->has_order = 0;
-    return start_workers(l);
-}
-
-static struct slot *ready_slot(struct loader *l, uint64_t number)
-{
-    for (int i = 0; i < l->slot_count; i++)
-        if (l->slots[i].state == SLOT_READY && l->slots[i].number == number)
-            return &l->slots[i];
-    return NULL;
-}
-
-/* Gives back what the caller held and waits for the next in order. */
-static struct slot *take_from_workers(struct loader *l)
-{
-    struct slot *slot;
-    pthread_mutex_lock(&l->lock);
-    if (l->held >= 0)
-        l->slots[l->held].state = SLOT_FREE;
-    pthread_cond_broadcast(&l->work);
-    while (!(slot = ready_slot(l, l->next)))
-        pthread_cond_wait(&l->done, &l->lock);
-    l->held = (int)(slot - l->slots);
-    pthread_mutex_unlock(&l->lock);
-    return slot;
-}
-
-int loader_next(struct loader *l, const struct batch **out)
-{
-    struct slot *slot = &l->slots[0];
-    if (l->workers)
-        slot = take_from_workers(l);
-    else
-        make_together(l, slot, begin_batch(l, slot, l->next));
-    l->next++;
-    *out = &slot->batch;
-    return slot->err ? error_set(slot->err, "%s", slot->sentence) : MOCO_OK;
-}
-
-static int open_slots(struct loader *l)
-{
-    size_t floats = l->B * (size_t)l->policy->channels * (size_t)l->policy->side *
-                    (size_t)l->policy->side;
-    for (int i = 0; i < l->slot_count; i++) {
-        struct batch *b = &l->slots[i].batch;
-        b->x_q = malloc(floats * sizeof *b->x_q);
-        b->x_k = malloc(floats * sizeof *b->x_k);
-        b->ids = malloc(l->B * sizeof *b->ids);
-        if (!b->x_q || !b->x_k || !b->ids)
-            return error_memory("a batch", 2 * floats * sizeof *b->x_q);
-    }
+    if (pthread_mutex_init(&loader->mutex, NULL) != 0)
+        return error_set(MOCO_ENOMEM, "no mutex for the loader");
+    pthread_cond_init(&loader->room, NULL); /* neither fails on Linux with default attributes */
+    pthread_cond_init(&loader->ready, NULL);
+    loader->has_mutex = 1;
     return MOCO_OK;
 }
 
 int loader_open(struct loader **out, const struct source *source, const struct policy *policy,
                 size_t B, uint64_t seed, int workers)
 {
-    struct loader *l = calloc(1, sizeof *l);
-    int err;
-
     *out = NULL;
-    if (!l)
-        return error_memory("the loader", sizeof *l);
-    *l = (struct loader){ .source = source, .policy = policy, .B = B, .seed = seed, .held = -1,
-                          .workers = workers > 0 ? workers : 0, .steps = source->count / B };
-    pthread_mutex_init(&l->lock, NULL);
-    pthread_cond_init(&l->work, NULL);
-    pthread_cond_init(&l->done, NULL);
-    l->hand_count = workers > 0 ? workers : omp_get_max_threads();
-    l->slot_count = workers > 0 ? workers + SLOTS_AHEAD : 1;
-    l->order = malloc(source->count * sizeof *l->order);
-    l->hands = calloc((size_t)l->hand_count, sizeof *l->hands);
-    l->slots = calloc((size_t)l->slot_count, sizeof *l->slots);
-    l->threads = calloc((size_t)l->hand_count, sizeof *l->threads);
-    err = l->order && l->hands && l->slots && l->threads
-              ? open_slots(l)
-              : error_memory("the loader", source->count * sizeof *l->order);
-    if (!err && l->steps == 0)
-        err = error_set(MOCO_EARG, "a batch of %zu is larger than the %zu images of %s", B,
-                        source->count, source->where);
-    if (err)
-        loader_close(&l);
-    *out = l;
-    return err;
+    int rc = check(source, policy, B, workers);
+    if (rc != MOCO_OK)
+        return rc;
+    struct loader *loader = calloc(1, sizeof *loader);
+    if (!loader)
+        return error_memory("a loader", sizeof *loader);
+    *loader = (struct loader){ .source = source, .policy = policy, .B = B, .seed = seed,
+                               .workers = workers, .steps = source->count / B };
+    loader->view_floats = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
+    loader->slot_count = workers ? SLOTS : 1;
+    loader->hand_count = workers ? workers : omp_get_max_threads();
+    rc = allocate(loader);
+    if (rc == MOCO_OK)
+        rc = open_mutex(loader);
+    if (rc != MOCO_OK)
+        goto fail;
+    *out = loader;
+    return MOCO_OK;
+fail:
+    loader_close(&loader);
+    return rc;
 }
 
-void loader_close(struct loader **loader)
+static void close_slots(struct loader *loader)
 {
-    struct loader *l = *loader;
-    if (!l)
+    for (int i = 0; i < SLOTS; i++) {
+        free(loader->slots[i].batch.x_q);
+        free(loader->slots[i].batch.x_k);
+        free(loader->slots[i].batch.ids);
+    }
+}
+
+static void close_hands(struct loader *loader)
+{
+    for (int i = 0; loader->hands && i < loader->hand_count; i++) {
+        image_close(&loader->hands[i].image);
+        augment_scratch_close(&loader->hands[i].scratch);
+    }
+    free(loader->hands);
+}
+
+void loader_close(struct loader **out)
+{
+    struct loader *loader = out ? *out : NULL;
+    if (!loader)
         return;
-    stop_workers(l);
-    for (int i = 0; l->slots && i < l->slot_count; i++) {
-        free(l->slots[i].batch.x_q);
-        free(l->slots[i].batch.x_k);
-        free(l->slots[i].batch.ids);
+    stop_workers(loader);
+    if (loader->has_mutex) {
+        pthread_mutex_destroy(&loader->mutex);
+        pthread_cond_destroy(&loader->room);
+        pthread_cond_destroy(&loader->ready);
     }
-    for (int i = 0; l->hands && i < l->hand_count; i++) {
-        image_close(&l->hands[i].image);
-        augment_scratch_close(&l->hands[i].scratch);
-    }
-    pthread_cond_destroy(&l->done);
-    pthread_cond_destroy(&l->work);
-    pthread_mutex_destroy(&l->lock);
-    free(l->threads);
-    free(l->slots);
-    free(l->hands);
-    free(l->order);
-    free(l);
-    *loader = NULL;
+    close_slots(loader);
+    close_hands(loader);
+    free(loader->threads);
+    free(loader->order);
+    free(loader);
+    *out = NULL;
 }

@@ -1,253 +1,259 @@
-/* source_npy.c: NumPy arrays: X.npy[,Y.npy], X of (N, C, H, W), (N, H, W), or with the suffix
- * :nhwc (N, H, W, C); u8, u16, i16, f16, f32, f64, little-endian, C order. X is mapped, so a set
- * larger than memory works; pixels become floats when they are read. */
+/* source_npy.c: NumPy's .npy files, mapped.
+ *
+ * X.npy[,Y.npy][:nhwc]: X is (N, H, W), (N, C, H, W) or, with :nhwc, (N, H, W, C) of u1, u2, i2,
+ * f2, f4 or f8; Y is (N) of any integer type. A file is the magic, a version, the length of the
+ * header, the header (a Python dict of descr, fortran_order, shape), then the numbers. Only
+ * little-endian C order is read; anything else is refused with what to do in NumPy. */
+#define _GNU_SOURCE
+#include "engine/data/source.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/data/mapped.h"
-#include "engine/data/source.h"
+#include "engine/data/raw.h"
 
-/* One array in a file. */
+enum { DIMS_MAX = 4, HEADER_MAX = 4096 };
+
 struct npy {
-    struct mapped file;
+    struct mapping file;
     const unsigned char *data;
-    char type[4]; /* "u1", "f4", … */
-    int rank;
-    size_t shape[4], item;
-};
-
-struct state {
-    struct npy x, y;
+    size_t data_bytes;
+    char type;    /* 'u', 'i', 'f' */
+    int type_size;
+    int dims;
+    size_t size[DIMS_MAX];
     int nhwc;
-    int32_t *labels;
 };
 
-/* Value of a key of the header, which is a Python dictionary as text. */
-static const char *header_value(const char *header, const char *key)
+/* ---- header ---- */
+
+/* What follows `'key':` in the header, or NULL. */
+static const char *value_of(const char *header, const char *key)
 {
-    const char *at = strstr(header, key);
-    if (at)
-        at = strchr(at, ':');
-    return at ? at + 1 + strspn(at + 1, " ") : NULL;
+    char quoted[32];
+    snprintf(quoted, sizeof quoted, "'%s'", key);
+    const char *at = strstr(header, quoted);
+    if (!at)
+        return NULL;
+    at += strlen(quoted);
+    at += strspn(at, " ");
+    return *at == ':' ? at + 1 + strspn(at + 1, " ") : NULL;
 }
 
-static int bad(const char *path, const char *what)
+static int parse_descr(struct npy *npy, const char *at, const char *path)
 {
-    return error_set(MOCO_EFORMAT, "%s: %s", path, what);
-}
-
-static int parse_shape(struct npy *a, const char *text, const char *path)
-{
-    char *end;
-    if (!text || *text != '(')
-        return bad(path, "the NPY header has no shape");
-    for (text++; *text != ')'; text = end + strspn(end, ", L")) {
-        size_t n = strtoull(text, &end, 10);
-        if (end == text || a->rank == 4)
-            return bad(path, "images need 3 or 4 axes, labels 1");
-        a->shape[a->rank++] = n;
-    }
+    char quote = 0, order = 0, end = 0;
+    int n = at ? sscanf(at, "%c%c%c%1d%c", &quote, &order, &npy->type, &npy->type_size, &end) : 0;
+    if (n != 5 || quote != '\'' || end != '\'' || !strchr("uif", npy->type))
+        return error_set(MOCO_EUNSUPPORTED, "%s: numbers of type %.12s are not read; convert with "
+                         "x.astype('<f4') or to an integer type", path, at ? at : "(none)");
+    if (order == '>' && npy->type_size > 1)
+        return error_set(MOCO_EUNSUPPORTED, "%s: the numbers are big-endian ('>%c%d'); convert "
+                         "with x.astype('<%c%d')", path, npy->type, npy->type_size, npy->type,
+                         npy->type_size);
+    if (!strchr("<|>=", order) || (npy->type_size & (npy->type_size - 1)) || !npy->type_size)
+        return error_set(MOCO_EFORMAT, "%s: the type %.6s is unknown", path, at);
     return MOCO_OK;
 }
 
-static int parse_header(struct npy *a, const char *header, const char *path)
+static int parse_shape(struct npy *npy, const char *at, const char *path)
 {
-    const char *descr = header_value(header, "'descr'");
-    const char *order = header_value(header, "'fortran_order'");
-    if (!descr || !order)
-        return bad(path, "the NPY header is damaged");
-    if (strncmp(order, "False", 5))
-        return bad(path, "Fortran order is not read; save it with numpy.ascontiguousarray");
-    if (descr[0] != '\'' || (descr[1] != '<' && descr[1] != '|'))
-        return bad(path, "only little-endian numbers are read; convert with astype");
-    a->type[0] = descr[2], a->type[1] = descr[3];
-    a->item = (size_t)(descr[3] - '0');
-    if (descr[4] != '\'' || a->item < 1 || a->item > 8)
-        return bad(path, "numbers of this type are not read: use u1, u2, i2, f2, f4 or f8");
-    return parse_shape(a, header_value(header, "'shape'"), path);
+    if (!at || *at++ != '(')
+        return error_set(MOCO_EFORMAT, "%s: the header has no shape; the file is damaged", path);
+    for (npy->dims = 0; *at && *at != ')'; npy->dims++) {
+        char *end;
+        if (npy->dims == DIMS_MAX)
+            return error_set(MOCO_EFORMAT, "%s: more than %d dimensions", path, DIMS_MAX);
+        at += strspn(at, " ");
+        if (*at < '0' || *at > '9')
+            return error_set(MOCO_EFORMAT, "%s: the shape %.20s is no list of sizes", path, at);
+        npy->size[npy->dims] = strtoull(at, &end, 10);
+        at = end + strspn(end, " L");
+        at += *at == ',';
+        at += strspn(at, " ");
+    }
+    return *at == ')' ? MOCO_OK : error_set(MOCO_EFORMAT, "%s: the shape does not end", path);
 }
 
-static int npy_open(struct npy *a, const char *path)
+static int parse_header(struct npy *npy, const char *header, const char *path)
 {
-    char header[4096];
-    int err = mapped_open(&a->file, path);
-    if (err)
-        return err;
-    const unsigned char *d = a->file.data;
-    if (a->file.size < 12 || memcmp(d, "\x93NUMPY", 6))
-        return bad(path, "this is no NPY file");
-    size_t wide = d[6] > 1 ? 4 : 2, length = d[8] | (size_t)d[9] << 8, start = 8 + wide;
-    if (wide == 4)
-        length |= (size_t)d[10] << 16 | (size_t)d[11] << 24;
-    if (length >= sizeof header || start + length > a->file.size)
-        return bad(path, "the NPY header is longer than the file or than 4 KiB");
-    memcpy(header, d + start, length);
+    const char *order = value_of(header, "fortran_order");
+    int rc = parse_descr(npy, value_of(header, "descr"), path);
+    if (rc != MOCO_OK)
+        return rc;
+    if (!order || (strncmp(order, "False", 5) != 0 && strncmp(order, "True", 4) != 0))
+        return error_set(MOCO_EFORMAT, "%s: fortran_order is neither True nor False; the header is "
+                         "damaged", path);
+    if (*order == 'T')
+        return error_set(MOCO_EUNSUPPORTED, "%s: the array is in Fortran order; save "
+                         "np.ascontiguousarray(x) instead", path);
+    return parse_shape(npy, value_of(header, "shape"), path);
+}
+
+static int check_size(const struct npy *npy, const char *path)
+{
+    size_t bytes = (size_t)npy->type_size;
+    for (int i = 0; i < npy->dims; i++)
+        if (__builtin_mul_overflow(bytes, npy->size[i], &bytes))
+            return error_set(MOCO_EFORMAT, "%s: the shape in the header is too large", path);
+    if (bytes != npy->data_bytes)
+        return error_set(MOCO_EFORMAT, "%s: the header promises %zu bytes of numbers, the file "
+                         "has %zu; it is truncated or damaged", path, bytes, npy->data_bytes);
+    return MOCO_OK;
+}
+
+static int npy_open(struct npy *npy, const char *path)
+{
+    char header[HEADER_MAX + 1];
+    int rc = mapping_open(&npy->file, path);
+    const unsigned char *bytes = npy->file.bytes;
+    size_t size = npy->file.size;
+    if (rc != MOCO_OK)
+        return rc;
+    if (size < 12 || memcmp(bytes, "\x93NUMPY", 6) != 0 || bytes[6] < 1 || bytes[6] > 3)
+        return error_set(MOCO_EFORMAT, "%s does not start like an .npy file of version 1 to 3",
+                         path);
+    size_t start = bytes[6] == 1 ? 10 : 12, length = bytes[8] | (size_t)bytes[9] << 8;
+    if (bytes[6] > 1)
+        length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
+    if (length > HEADER_MAX || length > size - start)
+        return error_set(MOCO_EFORMAT, "%s: a header of %zu bytes is longer than the file or than "
+                         "%d bytes", path, length, HEADER_MAX);
+    memcpy(header, bytes + start, length);
     header[length] = '\0';
-    err = parse_header(a, header, path);
-    if (err)
-        return err;
-    size_t left = (a->file.size - start - length) / a->item, count = 1;
-    for (int i = 0; i < a->rank; i++) {
-        if (a->shape[i] == 0 || a->shape[i] > left / count)
-            return error_set(MOCO_EFORMAT, "%s: the shape asks for more than the %zu values that "
-                             "the file holds, or for none", path, left);
-        count *= a->shape[i];
-    }
-    a->data = d + start + length;
+    npy->data = bytes + start + length;
+    npy->data_bytes = size - start - length;
+    rc = parse_header(npy, header, path);
+    return rc == MOCO_OK ? check_size(npy, path) : rc;
+}
+
+/* ---- images ---- */
+
+static int read_image(const struct source *source, size_t index, struct image *out)
+{
+    const struct npy *npy = source->state;
+    size_t plane = (size_t)source->height * (size_t)source->width;
+    size_t channels = (size_t)source->channels, size = raw_size(source->dtype);
+    const unsigned char *at = npy->data + index * channels * plane * size;
+    int rc = image_resize(out, source->channels, source->height, source->width);
+    if (rc != MOCO_OK)
+        return rc;
+    if (!npy->nhwc)
+        raw_floats(out->pixels, at, channels * plane, 1, source->dtype, 0);
+    for (size_t c = 0; npy->nhwc && c < channels; c++)
+        raw_floats(out->pixels + c * plane, at + c * size, plane, channels, source->dtype, 0);
     return MOCO_OK;
 }
 
-static float half_value(uint16_t h)
+static void close_npy(struct source *source)
 {
-    uint32_t sign = (uint32_t)(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 1023;
-    uint32_t bits = sign | (exponent + 112) << 23 | fraction << 13;
-    float value;
-    if (exponent == 0)
-        return (sign ? -1.0f : 1.0f) * (float)fraction * 0x1p-24f;
-    if (exponent == 31)
-        bits = sign | 0x7f800000u | fraction << 13;
-    memcpy(&value, &bits, sizeof value);
-    return value;
+    struct npy *npy = source->state;
+    mapping_close(&npy->file);
+    free(npy);
 }
 
-static const struct {
-    const char *name;
-    enum source_dtype dtype;
-} types[] = { { "u1", DTYPE_U8 },  { "u2", DTYPE_U16 }, { "i2", DTYPE_I16 },
-              { "f2", DTYPE_F16 }, { "f4", DTYPE_F32 }, { "f8", DTYPE_F64 } };
-
-/* Value i of an array as a pixel. */
-static float pixel(const unsigned char *at, enum source_dtype dtype)
+static int take_dtype(struct source *source, const struct npy *npy, const char *path)
 {
-    uint16_t u16;
-    int16_t i16;
-    float f32;
-    double f64;
-    switch (dtype) {
-    case DTYPE_U8:
-        return (float)*at / 255.0f;
-    case DTYPE_U16:
-        memcpy(&u16, at, 2);
-        return (float)u16 / 65535.0f;
-    case DTYPE_I16:
-        memcpy(&i16, at, 2);
-        return (float)i16;
-    case DTYPE_F16:
-        memcpy(&u16, at, 2);
-        return half_value(u16);
-    case DTYPE_F32:
-        memcpy(&f32, at, 4);
-        return f32;
-    default:
-        memcpy(&f64, at, 8);
-        return (float)f64;
-    }
+    static const struct {
+        char type;
+        int size;
+        enum source_dtype dtype;
+    } rows[] = { { 'u', 1, DTYPE_U8 },  { 'u', 2, DTYPE_U16 }, { 'i', 2, DTYPE_I16 },
+                 { 'f', 2, DTYPE_F16 }, { 'f', 4, DTYPE_F32 }, { 'f', 8, DTYPE_F64 } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].type == npy->type && rows[i].size == npy->type_size) {
+            source->dtype = rows[i].dtype;
+            return MOCO_OK;
+        }
+    return error_set(MOCO_EUNSUPPORTED, "%s: images of type %c%d are not read; convert to u1, u2, "
+                     "i2, f2, f4 or f8", path, npy->type, npy->type_size);
 }
 
-static int npy_read(const struct source *source, size_t index, struct image *out)
+static int take_images(struct source *source, const struct npy *npy, const char *path)
 {
-    const struct state *s = source->state;
-    size_t C = (size_t)source->channels, HW = (size_t)source->height * (size_t)source->width;
-    const unsigned char *data = s->x.data + index * C * HW * s->x.item;
-    int err = image_resize(out, source->channels, source->height, source->width);
-
-    for (size_t c = 0; c < C && !err; c++)
-        for (size_t p = 0; p < HW; p++)
-            out->pixels[c * HW + p] =
-                pixel(data + (s->nhwc ? p * C + c : c * HW + p) * s->x.item, source->dtype);
-    return err;
+    int rc = take_dtype(source, npy, path);
+    if (rc != MOCO_OK)
+        return rc;
+    if (npy->dims != 4 && (npy->dims != 3 || npy->nhwc))
+        return error_set(MOCO_EFORMAT, "%s: %d dimensions; images are (N, H, W), (N, C, H, W) or, "
+                         "with :nhwc, (N, H, W, C)", path, npy->dims);
+    for (int i = 1; i < npy->dims; i++)
+        if (npy->size[i] == 0 || npy->size[i] > RAW_NUMBERS_MAX)
+            return error_set(MOCO_EFORMAT, "%s: size %zu of dimension %d is not that of an image",
+                             path, npy->size[i], i);
+    int rows = npy->dims == 4 && !npy->nhwc ? 2 : 1; /* dimension that H is */
+    source->count = npy->size[0];
+    source->height = (int)npy->size[rows];
+    source->width = (int)npy->size[rows + 1];
+    source->channels = npy->dims == 3 ? 1 : (int)npy->size[npy->nhwc ? 3 : 1];
+    if (raw_bytes(source) != npy->data_bytes)
+        return error_set(MOCO_EFORMAT, "%s: images of %d x %d x %d are too large", path,
+                         source->channels, source->height, source->width);
+    return MOCO_OK;
 }
 
-static void npy_close(struct source *source)
-{
-    struct state *s = source->state;
-    mapped_close(&s->x.file);
-    mapped_close(&s->y.file);
-    free(s->labels);
-    free(s);
-}
+/* ---- labels ---- */
 
-static int64_t whole(const struct npy *a, size_t i)
+static int64_t label_at(const struct npy *npy, size_t i)
 {
-    const unsigned char *at = a->data + i * a->item;
+    size_t size = (size_t)npy->type_size, width = 8 * size;
+    const unsigned char *at = npy->data + i * size;
     uint64_t value = 0;
-    for (size_t b = 0; b < a->item; b++)
-        value |= (uint64_t)at[b] << 8 * b;
-    if (a->type[0] == 'i' && a->item < 8 && value >> (8 * a->item - 1))
-        value -= (uint64_t)1 << 8 * a->item;
+    for (size_t b = 0; b < size; b++)
+        value |= (uint64_t)at[b] << (8 * b);
+    if (npy->type == 'i' && width < 64 && value >> (width - 1))
+        value |= ~(uint64_t)0 << width;
+    if (npy->type == 'u' && value > INT64_MAX) /* would turn negative */
+        value = INT64_MAX;
     return (int64_t)value;
 }
 
-static int read_labels(struct source *source, struct state *s, const char *path)
+static int convert_labels(struct source *source, const struct npy *npy, const char *path)
 {
-    int err = npy_open(&s->y, path);
-    if (err)
-        return err;
-    if ((s->y.type[0] != 'i' && s->y.type[0] != 'u') || s->y.rank != 1 ||
-        s->y.shape[0] != source->count)
-        return error_set(MOCO_EFORMAT, "%s: labels must be %zu whole numbers on one axis", path,
-                         source->count);
-    s->labels = malloc(source->count * sizeof *s->labels);
-    if (!s->labels)
-        return error_memory("labels", source->count * sizeof *s->labels);
-    for (size_t i = 0; i < source->count; i++) {
-        int64_t label = whole(&s->y, i);
-        if (label < -1 || label > 1000000)
-            return error_set(MOCO_EFORMAT, "%s: label %zu is %lld; labels count from 0, -1 is "
-                             "unlabelled", path, i, (long long)label);
-        s->labels[i] = (int32_t)label;
-        if (label >= source->classes)
-            source->classes = (int)label + 1;
+    int rc = MOCO_OK;
+    if (npy->type == 'f' || npy->dims != 1 || npy->size[0] != source->count)
+        return error_set(MOCO_EFORMAT, "%s: labels need %zu integers in 1 dimension; here are %zu "
+                         "of type %c%d in %d", path, source->count,
+                         npy->dims ? npy->size[0] : (size_t)1, npy->type, npy->type_size,
+                         npy->dims);
+    int32_t *labels = malloc(source->count * sizeof *labels + 1);
+    if (!labels)
+        return error_memory("labels", source->count * sizeof *labels);
+    for (size_t i = 0; i < source->count && rc == MOCO_OK; i++) {
+        rc = raw_check_label(label_at(npy, i), i, path);
+        labels[i] = (int32_t)label_at(npy, i);
     }
-    source->labels = s->labels;
-    return MOCO_OK;
-}
-
-static int describe(struct source *source, const struct state *s, const char *path)
-{
-    const struct npy *x = &s->x;
-    size_t rows[3] = { x->shape[1], x->shape[2], x->shape[3] };
-    if (x->rank != 3 && x->rank != 4)
-        return bad(path, "images need the axes (N, H, W) or (N, C, H, W)");
-    size_t C = x->rank == 3 ? 1 : s->nhwc ? rows[2] : rows[0];
-    size_t H = x->rank == 3 || s->nhwc ? rows[0] : rows[1];
-    size_t W = x->rank == 3 || s->nhwc ? rows[1] : rows[2];
-    if (C > 256 || H > 32768 || W > 32768)
-        return error_set(MOCO_EFORMAT, "%s: %zu channels of %zu x %zu pixels; at most 256 of "
-                         "32768 x 32768 are read (are the axes in another order? see :nhwc)",
-                         path, C, H, W);
-    source->count = x->shape[0];
-    source->channels = (int)C, source->height = (int)H, source->width = (int)W;
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (!strcmp(types[i].name, x->type)) {
-            source->dtype = types[i].dtype;
-            return MOCO_OK;
-        }
-    return bad(path, "numbers of this type are not read: use u1, u2, i2, f2, f4 or f8");
+    if (rc == MOCO_OK)
+        raw_take_labels(source, labels);
+    else
+        free(labels);
+    return rc;
 }
 
 int source_open_npy(struct source *source, const char *path)
 {
-    struct state *s = calloc(1, sizeof *s);
-    char x[1024], *y;
-    int err;
-
-    if (!s)
-        return error_memory("a data source", sizeof *s);
-    source->state = s, source->close = npy_close, source->read = npy_read;
-    snprintf(x, sizeof x, "%s", path);
-    size_t length = strlen(x);
-    if (length > 5 && !strcmp(x + length - 5, ":nhwc")) {
-        s->nhwc = 1;
-        x[length - 5] = '\0';
-    }
-    y = strchr(x, ',');
-    if (y)
-        *y++ = '\0';
-    err = npy_open(&s->x, x);
-    if (!err)
-        err = describe(source, s, x);
-    return err || !y ? err : read_labels(source, s, y);
+    char images[RAW_PATH], labels[RAW_PATH], whole[RAW_PATH];
+    struct npy label_npy = { 0 }, *npy = source->state = calloc(1, sizeof *npy);
+    if (!npy)
+        return error_memory("npy", sizeof *npy);
+    source->close = close_npy;
+    source->read = read_image;
+    snprintf(whole, sizeof whole, "%s", path);
+    npy->nhwc = raw_cut_suffix(whole, ":nhwc");
+    int rc = raw_split(images, labels, whole);
+    if (rc != MOCO_OK)
+        return rc;
+    npy->nhwc |= raw_cut_suffix(images, ":nhwc"); /* X.npy:nhwc,Y.npy is as clear */
+    rc = npy_open(npy, images);
+    if (rc == MOCO_OK)
+        rc = take_images(source, npy, images);
+    if (rc != MOCO_OK || !labels[0])
+        return rc;
+    rc = npy_open(&label_npy, labels);
+    if (rc == MOCO_OK)
+        rc = convert_labels(source, &label_npy, labels);
+    mapping_close(&label_npy.file);
+    return rc;
 }

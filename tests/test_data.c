@@ -1,0 +1,477 @@
+/* test_data.c: every format written small and read back exactly, refusals, order of the loader.
+ *
+ * Files go to a fresh folder below TMPDIR (or /tmp) that is removed at the end. A refusal must give
+ * a non-zero code and a sentence that names what is wrong. Batches must be the same bytes for any
+ * number of workers and after a jump into the middle of an epoch. */
+#define _GNU_SOURCE
+#include <ftw.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "engine/base/error.h"
+#include "engine/data/loader.h"
+#include "tests/check.h"
+
+static char dir[512];
+
+/* ---- files ---- */
+
+static const char *at(const char *name)
+{
+    static char paths[4][1024];
+    static int turn;
+    char *path = paths[turn++ % 4];
+    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
+    return path;
+}
+
+static void put(const char *name, const void *bytes, size_t size)
+{
+    FILE *file = fopen(at(name), "wb");
+    CHECK_MSG(file && fwrite(bytes, 1, size, file) == size, "writing %s", name);
+    if (file)
+        fclose(file);
+}
+
+static void put_npy(const char *name, const char *header, const void *data, size_t size)
+{
+    unsigned char bytes[4096] = "\x93NUMPY\x01";
+    size_t length = strlen(header);
+    bytes[8] = (unsigned char)length, bytes[9] = (unsigned char)(length >> 8);
+    memcpy(bytes + 10, header, length);
+    memcpy(bytes + 10 + length, data, size);
+    put(name, bytes, 10 + length + size);
+}
+
+static struct source *must_open(const char *spec)
+{
+    struct source *source = NULL;
+    int rc = source_open(&source, spec);
+    CHECK_MSG(rc == MOCO_OK, "%s: %s", spec, error_text());
+    return source;
+}
+
+static void must_refuse(const char *spec, const char *part)
+{
+    struct source *source = NULL;
+    error_set(MOCO_OK, "%s", "");
+    CHECK_MSG(source_open(&source, spec) != MOCO_OK, "%s was opened", spec);
+    CHECK_MSG(strstr(error_text(), part), "%s: no \"%s\" in \"%s\"", spec, part, error_text());
+    CHECK(source == NULL);
+    source_close(&source);
+}
+
+/* Image `index` is `want`: (c, h, w). */
+static void same_pixels(const struct source *source, size_t index, const float *want, int c, int h,
+                        int w)
+{
+    struct image image = { 0 };
+    CHECK_MSG(source->read(source, index, &image) == MOCO_OK, "%s", error_text());
+    CHECK_MSG(image.channels == c && image.height == h && image.width == w, "%s: %d x %d x %d",
+              source->where, image.channels, image.height, image.width);
+    for (int i = 0; i < c * h * w && image.pixels; i++)
+        CHECK_MSG(image.pixels[i] == want[i], "%s: image %zu pixel %d: %g, not %g", source->where,
+                  index, i, (double)image.pixels[i], (double)want[i]);
+    image_close(&image);
+}
+
+/* ---- cifar10 ---- */
+
+enum { RECORD = 3073 };
+
+static void test_cifar10(void)
+{
+    static unsigned char bytes[3 * RECORD];
+    static float want[RECORD - 1];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (unsigned char)(i * 7 + i / 251);
+    bytes[0] = 3, bytes[RECORD] = 9, bytes[2 * RECORD] = 0;
+    mkdir(at("cifar"), 0777);
+    put("cifar/data_batch_1.bin", bytes, 2 * RECORD);
+    put("cifar/data_batch_2.bin", bytes + 2 * RECORD, RECORD);
+    put("cifar/test_batch.bin", bytes + RECORD, RECORD);
+    put("cifar/batches.meta.txt", "a\nb\nc\nd\ne\nf\ng\nh\ni\nj\n\n", 21);
+    struct source *source = must_open(at("cifar"));
+    if (!source)
+        return;
+    CHECK(!strcmp(source->kind, "cifar10") && source->count == 3 && source->classes == 10);
+    CHECK(source_label(source, 0) == 3 && source_label(source, 1) == 9 &&
+          source_label(source, 2) == 0);
+    CHECK(source->class_names && !strcmp(source->class_names[9], "j"));
+    for (size_t i = 0; i < 3; i++) {
+        for (size_t p = 0; p < RECORD - 1; p++)
+            want[p] = (float)bytes[i * RECORD + 1 + p] / 255.0f;
+        same_pixels(source, i, want, 3, 32, 32);
+    }
+    source_close(&source);
+    char spec[1100];
+    snprintf(spec, sizeof spec, "%s:test", at("cifar"));
+    source = must_open(spec);
+    CHECK(source && source->count == 1 && source_label(source, 0) == 9);
+    source_close(&source);
+}
+
+static void test_cifar10_refusals(void)
+{
+    static unsigned char bytes[2 * RECORD];
+    mkdir(at("short"), 0777);
+    put("short/data_batch_1.bin", bytes, 2 * RECORD - 1);
+    must_refuse(at("short"), "3073");
+    mkdir(at("label"), 0777);
+    bytes[RECORD] = 10;
+    put("label/data_batch_1.bin", bytes, 2 * RECORD);
+    must_refuse(at("label"), "label 10 at byte 3073");
+}
+
+/* ---- idx ---- */
+
+static void test_idx(void)
+{
+    static const unsigned char images[] = { 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3,
+                                            0, 1, 2, 3, 4, 5, 255, 254, 253, 252, 251, 250 };
+    static const unsigned char labels[] = { 0, 0, 8, 1, 0, 0, 0, 2, 4, 1 };
+    float want[6];
+    put("a-images-idx3-ubyte", images, sizeof images);
+    put("a-labels-idx1-ubyte", labels, sizeof labels);
+    struct source *source = must_open(at("a-images-idx3-ubyte"));
+    for (int i = 0; i < 6; i++)
+        want[i] = (float)images[16 + 6 + i] / 255.0f;
+    CHECK(source && source->count == 2 && source->classes == 5 && source_label(source, 0) == 4);
+    if (source)
+        same_pixels(source, 1, want, 1, 2, 3);
+    source_close(&source);
+    gzFile file = gzopen(at("b.gz"), "wb");
+    CHECK(file && gzwrite(file, images, sizeof images) == (int)sizeof images);
+    gzclose(file);
+    source = must_open(at("b.gz"));
+    CHECK(source && !strcmp(source->kind, "idx") && source->classes == 0 && !source->labels);
+    if (source)
+        same_pixels(source, 1, want, 1, 2, 3);
+    source_close(&source);
+}
+
+static void test_idx_types(void)
+{
+    static const unsigned char images[] = { 0, 0, 11, 4, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0,
+                                            0, 1, 0xff, 0xfe, 1, 2 };
+    static const unsigned char labels[] = { 0, 0, 12, 1, 0, 0, 0, 1, 0, 0, 1, 0 };
+    char spec[2100];
+    put("i16", images, sizeof images);
+    put("i32", labels, sizeof labels);
+    snprintf(spec, sizeof spec, "%s,%s", at("i16"), at("i32"));
+    struct source *source = must_open(spec);
+    CHECK(source && source->classes == 257);
+    if (source)
+        same_pixels(source, 0, (const float[]){ -2, 258 }, 2, 1, 1);
+    source_close(&source);
+}
+
+static void test_idx_refusals(void)
+{
+    static const unsigned char bytes[] = { 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 5, 6,
+                                           7 };
+    static const unsigned char bomb[] = { 0, 0, 8, 3, 0, 255, 255, 255, 0, 0, 0, 28, 0, 0, 0, 1 };
+    char spec[1100];
+    put("bad", "\1\2\10\3 what is this", 16);
+    snprintf(spec, sizeof spec, "idx:%s", at("bad"));
+    must_refuse(spec, "01 02 08 03");
+    must_refuse(at("bad"), "IDX");
+    put("cut", bytes, sizeof bytes - 2);
+    must_refuse(at("cut"), "truncated");
+    put("long", bytes, sizeof bytes);
+    must_refuse(at("long"), "goes on");
+    put("bomb", bomb, sizeof bomb);
+    must_refuse(at("bomb"), "promises more");
+}
+
+/* ---- npy ---- */
+
+#define HEAD(descr, order, shape) \
+    "{'descr': '" descr "', 'fortran_order': " order ", 'shape': (" shape "), }\n"
+
+static void test_npy(void)
+{
+    static const unsigned char bytes[] = { 0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6 };
+    static const uint16_t halves[] = { 0x3c00, 0xc000, 0x0001, 0x7bff };
+    static const int64_t labels[] = { 7, -1 };
+    char spec[2100];
+    float want[6];
+    for (int i = 0; i < 6; i++)
+        want[i] = (float)bytes[i] / 255.0f;
+    put_npy("u1.npy", HEAD("|u1", "False", "2, 2, 3"), bytes, 12);
+    put_npy("y.npy", HEAD("<i8", "False", "2,"), labels, 16);
+    snprintf(spec, sizeof spec, "%s,%s", at("u1.npy"), at("y.npy"));
+    struct source *source = must_open(spec);
+    CHECK(source && source->count == 2 && source->classes == 8 && source_label(source, 1) == -1);
+    if (source)
+        same_pixels(source, 0, want, 1, 2, 3);
+    source_close(&source);
+    put_npy("f2.npy", HEAD("<f2", "False", "1, 4, 1, 1"), halves, 8);
+    source = must_open(at("f2.npy"));
+    if (source)
+        same_pixels(source, 0, (const float[]){ 1, -2, 0x1p-24f, 65504 }, 4, 1, 1);
+    source_close(&source);
+}
+
+static void test_npy_layouts(void)
+{
+    static const uint16_t deep[] = { 0, 1, 2, 3, 4, 65535 };
+    static const double wide[] = { 0.5, -1e9 };
+    char spec[1100];
+    put_npy("u2.npy", HEAD("<u2", "False", "1, 1, 2, 3"), deep, 12);
+    snprintf(spec, sizeof spec, "npy:%s:nhwc", at("u2.npy"));
+    struct source *source = must_open(spec);
+    float want[] = { 0, 3, 1, 4, 2, 65535 };
+    for (int i = 0; i < 6; i++)
+        want[i] /= 65535.0f;
+    if (source)
+        same_pixels(source, 0, want, 3, 1, 2);
+    source_close(&source);
+    put_npy("f8.npy", HEAD("<f8", "False", "2, 1, 1"), wide, 16);
+    source = must_open(at("f8.npy"));
+    if (source)
+        same_pixels(source, 1, (const float[]){ -1e9f }, 1, 1, 1);
+    source_close(&source);
+}
+
+static void test_npy_refusals(void)
+{
+    static const unsigned char bytes[16];
+    put_npy("fortran.npy", HEAD("<f4", "True", "1, 2, 2"), bytes, 16);
+    must_refuse(at("fortran.npy"), "Fortran");
+    put_npy("big.npy", HEAD(">f4", "False", "1, 2, 2"), bytes, 16);
+    must_refuse(at("big.npy"), "big-endian");
+    put_npy("less.npy", HEAD("<f4", "False", "1, 2, 2"), bytes, 15);
+    must_refuse(at("less.npy"), "truncated");
+    put_npy("dims.npy", HEAD("<f4", "False", "4,"), bytes, 16);
+    must_refuse(at("dims.npy"), "dimensions");
+    put_npy("type.npy", HEAD("<i4", "False", "1, 2, 2"), bytes, 16);
+    must_refuse(at("type.npy"), "i4");
+    put_npy("huge.npy", HEAD("<f4", "False", "4294967296, 4294967296, 4294967296"), bytes, 16);
+    must_refuse(at("huge.npy"), "too large");
+}
+
+/* ---- folder ---- */
+
+static void test_folder(void)
+{
+    static const char colour[] = "P6\n2 1\n255\n\1\2\3\4\5\6", grey[] = "P5\n1 2\n255\n\11\12";
+    mkdir(at("set"), 0777);
+    mkdir(at("set/dog"), 0777);
+    mkdir(at("set/cat"), 0777);
+    mkdir(at("set/cat/far"), 0777);
+    mkdir(at("set/cat-big"), 0777);
+    put("set/dog/b.PPM", colour, sizeof colour - 1);
+    put("set/cat/far/z.pgm", grey, sizeof grey - 1);
+    put("set/cat-big/y.ppm", colour, sizeof colour - 1);
+    put("set/dog/readme.txt", "no image", 8);
+    put("outside.ppm", colour, sizeof colour - 1);
+    CHECK(symlink("../../outside.ppm", at("set/dog/a.ppm")) == 0);
+    struct source *source = must_open(at("set"));
+    if (!source)
+        return;
+    CHECK(!strcmp(source->kind, "folder") && source->count == 3 && source->classes == 3);
+    CHECK(!strcmp(source->name(source, 0), "cat/far/z.pgm"));
+    CHECK(!strcmp(source->name(source, 2), "dog/b.PPM") && source_label(source, 2) == 2);
+    CHECK(!strcmp(source->class_names[1], "cat-big"));
+    CHECK(source->channels == 3 && source->height == 0 && source->width == 0);
+    float want[] = { 1, 4, 2, 5, 3, 6 }, flat[] = { 9, 10, 9, 10, 9, 10 };
+    for (int i = 0; i < 6; i++)
+        want[i] /= 255.0f, flat[i] /= 255.0f;
+    same_pixels(source, 2, want, 3, 1, 2);
+    same_pixels(source, 0, flat, 3, 2, 1);
+    source_close(&source);
+    source = must_open(at("set/cat/far"));
+    CHECK(source && source->channels == 1 && !source->labels && source->classes == 0);
+    source_close(&source);
+}
+
+static void test_folder_refusals(void)
+{
+    mkdir(at("empty"), 0777);
+    must_refuse(at("empty"), "holds no jpg");
+    mkdir(at("broken"), 0777);
+    put("broken/x.png", "not a png", 9);
+    must_refuse(at("broken"), "x.png");
+    mkdir(at("giant"), 0777);
+    put("giant/x.ppm", "P6\n20000 20000\n255\n", 19);
+    must_refuse(at("giant"), "megapixels");
+    must_refuse(at("nowhere"), "no file");
+    must_refuse("", "no data");
+}
+
+/* ---- synthetic, statistics ---- */
+
+static void test_synthetic(void)
+{
+    struct source *a = must_open("synthetic:n=20,side=16"), *c = NULL;
+    struct source *b = must_open("synthetic:n=40,side=16,split=test");
+    struct image x = { 0 }, y = { 0 }, z = { 0 };
+    c = must_open("synthetic:n=200,side=16");
+    if (!a || !b || !c)
+        return;
+    CHECK(a->classes == 8 && source_label(a, 9) == 1 && a->count == 20 && a->class_names);
+    CHECK(!a->read(a, 5, &x) && !b->read(b, 5, &y) && !c->read(c, 5, &z));
+    CHECK(memcmp(x.pixels, y.pixels, 3 * 16 * 16 * sizeof(float)) != 0);
+    CHECK(memcmp(x.pixels, z.pixels, 3 * 16 * 16 * sizeof(float)) == 0);
+    image_close(&x), image_close(&y), image_close(&z);
+    source_close(&a), source_close(&b), source_close(&c);
+    must_refuse("synthetic:n=0", "n=0");
+    must_refuse("synthetic:sides=3", "sides");
+    must_refuse("synthetic:split=other", "split=other");
+}
+
+static void test_statistics(void)
+{
+    static const float pixels[] = { 1, 3, 5, 5, 2, 6, 5, 5 };
+    float mean[2], std[2];
+    put_npy("stat.npy", HEAD("<f4", "False", "2, 2, 1, 2"), pixels, sizeof pixels);
+    struct source *source = must_open(at("stat.npy"));
+    if (!source)
+        return;
+    CHECK(source_statistics(source, mean, std, 100) == MOCO_OK);
+    CHECK(mean[0] == 3.0f && mean[1] == 5.0f && fabsf(std[0] - sqrtf(3.5f)) < 1e-6f);
+    CHECK(std[1] == 1.0f);
+    source_close(&source);
+}
+
+/* ---- loader ---- */
+
+enum { N = 26, B = 4, SIDE = 8, STEPS = N / B, BATCH = B * 3 * SIDE * SIDE };
+
+static float kept[2 * STEPS + 1][2][BATCH];
+static int64_t kept_ids[2 * STEPS + 1][B];
+
+static struct policy small_policy(void)
+{
+    struct policy policy = { .side = SIDE, .channels = 3, .scale_lo = 0.2f, .scale_hi = 1.0f,
+                             .ratio_lo = 0.75f, .ratio_hi = 4.0f / 3.0f, .flip_p = 0.5f };
+    policy.std[0] = policy.std[1] = policy.std[2] = 1.0f;
+    return policy;
+}
+
+static void compare_batch(const struct batch *batch, size_t i, int workers)
+{
+    int same = !memcmp(batch->ids, kept_ids[i], sizeof kept_ids[0]) &&
+               !memcmp(batch->x_q, kept[i][0], sizeof kept[0][0]) &&
+               !memcmp(batch->x_k, kept[i][1], sizeof kept[0][0]);
+    CHECK_MSG(same, "batch %zu differs with %d workers", i, workers);
+}
+
+static void keep_batch(const struct batch *batch, size_t i)
+{
+    memcpy(kept_ids[i], batch->ids, sizeof kept_ids[0]);
+    memcpy(kept[i][0], batch->x_q, sizeof kept[0][0]);
+    memcpy(kept[i][1], batch->x_k, sizeof kept[0][0]);
+}
+
+static void run_loader(const struct source *source, int workers)
+{
+    struct policy policy = small_policy();
+    struct loader *loader;
+    const struct batch *batch;
+    CHECK(loader_open(&loader, source, &policy, B, 5, workers) == MOCO_OK);
+    CHECK(loader_steps(loader) == STEPS);
+    CHECK(loader_seek(loader, 0, 0) == MOCO_OK);
+    for (size_t i = 0; i <= 2 * STEPS; i++) {
+        CHECK_MSG(loader_next(loader, &batch) == MOCO_OK, "%s", error_text());
+        if (batch && workers == 0)
+            keep_batch(batch, i);
+        else if (batch)
+            compare_batch(batch, i, workers);
+    }
+    CHECK(loader_seek(loader, 1, 2) == MOCO_OK);
+    for (size_t i = STEPS + 2; i <= 2 * STEPS; i++) {
+        CHECK(loader_next(loader, &batch) == MOCO_OK);
+        if (batch)
+            compare_batch(batch, i, workers);
+    }
+    CHECK(loader_seek(loader, 0, STEPS) != MOCO_OK);
+    loader_close(&loader);
+    CHECK(loader == NULL);
+}
+
+/* No image twice in an epoch; two epochs differ in order. */
+static void test_order(void)
+{
+    for (size_t epoch = 0; epoch < 2; epoch++) {
+        int seen[N] = { 0 };
+        for (size_t i = 0; i < STEPS * B; i++) {
+            int64_t id = kept_ids[epoch * STEPS + i / B][i % B];
+            CHECK(id >= 0 && id < N && !seen[id]++);
+        }
+    }
+    CHECK(memcmp(kept_ids[0], kept_ids[STEPS], STEPS * sizeof kept_ids[0]) != 0);
+    CHECK(memcmp(kept[0][0], kept[0][1], sizeof kept[0][0]) != 0);
+}
+
+static int read_badly(const struct source *source, size_t index, struct image *out)
+{
+    int rc = image_resize(out, 3, 4, 4);
+    if (rc != MOCO_OK)
+        return rc;
+    memset(out->pixels, 0, 48 * sizeof(float));
+    return index == 3 ? error_set(MOCO_EIO, "%s: image 3 is gone", source->kind) : MOCO_OK;
+}
+
+static void test_loader_failure(int workers)
+{
+    struct source source = { .kind = "bad", .count = B, .channels = 3, .read = read_badly };
+    struct policy policy = small_policy();
+    struct loader *loader;
+    const struct batch *batch;
+    CHECK(loader_open(&loader, &source, &policy, B + 1, 5, workers) == MOCO_EARG);
+    CHECK(loader_open(&loader, &source, &policy, B, 5, workers) == MOCO_OK);
+    error_set(MOCO_OK, "%s", "");
+    CHECK(loader_next(loader, &batch) == MOCO_EIO && !strcmp(error_text(), "bad: image 3 is gone"));
+    CHECK(loader_next(loader, &batch) == MOCO_EIO);
+    loader_close(&loader);
+}
+
+static void test_loader(void)
+{
+    struct source *source = must_open("synthetic:n=26,side=16");
+    if (!source)
+        return;
+    run_loader(source, 0);
+    run_loader(source, 1);
+    run_loader(source, 3);
+    test_order();
+    test_loader_failure(0);
+    test_loader_failure(2);
+    source_close(&source);
+}
+
+static int remove_one(const char *path, const struct stat *info, int flag, struct FTW *place)
+{
+    (void)info, (void)flag, (void)place;
+    return remove(path);
+}
+
+int main(void)
+{
+    const char *base = getenv("TMPDIR");
+    snprintf(dir, sizeof dir, "%.400s/moco-data-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(dir))
+        return 1;
+    test_cifar10();
+    test_cifar10_refusals();
+    test_idx();
+    test_idx_types();
+    test_idx_refusals();
+    test_npy();
+    test_npy_layouts();
+    test_npy_refusals();
+    test_folder();
+    test_folder_refusals();
+    test_synthetic();
+    test_statistics();
+    test_loader();
+    nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    return check_summary("data");
+}
