@@ -1,7 +1,7 @@
 /* moco.c: the public interface over step, encoder and kNN; see include/moco.h.
  *
  * A failure's sentence is kept per thread below; here it moves into the engine. The number of
- * OpenMP threads is a property of the calling thread, so it is set and put back around each call. */
+ * OpenMP threads belongs to the calling thread, so each call sets it and puts it back. */
 #include "include/moco.h"
 
 #include <omp.h>
