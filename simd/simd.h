@@ -34,7 +34,8 @@ typedef void moco_infonce_fn(float *loss, float *top1, float *d_q, const float *
                              const float *keys, const int64_t *q_id, const int64_t *key_id,
                              size_t B, size_t K, size_t D, float T, float *scratch);
 
-/* dst(B, D) = src / max(‖src‖, 1e-12) by rows; inv_norm(B) = 1 / max(‖src‖, 1e-12). dst may be src. */
+/* dst(B, D) = src / max(‖src‖, 1e-12) by rows; inv_norm(B) = 1 / max(‖src‖, 1e-12).
+ * dst may be src. */
 typedef void moco_row_normalise_fn(float *dst, float *inv_norm, const float *src, size_t B,
                                    size_t D);
 

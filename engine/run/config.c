@@ -1,0 +1,312 @@
+/* config.c: the table of settings, and setting one of them from text; see config.h.
+ *
+ * Everything that names a setting goes through the table: flags, files, presets, the printed list,
+ * config.json and the recipe. Three settings pull others along, unless those were set by something
+ * stronger: cos and schedule exclude each other, and ShuffleBN is off where it can do nothing. */
+#include "engine/run/config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+
+#define FIELD(field) \
+    offsetof(struct run_config, field), sizeof(((struct run_config *)0)->field)
+#define INT(name, field, saved, help) { name, SETTING_INT, FIELD(field), saved, help }
+#define SWITCH(name, field, saved, help) { name, SETTING_SWITCH, FIELD(field), saved, help }
+#define DOUBLE(name, field, saved, help) { name, SETTING_DOUBLE, FIELD(field), saved, help }
+#define TEXT(name, field, saved, help) { name, SETTING_TEXT, FIELD(field), saved, help }
+
+static const struct setting rows[] = {
+    TEXT("out", out, 0, "folder of the run"),
+    TEXT("preset", preset, 1, "cifar-demo, moco-v1 or moco-v2"),
+    TEXT("method", method, 1, "moco or end-to-end"),
+    TEXT("key-encoder", key_encoder, 1, "momentum, shared, same or separate"),
+    TEXT("arch", arch, 1, "resnet18, resnet34, resnet50 or resnet101"),
+    INT("width", width, 1, "planes of the first stage; 64 is the published width"),
+    TEXT("stem", stem, 1, "cifar (3x3, stride 1) or imagenet (7x7, stride 2, max-pool)"),
+    INT("side", side, 1, "height and width of the views, in pixels"),
+    INT("moco-dim", dim, 1, "size of the embedding"),
+    INT("moco-k", queue, 1, "keys in the queue"),
+    DOUBLE("moco-m", m, 1, "momentum of the key encoder"),
+    DOUBLE("moco-t", T, 1, "softmax temperature"),
+    SWITCH("mlp", mlp, 1, "two-layer head (MoCo v2)"),
+    SWITCH("symmetric", symmetric, 1, "loss in both directions"),
+    SWITCH("mask", mask, 1, "leave out unfilled slots and keys of the query's own image"),
+    INT("bn-splits", bn_splits, 1, "groups of the batch with BN statistics of their own"),
+    SWITCH("shuffle-bn", shuffle_bn, 1, "keys are shuffled between the groups"),
+    INT("epochs", epochs, 1, "passes over the data"),
+    INT("batch-size", batch, 1, "images in a step"),
+    DOUBLE("lr", lr, 1, "base learning rate"),
+    DOUBLE("wd", wd, 1, "weight decay, of all parameters"),
+    DOUBLE("momentum", momentum, 1, "of SGD"),
+    SWITCH("cos", cosine, 1, "cosine learning rate"),
+    TEXT("schedule", schedule, 1, "epochs before which the rate falls to a tenth: 120,160"),
+    DOUBLE("warmup", warmup, 1, "epochs of linear rise of the learning rate"),
+    DOUBLE("crop-min", crop_lo, 1, "smallest share of the image in a random crop"),
+    DOUBLE("crop-max", crop_hi, 1, "largest share"),
+    DOUBLE("flip", flip_p, 1, "probability of a horizontal flip"),
+    DOUBLE("jitter", jitter_p, 1, "probability of colour jitter"),
+    DOUBLE("brightness", brightness, 1, "strength of the jitter"),
+    DOUBLE("contrast", contrast, 1, "the same"),
+    DOUBLE("saturation", saturation, 1, "the same"),
+    DOUBLE("hue", hue, 1, "the same, at most 0.5"),
+    DOUBLE("grey", grey_p, 1, "probability of a grey view"),
+    DOUBLE("blur", blur_p, 1, "probability of a Gaussian blur"),
+    DOUBLE("blur-min", blur_lo, 1, "smallest sigma in pixels"),
+    DOUBLE("blur-max", blur_hi, 1, "largest sigma"),
+    TEXT("mean", mean, 1, "of the channels: 0.49,0.48,0.45; measured when not given"),
+    TEXT("std", std, 1, "of the channels; measured when not given"),
+    TEXT("knn-train", knn_train, 0, "labelled data that vote"),
+    TEXT("knn-test", knn_test, 0, "labelled data that are classified"),
+    INT("knn-every", knn_every, 0, "epochs between kNN evaluations; 0: none"),
+    INT("knn-k", knn_k, 0, "neighbours that vote"),
+    DOUBLE("knn-t", knn_t, 0, "temperature of their weights"),
+    TEXT("feature", feature, 0, "what kNN compares: head or backbone"),
+    { "seed", SETTING_U64, FIELD(seed), 1, "of all random numbers" },
+    INT("threads", threads, 0, "computing threads; 0: all"),
+    INT("workers", workers, 0, "threads that prepare images; 0: chosen"),
+    INT("checkpoint-every", checkpoint_every, 0, "steps between checkpoints; 0: once per epoch"),
+    SWITCH("resume", resume, 0, "go on from the checkpoint in the run folder"),
+    SWITCH("json", json, 0, "progress as JSON lines on standard output"),
+    SWITCH("deterministic", deterministic, 1, "direct convolutions only"),
+    TEXT("conv", conv, 1, "library of the convolutions: auto or onednn"),
+    TEXT("simd", simd, 0, "kernels: ref, avx2, avx512 or neon; the best when not given"),
+    TEXT("config", config, 0, "JSON file of settings; config.json of another run will do"),
+};
+
+enum { ROWS = sizeof rows / sizeof *rows, NAME_MAX_LENGTH = 63 };
+_Static_assert(ROWS <= 96, "struct config has 96 origins");
+
+const struct setting *config_settings(size_t *count)
+{
+    *count = ROWS;
+    return rows;
+}
+
+const char *origin_name(enum origin origin)
+{
+    static const char *const names[] = { "default", "data", "preset", "file", "flag" };
+    return names[origin];
+}
+
+void config_default(struct config *config)
+{
+    memset(config, 0, sizeof *config);
+    config->value = (struct run_config){
+        .method = "moco", .key_encoder = "momentum",
+        .arch = "resnet18", .stem = "cifar", .width = 64, .dim = 128, .bn_splits = 8, .side = 32,
+        .queue = 4096, .m = 0.99, .T = 0.1, .shuffle_bn = 1,
+        .epochs = 200, .batch = 512, .lr = 0.06, .wd = 5e-4, .momentum = 0.9, .cosine = 1,
+        .crop_lo = 0.08, .crop_hi = 1.0, .flip_p = 0.5, .jitter_p = 0.8, .brightness = 0.4,
+        .contrast = 0.4, .saturation = 0.4, .hue = 0.1, .grey_p = 0.2,
+        .blur_lo = 0.1, .blur_hi = 2.0,
+        .feature = "head", .knn_k = 200, .knn_t = 0.1, .seed = 1, .conv = "auto",
+    };
+}
+
+/* ---- finding a row ---- */
+
+/* Edit distance (Levenshtein); names are short. */
+static size_t distance(const char *a, const char *b)
+{
+    size_t line[NAME_MAX_LENGTH + 1], n = strlen(b);
+    for (size_t j = 0; j <= n; j++)
+        line[j] = j;
+    for (size_t i = 0; a[i]; i++) {
+        size_t diagonal = line[0];
+        line[0] = i + 1;
+        for (size_t j = 1; j <= n; j++) {
+            size_t best = diagonal + (a[i] != b[j - 1]);
+            diagonal = line[j];
+            best = line[j] + 1 < best ? line[j] + 1 : best;
+            line[j] = line[j - 1] + 1 < best ? line[j - 1] + 1 : best;
+        }
+    }
+    return line[n];
+}
+
+static const char *nearest(const char *name)
+{
+    const char *found = rows[0].name;
+    size_t best = SIZE_MAX;
+    for (size_t i = 0; i < ROWS; i++) {
+        size_t d = distance(name, rows[i].name);
+        if (d < best) {
+            best = d;
+            found = rows[i].name;
+        }
+    }
+    return found;
+}
+
+static int find_row(const char *name, size_t *out)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if (!strcmp(rows[i].name, name)) {
+            *out = i;
+            return MOCO_OK;
+        }
+    return error_set(MOCO_EARG, "setting %.64s is not known; the nearest is %s", name,
+                     nearest(name));
+}
+
+/* ---- reading a value ---- */
+
+static int parse_int(const char *name, const char *text, int *out)
+{
+    char *end;
+    errno = 0;
+    long value = strtol(text, &end, 10);
+    if (end == text || *end || errno || value < INT_MIN || value > INT_MAX)
+        return error_set(MOCO_EARG, "%s takes a whole number up to %d, not '%.64s'", name, INT_MAX,
+                         text);
+    *out = (int)value;
+    return MOCO_OK;
+}
+
+static int parse_u64(const char *name, const char *text, uint64_t *out)
+{
+    char *end;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (end == text || *end || errno || strchr(text, '-'))
+        return error_set(MOCO_EARG, "%s takes a whole number from 0 to 18446744073709551615, not "
+                         "'%.64s'", name, text);
+    *out = value;
+    return MOCO_OK;
+}
+
+static int parse_double(const char *name, const char *text, double *out)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end || !isfinite(value))
+        return error_set(MOCO_EARG, "%s takes a number, not '%.64s'", name, text);
+    *out = value;
+    return MOCO_OK;
+}
+
+static int parse_switch(const char *name, const char *text, int *out)
+{
+    static const char *const words[] = { "0", "1", "false", "true", "off", "on", "no", "yes" };
+    for (int i = 0; i < (int)(sizeof words / sizeof *words); i++)
+        if (!strcmp(text, words[i])) {
+            *out = i % 2;
+            return MOCO_OK;
+        }
+    return error_set(MOCO_EARG, "%s is on or off, not '%.64s'", name, text);
+}
+
+static int parse(const struct setting *row, void *field, const char *text)
+{
+    switch (row->type) {
+    case SETTING_INT:
+        return parse_int(row->name, text, field);
+    case SETTING_U64:
+        return parse_u64(row->name, text, field);
+    case SETTING_DOUBLE:
+        return parse_double(row->name, text, field);
+    case SETTING_SWITCH:
+        return parse_switch(row->name, text, field);
+    default:
+        break;
+    }
+    size_t length = strlen(text);
+    if (length >= row->size)
+        return error_set(MOCO_EARG, "%s has %zu characters: %zu are possible", row->name, length,
+                         row->size - 1);
+    memcpy(field, text, length + 1);
+    return MOCO_OK;
+}
+
+/* ---- settings that pull others along ---- */
+
+static enum origin *origin_of(struct config *config, const char *name)
+{
+    size_t i = 0;
+    (void)find_row(name, &i);
+    return &config->origin[i];
+}
+
+static void exclude(struct config *config, const char *name, enum origin origin)
+{
+    struct run_config *c = &config->value;
+    if (!strcmp(name, "cos") && c->cosine && *origin_of(config, "schedule") <= origin) {
+        c->schedule[0] = '\0';
+        *origin_of(config, "schedule") = origin;
+    }
+    if (!strcmp(name, "schedule") && c->schedule[0] && *origin_of(config, "cos") <= origin) {
+        c->cosine = 0;
+        *origin_of(config, "cos") = origin;
+    }
+}
+
+/* One BN group, or a key branch that gets gradients, leaves nothing to shuffle. Asking for it by
+ * name all the same is refused by config_check(). */
+static void stop_shuffling(struct config *config, const char *name, enum origin origin)
+{
+    struct run_config *c = &config->value;
+    int alone = !strcmp(name, "bn-splits") && c->bn_splits == 1;
+    int trained = !strcmp(name, "method") && !strcmp(c->method, "end-to-end");
+    if ((alone || trained) && *origin_of(config, "shuffle-bn") < origin) {
+        c->shuffle_bn = 0;
+        *origin_of(config, "shuffle-bn") = origin;
+    }
+}
+
+int config_set(struct config *config, const char *name, const char *text, enum origin origin)
+{
+    size_t i = 0;
+    int rc = find_row(name, &i);
+    if (rc)
+        return rc;
+    struct run_config scratch = config->value; /* checks the text also where it loses */
+    int wins = config->origin[i] <= origin;
+    void *field = (char *)(wins ? &config->value : &scratch) + rows[i].offset;
+    rc = parse(&rows[i], field, text);
+    if (rc || !wins)
+        return rc;
+    config->origin[i] = origin;
+    exclude(config, name, origin);
+    stop_shuffling(config, name, origin);
+    return MOCO_OK;
+}
+
+/* The shortest text that reads back as the same number. */
+static void double_text(char *out, size_t size, double value)
+{
+    char text[40];
+    for (int digits = 6; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    snprintf(out, size, "%s", text);
+}
+
+void config_text(char *out, size_t size, const struct config *config, const struct setting *row)
+{
+    const char *field = (const char *)&config->value + row->offset;
+    switch (row->type) {
+    case SETTING_INT:
+        snprintf(out, size, "%d", *(const int *)(const void *)field);
+        break;
+    case SETTING_U64:
+        snprintf(out, size, "%llu",
+                 (unsigned long long)*(const uint64_t *)(const void *)field);
+        break;
+    case SETTING_DOUBLE:
+        double_text(out, size, *(const double *)(const void *)field);
+        break;
+    case SETTING_SWITCH:
+        snprintf(out, size, "%s", *(const int *)(const void *)field ? "on" : "off");
+        break;
+    case SETTING_TEXT:
+        snprintf(out, size, "%s", field);
+        break;
+    }
+}

@@ -1,0 +1,99 @@
+/* config.h: every setting of a run, and where its value came from.
+ *
+ * A flag beats the config file, which beats the preset, which beats what is derived from the data.
+ * One table in config.c lists all settings (name as typed, type, field, help): flags, files,
+ * presets, the printed list and config.json all read that table. */
+#ifndef MOCO_ENGINE_RUN_CONFIG_H
+#define MOCO_ENGINE_RUN_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "engine/contrast/method.h"
+#include "engine/data/augment.h"
+#include "engine/net/encoder.h"
+#include "engine/optim/schedule.h"
+
+enum origin { FROM_DEFAULT, FROM_DATA, FROM_PRESET, FROM_FILE, FROM_FLAG };
+
+struct run_config {
+    /* what */
+    char data[1024], out[1024], preset[32], method[32], key_encoder[32];
+    /* encoder */
+    char arch[16], stem[16];
+    int width, dim, mlp, bn_splits, side;
+    /* contrast */
+    int queue;       /* moco-k */
+    double m, T;     /* moco-m, moco-t */
+    int symmetric, mask, shuffle_bn;
+    /* optimiser */
+    int epochs, batch;
+    double lr, wd, momentum, warmup;
+    int cosine;
+    char schedule[128];  /* "120,160" */
+    /* augmentation */
+    double crop_lo, crop_hi, flip_p, jitter_p, brightness, contrast, saturation, hue, grey_p;
+    double blur_p, blur_lo, blur_hi;
+    char mean[4096], std[4096]; /* "0.49,0.48,0.45"; "" = measured on the data */
+    /* evaluation */
+    char knn_train[1024], knn_test[1024], feature[16];
+    int knn_every, knn_k;
+    double knn_t;
+    /* the run */
+    uint64_t seed;
+    int threads, workers, checkpoint_every, resume, json, deterministic;
+    char conv[16], simd[16], config[1024];
+};
+
+enum setting_type { SETTING_INT, SETTING_U64, SETTING_DOUBLE, SETTING_TEXT, SETTING_SWITCH };
+
+/* One row of the table. */
+struct setting {
+    const char *name;    /* without the two dashes; a switch also has "no-NAME" */
+    enum setting_type type;
+    size_t offset, size; /* in struct run_config; size in bytes for texts */
+    int saved;           /* belongs into config.json and must not change on --resume */
+    const char *help;    /* one line */
+};
+
+const struct setting *config_settings(size_t *count);
+
+struct config {
+    struct run_config value;
+    enum origin origin[96]; /* by row of the table */
+};
+
+/* Defaults: cifar-demo's values without the preset's name. */
+void config_default(struct config *config);
+
+/* Sets one setting from text, unless its origin is stronger already. */
+int config_set(struct config *config, const char *name, const char *text, enum origin origin);
+
+/* Applies a preset ("cifar-demo", "moco-v1", "moco-v2") with origin FROM_PRESET. */
+int config_preset(struct config *config, const char *name);
+
+/* Reads a JSON object of settings (config.json of another run will do) with origin FROM_FILE. */
+int config_read(struct config *config, const char *path);
+
+/* Writes every resolved setting, its origin, version, CPU and kernels; temporary, flush, rename. */
+int config_write(const struct config *config, const char *path, const char *simd_name);
+
+/* Checks ranges and combinations: one sentence that says which and why. `count`: images. */
+int config_check(const struct config *config, size_t count);
+
+/* The parts as the stages want them. mean and std have been filled in. */
+int config_policy(struct policy *out, const struct run_config *config, int channels);
+int config_net(struct net_config *out, const struct run_config *config, int channels);
+int config_schedule(struct schedule *out, const struct run_config *config);
+void config_method(struct method_config *out, const struct run_config *config);
+
+/* JSON object of all saved settings in the table's order, without machine, path or time: what two
+ * runs must have in common to be the same run. Owned by the caller (free()), NULL without memory. */
+char *config_recipe(const struct config *config);
+
+/* Value of a row as text. */
+void config_text(char *out, size_t size, const struct config *config, const struct setting *row);
+const char *origin_name(enum origin origin); /* "default", "data", "preset", "file", "flag" */
+
+#endif

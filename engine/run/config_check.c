@@ -1,0 +1,259 @@
+/* config_check.c: which settings can not be, and the settings as the stages want them.
+ *
+ * A range per number, then the combinations; each refusal is one sentence with the values and what
+ * to do. Lists (mean, std, schedule) are read here, strictly. */
+#include "engine/run/config.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/step.h"
+
+static const struct range {
+    const char *name;
+    double lo, hi;
+    int above; /* lo itself is out */
+} ranges[] = {
+    { "width", 1, 4096, 0 },      { "side", 4, 4096, 0 },      { "moco-dim", 1, 65536, 0 },
+    { "moco-k", 1, 1 << 30, 0 },  { "moco-m", 0, 1, 0 },       { "moco-t", 0, 1e6, 1 },
+    { "bn-splits", 1, 65536, 0 }, { "epochs", 1, 1e6, 0 },     { "batch-size", 1, 1 << 20, 0 },
+    { "lr", 0, 1e6, 0 },          { "wd", 0, 1e6, 0 },         { "momentum", 0, 1, 0 },
+    { "warmup", 0, 1e6, 0 },      { "crop-min", 0, 1, 1 },     { "crop-max", 0, 1, 1 },
+    { "flip", 0, 1, 0 },          { "jitter", 0, 1, 0 },       { "brightness", 0, 100, 0 },
+    { "contrast", 0, 100, 0 },    { "saturation", 0, 100, 0 }, { "hue", 0, 0.5, 0 },
+    { "grey", 0, 1, 0 },          { "blur", 0, 1, 0 },         { "blur-min", 0, 1000, 1 },
+    { "blur-max", 0, 1000, 1 },   { "knn-every", 0, 1e6, 0 },  { "knn-k", 1, 1 << 30, 0 },
+    { "knn-t", 0, 1e6, 1 },       { "threads", 0, 4096, 0 },   { "workers", 0, 4096, 0 },
+    { "checkpoint-every", 0, 1 << 30, 0 },
+};
+
+static const struct setting *row_named(const char *name)
+{
+    size_t count;
+    const struct setting *rows = config_settings(&count);
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(rows[i].name, name))
+            return &rows[i];
+    return NULL;
+}
+
+static int check_ranges(const struct config *config)
+{
+    for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
+        const struct range *r = &ranges[i];
+        const struct setting *row = row_named(r->name);
+        const void *field = (const char *)&config->value + row->offset;
+        double value = row->type == SETTING_INT ? *(const int *)field : *(const double *)field;
+        if (!(value >= r->lo && value <= r->hi) || (r->above && value == r->lo))
+            return error_set(MOCO_EARG, "%s is %.10g: it must be %s %g and at most %.10g", r->name,
+                             value, r->above ? "above" : "at least", r->lo, r->hi);
+    }
+    return MOCO_OK;
+}
+
+/* One of the words in `known`, which are separated by spaces. */
+static int check_word(const char *name, const char *value, const char *known)
+{
+    size_t length = strlen(value);
+    for (const char *p = known; length && (p = strstr(p, value)); p += length)
+        if ((p == known || p[-1] == ' ') && (p[length] == ' ' || !p[length]))
+            return MOCO_OK;
+    return error_set(MOCO_EARG, "%s '%s' is not known: one of %s", name, value, known);
+}
+
+static int check_words(const struct run_config *c)
+{
+    enum key_encoder key;
+    int rc = method_named(c->method) ? MOCO_OK : MOCO_EARG;
+    if (!rc)
+        rc = key_encoder_named(&key, c->key_encoder);
+    if (!rc)
+        rc = check_word("arch", c->arch, "resnet18 resnet34 resnet50 resnet101");
+    if (!rc)
+        rc = check_word("stem", c->stem, "cifar imagenet");
+    if (!rc)
+        rc = check_word("feature", c->feature, "head backbone");
+    if (!rc)
+        rc = check_word("conv", c->conv, "auto onednn");
+    return rc;
+}
+
+/* The next number of a comma-separated list; 0 when `*at` does not stand on one. */
+static int next_number(const char **at, double *out)
+{
+    char *end;
+    *out = strtod(*at, &end);
+    if (end == *at || !isfinite(*out) || (*end && *end != ',') || (*end && !end[1]))
+        return 0;
+    *at = *end ? end + 1 : end;
+    return 1;
+}
+
+/* out: (channels); a single number stands for all. */
+static int read_channels(float *out, const char *name, const char *text, int channels)
+{
+    const char *at = text;
+    int n = 0;
+    while (*at) {
+        double value;
+        if (!next_number(&at, &value) || n == AUGMENT_CHANNELS_MAX)
+            return error_set(MOCO_EARG, "%s takes up to %d numbers separated by commas, not "
+                             "'%.64s'", name, (int)AUGMENT_CHANNELS_MAX, text);
+        if (!strcmp(name, "std") && !((float)value > 0.0f))
+            return error_set(MOCO_EARG, "std has a value of %g: views are divided by it", value);
+        out[n++] = (float)value;
+    }
+    if (n == 1)
+        for (; n < channels; n++)
+            out[n] = out[0];
+    if (n != channels && channels > 0)
+        return error_set(MOCO_EARG, "%s has %d values, the images have %d channels: give --%s with "
+                         "one value a channel", name, n, channels, name);
+    return MOCO_OK;
+}
+
+static int read_milestones(struct schedule *out, const char *text)
+{
+    const char *at = text;
+    out->milestone_count = 0;
+    while (*at) {
+        double value;
+        int n = out->milestone_count;
+        if (!next_number(&at, &value) || value < 1 || value > 1e6 || value != floor(value))
+            return error_set(MOCO_EARG, "schedule takes epochs separated by commas (120,160), not "
+                             "'%s'", text);
+        if (n == SCHEDULE_MILESTONES_MAX || (n && value <= out->milestones[n - 1]))
+            return error_set(MOCO_EARG, "schedule '%s' must be ascending and have at most %d "
+                             "epochs", text, (int)SCHEDULE_MILESTONES_MAX);
+        out->milestones[out->milestone_count++] = (int)value;
+    }
+    return MOCO_OK;
+}
+
+static int check_lists(const struct run_config *c)
+{
+    struct schedule schedule;
+    float values[AUGMENT_CHANNELS_MAX];
+    int rc = config_schedule(&schedule, c);
+    if (!rc)
+        rc = read_channels(values, "mean", c->mean, 0);
+    if (!rc)
+        rc = read_channels(values, "std", c->std, 0);
+    return rc;
+}
+
+static int check_augmentation(const struct run_config *c)
+{
+    if (c->crop_lo > c->crop_hi)
+        return error_set(MOCO_EARG, "crop-min %g is above crop-max %g", c->crop_lo, c->crop_hi);
+    if (c->blur_lo > c->blur_hi)
+        return error_set(MOCO_EARG, "blur-min %g is above blur-max %g", c->blur_lo, c->blur_hi);
+    if (c->warmup > c->epochs)
+        return error_set(MOCO_EARG, "warmup of %g epochs is longer than the run of %d", c->warmup,
+                         c->epochs);
+    return MOCO_OK;
+}
+
+static int check_batch(const struct run_config *c, size_t count)
+{
+    int moco = !strcmp(c->method, "moco"), keys = c->batch * (c->symmetric ? 2 : 1);
+    if (c->batch % c->bn_splits)
+        return error_set(MOCO_EARG, "batch-size %d is not a multiple of bn-splits %d: every group "
+                         "must have the same number of images", c->batch, c->bn_splits);
+    if ((size_t)c->batch > count)
+        return error_set(MOCO_EARG, "batch-size %d is larger than the data set of %zu images: give "
+                         "a smaller --batch-size", c->batch, count);
+    if (moco && keys > c->queue)
+        return error_set(MOCO_EARG, "a step makes %d keys%s, the queue holds %d: give a larger "
+                         "--moco-k or a smaller --batch-size", keys,
+                         c->symmetric ? " (symmetric)" : "", c->queue);
+    return MOCO_OK;
+}
+
+static int check_branches(const struct run_config *c)
+{
+    int trained = !strcmp(c->key_encoder, "same") || !strcmp(c->key_encoder, "separate");
+    if (c->shuffle_bn && c->bn_splits == 1)
+        return error_set(MOCO_EARG, "shuffle-bn with bn-splits 1: with one group permuting the "
+                         "keys changes nothing; give --bn-splits 2 or more, or --no-shuffle-bn");
+    if (trained != method_named(c->method)->key_gradient)
+        return error_set(MOCO_EARG, "method %s does not go with key-encoder %s: it needs %s",
+                         c->method, c->key_encoder,
+                         trained ? "momentum or shared" : "same or separate");
+    if (c->shuffle_bn && trained)
+        return error_set(MOCO_EARG, "shuffle-bn is for a key encoder without gradient, method %s "
+                         "trains it: give --no-shuffle-bn", c->method);
+    if (c->symmetric && trained)
+        return error_set(MOCO_EARG, "method %s has no symmetric form: give --no-symmetric",
+                         c->method);
+    return MOCO_OK;
+}
+
+int config_check(const struct config *config, size_t count)
+{
+    const struct run_config *c = &config->value;
+    int rc = check_words(c);
+    if (!rc)
+        rc = check_ranges(config);
+    if (!rc)
+        rc = check_lists(c);
+    if (!rc)
+        rc = check_augmentation(c);
+    if (!rc)
+        rc = check_branches(c);
+    if (!rc)
+        rc = check_batch(c, count);
+    return rc;
+}
+
+/* ---- the parts ---- */
+
+int config_policy(struct policy *out, const struct run_config *c, int channels)
+{
+    if (channels < 1 || channels > AUGMENT_CHANNELS_MAX)
+        return error_set(MOCO_EARG, "the images have %d channels: 1 to %d are possible", channels,
+                         (int)AUGMENT_CHANNELS_MAX);
+    *out = (struct policy){
+        .side = c->side, .channels = channels,
+        .scale_lo = (float)c->crop_lo, .scale_hi = (float)c->crop_hi,
+        .ratio_lo = 3.0f / 4.0f, .ratio_hi = 4.0f / 3.0f,
+        .flip_p = (float)c->flip_p, .jitter_p = (float)c->jitter_p,
+        .brightness = (float)c->brightness, .contrast = (float)c->contrast,
+        .saturation = (float)c->saturation, .hue = (float)c->hue, .grey_p = (float)c->grey_p,
+        .blur_p = (float)c->blur_p, .blur_lo = (float)c->blur_lo, .blur_hi = (float)c->blur_hi,
+    };
+    int rc = read_channels(out->mean, "mean", c->mean, channels);
+    return rc ? rc : read_channels(out->std, "std", c->std, channels);
+}
+
+int config_net(struct net_config *out, const struct run_config *c, int channels)
+{
+    *out = (struct net_config){
+        .stem = strcmp(c->stem, "imagenet") ? STEM_CIFAR : STEM_IMAGENET,
+        .head = c->mlp ? HEAD_MLP : HEAD_FC, .width = c->width, .channels = channels,
+        .side = c->side, .batch = c->batch, .dim = c->dim, .bn_splits = c->bn_splits,
+        .winograd = !c->deterministic,
+    };
+    snprintf(out->arch, sizeof out->arch, "%s", c->arch);
+    return check_word("stem", c->stem, "cifar imagenet");
+}
+
+/* The CIFAR recipe counts epochs from 1 in its cosine, the official code (moco-v2) from 0. */
+int config_schedule(struct schedule *out, const struct run_config *c)
+{
+    *out = (struct schedule){
+        .lr = c->lr, .cosine = c->cosine, .epochs = c->epochs,
+        .first = strncmp(c->preset, "moco-v", 6) != 0, .gamma = 0.1, .warmup = c->warmup,
+    };
+    return read_milestones(out, c->schedule);
+}
+
+void config_method(struct method_config *out, const struct run_config *c)
+{
+    *out = (struct method_config){
+        .B = (size_t)c->batch, .D = (size_t)c->dim, .K = (size_t)c->queue, .T = (float)c->T,
+        .mask = c->mask, .symmetric = c->symmetric, .seed = c->seed,
+    };
+}

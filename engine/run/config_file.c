@@ -1,0 +1,206 @@
+/* config_file.c: settings as JSON: config.json, files of settings, the recipe.
+ *
+ * A file is one object with the settings by name beside each other; config.json adds version, cpu,
+ * kernels, data and origin, which reading skips (data are taken when none were given). Numbers are
+ * written with the digits that read back as the same value; seeds above 2^53 as text, because JSON
+ * readers keep numbers as doubles. */
+#include "engine/run/config.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/run/replace.h"
+
+enum { TEXT_MAX = 4100, FILE_MAX = 1 << 20 };
+
+static const char *const extras[] = { "version", "cpu", "kernels", "data", "origin" };
+
+/* ---- writing ---- */
+
+static int add_value(cJSON *object, const struct config *config, const struct setting *row)
+{
+    char text[TEXT_MAX];
+    config_text(text, sizeof text, config, row);
+    if (row->type == SETTING_SWITCH)
+        return cJSON_AddBoolToObject(object, row->name, !strcmp(text, "on")) != NULL;
+    if (row->type == SETTING_TEXT ||
+        (row->type == SETTING_U64 && strtoull(text, NULL, 10) > 1ULL << 53))
+        return cJSON_AddStringToObject(object, row->name, text) != NULL;
+    return cJSON_AddRawToObject(object, row->name, text) != NULL;
+}
+
+static int add_values(cJSON *object, const struct config *config, int only_saved)
+{
+    size_t count;
+    const struct setting *rows = config_settings(&count);
+    for (size_t i = 0; i < count; i++)
+        if ((rows[i].saved || !only_saved) && !add_value(object, config, &rows[i]))
+            return 0;
+    return 1;
+}
+
+char *config_recipe(const struct config *config)
+{
+    cJSON *object = cJSON_CreateObject();
+    char *text = object && add_values(object, config, 1) ? cJSON_PrintUnformatted(object) : NULL;
+    cJSON_Delete(object);
+    return text;
+}
+
+/* The processor as Linux names it, "" where it does not. */
+static void cpu_name(char *out, size_t size)
+{
+    char line[256];
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    out[0] = '\0';
+    while (file && !out[0] && fgets(line, sizeof line, file)) {
+        const char *colon = strchr(line, ':');
+        if (strncmp(line, "model name", 10) || !colon || !colon[1])
+            continue;
+        snprintf(out, size, "%s", colon + 2);
+        out[strcspn(out, "\n")] = '\0';
+    }
+    if (file)
+        fclose(file);
+}
+
+static int add_origins(cJSON *object, const struct config *config)
+{
+    size_t count;
+    const struct setting *rows = config_settings(&count);
+    cJSON *origins = cJSON_AddObjectToObject(object, "origin");
+    int ok = origins != NULL;
+    for (size_t i = 0; i < count && ok; i++)
+        ok = cJSON_AddStringToObject(origins, rows[i].name,
+                                     origin_name(config->origin[i])) != NULL;
+    return ok;
+}
+
+static char *file_text(const struct config *config, const char *simd_name)
+{
+    char cpu[256], *text = NULL;
+    cJSON *object = cJSON_CreateObject();
+    cpu_name(cpu, sizeof cpu);
+    if (object && cJSON_AddStringToObject(object, "version", moco_version()) &&
+        cJSON_AddStringToObject(object, "cpu", cpu) &&
+        cJSON_AddStringToObject(object, "kernels", simd_name) &&
+        cJSON_AddStringToObject(object, "data", config->value.data) &&
+        add_values(object, config, 0) && add_origins(object, config))
+        text = cJSON_Print(object);
+    cJSON_Delete(object);
+    return text;
+}
+
+int config_write(const struct config *config, const char *path, const char *simd_name)
+{
+    struct replace file;
+    char *text = file_text(config, simd_name);
+    int rc = text ? replace_open(&file, path) : error_memory("config.json", TEXT_MAX);
+    if (rc)
+        goto fail;
+    rc = replace_write(&file, text, strlen(text));
+    if (!rc)
+        rc = replace_write(&file, "\n", 1);
+    if (rc)
+        replace_abort(&file);
+    else
+        rc = replace_commit(&file);
+fail:
+    free(text);
+    return rc;
+}
+
+/* ---- reading ---- */
+
+static int read_text(char **out, const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    *out = NULL;
+    if (!file)
+        return error_set(MOCO_EIO, "%s can not be read: %s", path, strerror(errno));
+    char *text = malloc(FILE_MAX + 1);
+    size_t size = text ? fread(text, 1, FILE_MAX + 1, file) : 0;
+    int bad = ferror(file), number = errno;
+    fclose(file);
+    if (text && !bad && size <= FILE_MAX) {
+        text[size] = '\0';
+        *out = text;
+        return MOCO_OK;
+    }
+    free(text);
+    if (!text)
+        return error_memory("a file of settings", FILE_MAX);
+    if (bad)
+        return error_set(MOCO_EIO, "reading %s: %s", path, strerror(number));
+    return error_set(MOCO_EFORMAT, "%s is longer than 1 MiB: no file of settings", path);
+}
+
+/* The value as config_set() takes it, or NULL. */
+static const char *item_text(char *room, size_t size, const cJSON *item)
+{
+    if (cJSON_IsString(item))
+        return item->valuestring;
+    if (cJSON_IsBool(item))
+        return cJSON_IsTrue(item) ? "on" : "off";
+    if (!cJSON_IsNumber(item))
+        return NULL;
+    snprintf(room, size, "%.17g", item->valuedouble);
+    return room;
+}
+
+static int is_extra(const char *name)
+{
+    for (size_t i = 0; i < sizeof extras / sizeof *extras; i++)
+        if (!strcmp(name, extras[i]))
+            return 1;
+    return 0;
+}
+
+/* Flags of one process: no settings of a run. */
+static int is_of_process(const char *name)
+{
+    return !strcmp(name, "resume") || !strcmp(name, "json") || !strcmp(name, "config");
+}
+
+static int apply_item(struct config *config, const cJSON *item, const char *path)
+{
+    char room[64], why[512];
+    const char *text = item_text(room, sizeof room, item);
+    if (!strcmp(item->string, "data") && text && !config->value.data[0])
+        snprintf(config->value.data, sizeof config->value.data, "%s", text);
+    if (is_extra(item->string) || is_of_process(item->string))
+        return MOCO_OK;
+    if (!text)
+        return error_set(MOCO_EFORMAT, "%s: the value of %.64s is no number, text, true or false",
+                         path, item->string);
+    int rc = config_set(config, item->string, text, FROM_FILE);
+    if (rc) {
+        snprintf(why, sizeof why, "%.500s", error_text());
+        return error_set(rc, "%s: %s", path, why);
+    }
+    return MOCO_OK;
+}
+
+int config_read(struct config *config, const char *path)
+{
+    char *text;
+    const cJSON *item;
+    const char *end = NULL;
+    int rc = read_text(&text, path);
+    if (rc)
+        return rc;
+    cJSON *object = cJSON_ParseWithOpts(text, &end, 1);
+    if (!cJSON_IsObject(object))
+        rc = error_set(MOCO_EFORMAT, "%s is no JSON object of settings: byte %zu is the first that "
+                       "does not fit", path, end ? (size_t)(end - text) : (size_t)0);
+    cJSON_ArrayForEach(item, object) {
+        if (!rc)
+            rc = apply_item(config, item, path);
+    }
+    cJSON_Delete(object);
+    free(text);
+    return rc;
+}

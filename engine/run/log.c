@@ -1,0 +1,102 @@
+/* log.c: log.csv; see log.h.
+ *
+ * Measured times are printed with a fixed width: the length of the file, which the checkpoint
+ * stores, must not depend on the clock, or equal runs would not give equal checkpoints. */
+#include "engine/run/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/base/error.h"
+
+static const char header[] =
+    "epoch,step,loss,ln_k1,top1,lr,img_s,data_s,compute_s,queue_fill,knn\n";
+
+static int failed(const struct log *log, const char *verb)
+{
+    return error_set(MOCO_EIO, "%s %s: %s", verb, log->path, strerror(errno));
+}
+
+static int append(struct log *log, const char *text, size_t size)
+{
+    size_t done = 0;
+    while (done < size) {
+        ssize_t n = write(log->fd, text + done, size - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return failed(log, "writing");
+        done += (size_t)n;
+    }
+    if (fsync(log->fd) && errno != EINVAL)
+        return failed(log, "writing");
+    log->bytes += size;
+    return MOCO_OK;
+}
+
+static int cut(struct log *log, uint64_t keep)
+{
+    struct stat st;
+    if (fstat(log->fd, &st))
+        return failed(log, "reading");
+    log->bytes = (uint64_t)st.st_size < keep ? (uint64_t)st.st_size : keep;
+    if (ftruncate(log->fd, (off_t)log->bytes))
+        return failed(log, "cutting");
+    return log->bytes ? MOCO_OK : append(log, header, sizeof header - 1);
+}
+
+int log_open(struct log *log, const char *path, uint64_t keep)
+{
+    snprintf(log->path, sizeof log->path, "%s", path);
+    log->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (log->fd < 0)
+        return failed(log, "opening");
+    if (flock(log->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
+        log_close(log);
+        return error_set(MOCO_EIO, "%s is locked: another process is training into this folder; "
+                                   "wait for it or choose another --out", log->path);
+    }
+    int rc = cut(log, keep);
+    if (rc)
+        log_close(log);
+    return rc;
+}
+
+static void column(char *line, size_t size, const char *format, double value)
+{
+    size_t used = strlen(line);
+    snprintf(line + used, size - used, ",");
+    if (!isnan(value))
+        snprintf(line + used + 1, size - used - 1, format, value);
+}
+
+int log_append(struct log *log, const struct log_row *row)
+{
+    char line[512];
+    snprintf(line, sizeof line, "%d,%llu", row->epoch, (unsigned long long)row->step);
+    column(line, sizeof line, "%.6f", row->loss);
+    column(line, sizeof line, "%.6f", row->ln_k1);
+    column(line, sizeof line, "%.6f", row->top1);
+    column(line, sizeof line, "%.8g", row->lr);
+    column(line, sizeof line, "%10.1f", row->img_s);
+    column(line, sizeof line, "%12.3f", row->data_s);
+    column(line, sizeof line, "%12.3f", row->compute_s);
+    column(line, sizeof line, "%.4f", row->queue_fill);
+    column(line, sizeof line, "%.4f", row->knn);
+    size_t used = strlen(line);
+    snprintf(line + used, sizeof line - used, "\n");
+    return append(log, line, strlen(line));
+}
+
+void log_close(struct log *log)
+{
+    if (log->fd >= 0)
+        close(log->fd);
+    log->fd = -1;
+}

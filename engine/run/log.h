@@ -1,0 +1,32 @@
+/* log.h: log.csv, one row an epoch.
+ *
+ * Rows are appended and flushed to the disk before the checkpoint that counts them is written, so
+ * a resumed run cuts the file to the length its checkpoint knows and goes on. An open log also
+ * locks the run folder: two processes never train into the same one. */
+#ifndef MOCO_ENGINE_RUN_LOG_H
+#define MOCO_ENGINE_RUN_LOG_H
+
+#include <stdint.h>
+
+struct log {
+    int fd;         /* -1: closed */
+    uint64_t bytes; /* length of the file */
+    char path[1100];
+};
+
+/* One row. NAN leaves a column empty. Times and rates are of this process. */
+struct log_row {
+    int epoch;
+    uint64_t step; /* steps done since the start of the run */
+    double loss, ln_k1, top1, lr, img_s, data_s, compute_s, queue_fill, knn;
+};
+
+/* Opens `path`, cut to `keep` bytes; an empty file gets the header line. */
+int log_open(struct log *log, const char *path, uint64_t keep);
+
+/* Appends the row and flushes it to the disk. */
+int log_append(struct log *log, const struct log_row *row);
+
+void log_close(struct log *log);
+
+#endif

@@ -1,0 +1,47 @@
+/* train.h: a training run from a data argument to weights.safetensors.
+ *
+ * In: a configuration. Out: the run folder (config.json, log.csv, checkpoint.safetensors,
+ * weights.safetensors). The state is (settings, step counter) and what the checkpoint holds;
+ * nothing measured enters it, so a run that was interrupted anywhere and resumed gives the same
+ * bytes as one that was not. Reports and the wish to stop go through callbacks. */
+#ifndef MOCO_ENGINE_RUN_TRAIN_H
+#define MOCO_ENGINE_RUN_TRAIN_H
+
+#include "engine/run/config.h"
+
+enum { TRAIN_INTERRUPTED = 1 }; /* stopped as asked, after a checkpoint */
+
+/* Where a run stands; sent after every step and at the end of every epoch. */
+struct train_progress {
+    int epoch, epochs;          /* epoch from 1 */
+    uint64_t step, steps;       /* in this epoch */
+    double loss, top1;          /* mean of this epoch so far */
+    double ln_k1;               /* loss of a dictionary that tells nothing apart */
+    double lr;
+    double queue_fill;          /* 0..1 */
+    double img_s;               /* this epoch, this process */
+    double data_s, compute_s;   /* the same: waiting for batches, training */
+    double eta_s;               /* of the whole run, without kNN */
+    double knn;                 /* percent; NAN when not computed now */
+    int epoch_done;
+};
+
+/* All may be NULL. */
+struct train_hooks {
+    void *user;
+    void (*started)(void *user, const struct config *config, uint64_t step, uint64_t steps);
+    void (*progress)(void *user, const struct train_progress *progress);
+    void (*notice)(void *user, const char *sentence);
+    int (*stop)(void *user); /* polled after every step; not 0: save and return */
+};
+
+/* Trains as `config` says; settings that follow from the data are filled in. MOCO_OK when the run
+ * is complete (at once if it was), TRAIN_INTERRUPTED, or an error. */
+int train_run(struct config *config, const struct moco_simd *simd,
+              const struct train_hooks *hooks);
+
+/* Fills in what follows from the data: side, stem, mean, std, K. Part of train_run(). */
+int train_resolve(struct config *config, const struct source *source,
+                  const struct train_hooks *hooks);
+
+#endif
