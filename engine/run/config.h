@@ -89,7 +89,7 @@ int config_schedule(struct schedule *out, const struct run_config *config);
 void config_method(struct method_config *out, const struct run_config *config);
 
 /* JSON object of all saved settings in the table's order, without machine, path or time: what two
- * runs must have in common to be the same run. Owned by the caller (free()), NULL without memory. */
+/* Writes every resolved setting, its origin, version, CPU and kernels (temporary, flush, rename). */
 char *config_recipe(const struct config *config);
 
 /* Value of a row as text. */
