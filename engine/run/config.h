@@ -89,7 +89,7 @@ int config_schedule(struct schedule *out, const struct run_config *config);
 void config_method(struct method_config *out, const struct run_config *config);
 
 /* JSON object of all saved settings in the table's order, without machine, path or time: what two
-/* Writes every resolved setting, its origin, version, CPU and kernels (temporary, flush, rename). */
+ * runs must have in common to be the same run. The caller frees it; NULL without memory. */
 char *config_recipe(const struct config *config);
 
 /* Value of a row as text. */
