@@ -37,7 +37,9 @@ int net_open(struct net **out, const struct net_config *config, const struct moc
         return error_memory("a net", sizeof *net);
     net->config = *config;
     net->simd = *simd;
-    net->lanes = simd->lanes;
+    /* A width of 8 would leave half of each 16-channel block empty, and oneDNN has no fast
+     * convolution for that; blocks of 8 fit. */
+    net->lanes = config->width % simd->lanes ? 8 : simd->lanes;
     err = resnet_build(net);
     if (!err)
         err = plan_memory(net);
