@@ -99,7 +99,7 @@ for i in 1 2 3 4 5; do
 done
 start_long
 wait $!
-check $? 0 "resumed after kill -9"
+check $? 0 "resumed after kill -9: $(tail -1 "$work/err")"
 same "$work/left" "$work/long" "a run stopped seven times"
 
 status 0 "knn" knn "$work/whole/weights.safetensors" --train $data --test \
