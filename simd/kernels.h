@@ -15,7 +15,9 @@
     moco_bn_stats_fn moco_bn_stats_##level;                  \
     moco_bn_apply_fn moco_bn_apply_##level;                  \
     moco_bn_grad_sums_fn moco_bn_grad_sums_##level;          \
-    moco_bn_grad_fn moco_bn_grad_##level
+    moco_bn_grad_fn moco_bn_grad_##level;                    \
+    moco_knn_scan_fn moco_knn_scan_##level;                  \
+    moco_knn_cut_fn moco_knn_cut_##level
 
 MOCO_KERNELS_OF(ref);
 MOCO_KERNELS_OF(neon);
@@ -27,6 +29,9 @@ enum { MOCO_VL = 16, MOCO_KEY_BLOCK = 128, MOCO_BN_STAGE = 64 };
 
 /* Query rows that share one transposed key panel; a matter of speed only. */
 enum { MOCO_ROW_GROUP = 96 };
+
+/* Keys in the widest panel of knn_scan: four vectors. */
+enum { MOCO_KNN_PANEL = 4 * MOCO_VL };
 
 /* Natural logarithm, compiled in one place so that every variant gets the same bytes. */
 float moco_simd_log(float x);

@@ -18,7 +18,8 @@
         .ema = moco_ema_##level, .sgd = moco_sgd_##level,                       \
         .bn_stats = moco_bn_stats_##level, .bn_apply = moco_bn_apply_##level,   \
         .bn_grad_sums = moco_bn_grad_sums_##level,                              \
-        .bn_grad = moco_bn_grad_##level                                         \
+        .bn_grad = moco_bn_grad_##level,                                        \
+        .knn_scan = moco_knn_scan_##level, .knn_cut = moco_knn_cut_##level      \
     }
 
 float moco_simd_log(float x)
@@ -30,6 +31,12 @@ float moco_simd_log(float x)
 size_t moco_infonce_scratch(size_t D)
 {
     return (size_t)MOCO_KEY_BLOCK * D + (size_t)MOCO_KEY_BLOCK * MOCO_ROW_GROUP;
+}
+
+/* The panel of the widest level. */
+size_t moco_knn_scratch(size_t D)
+{
+    return (size_t)MOCO_KNN_PANEL * D;
 }
 
 int moco_simd_at(struct moco_simd *table, enum moco_level level)

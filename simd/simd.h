@@ -78,6 +78,31 @@ typedef void moco_bn_grad_fn(float *d_src, float *d_add, const float *d_dst, con
                              const float *src, const float *a, const float *b, const float *c,
                              size_t pixels, size_t lanes);
 
+/* Candidates for the k nearest keys of B queries: lists in the order in which the keys came.
+ * A list opens with count 0 and floor -inf; every similarity in it is above its floor, or among the
+ * first that equal it. 1 <= k < room. */
+struct moco_knn {
+    float *s;        /* (B, room) similarities */
+    uint32_t *index; /* (B, room) their keys */
+    float *floor;    /* (B) what a newcomer must exceed: the k-th best at the last cut */
+    uint32_t *count; /* (B) */
+    size_t k, room;
+};
+
+/* Keys first..first+K-1 go past all queries in rising order: a key with q·x > floor joins the
+ * query's list, and a list that has become full is cut. So -inf and NaN are never near, and of
+ * equals the first come stays. labels: (K) or NULL; a key with a negative label is passed over.
+ * scratch: moco_knn_scratch(D) floats, 64-byte aligned, private to the call. */
+typedef void moco_knn_scan_fn(const struct moco_knn *best, const float *q, const float *keys,
+                              const int32_t *labels, size_t B, size_t K, size_t D, uint32_t first,
+                              float *scratch);
+
+/* List b shrinks to its k nearest (of equals the first), still in order, and its floor rises to the
+ * k-th; with fewer than k it stays as it is. */
+typedef void moco_knn_cut_fn(const struct moco_knn *best, size_t b);
+
+size_t moco_knn_scratch(size_t D);
+
 /* Floats of scratch that infonce needs for rows of D columns. */
 size_t moco_infonce_scratch(size_t D);
 
@@ -97,6 +122,8 @@ struct moco_simd {
     moco_bn_apply_fn *bn_apply;
     moco_bn_grad_sums_fn *bn_grad_sums;
     moco_bn_grad_fn *bn_grad;
+    moco_knn_scan_fn *knn_scan;
+    moco_knn_cut_fn *knn_cut;
 };
 
 /* Levels of instruction sets, weakest first; a level includes those before it on its own line. */

@@ -103,6 +103,11 @@ static inline f32x16 v_pow2(f32x16 t)
     return (f32x16){h_pow2(t.lo), h_pow2(t.hi)};
 }
 
+static inline unsigned v_above(f32x16 a, f32x16 b)
+{
+    return h_above(a.lo, b.lo) | h_above(a.hi, b.hi) << 8;
+}
+
 static inline float v_sum(f32x16 a)
 {
     return h_sum(h_add(a.lo, a.hi));

@@ -109,6 +109,12 @@ static inline f32x16 v_pow2(f32x16 t)
     return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 23));
 }
 
+/* Bit i is set where lane i of a is above lane i of b; never for NaN. */
+static inline unsigned v_above(f32x16 a, f32x16 b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
+}
+
 /* The fixed tree: lanes i and i + 8, then the half vector's. */
 static inline float v_sum(f32x16 a)
 {

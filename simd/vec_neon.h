@@ -8,6 +8,7 @@
 
 #include <arm_neon.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { TILE_ROWS = 6, TILE_VECS = 1 };
 
@@ -308,6 +309,17 @@ static inline f32x16 v_pow2(f32x16 t)
     for (int i = 0; i < 4; i++)
         out.r[i] = q_pow2(t.r[i]);
     return out;
+}
+
+/* Bit i is set where lane i of a is above lane i of b; never for NaN. */
+static inline unsigned v_above(f32x16 a, f32x16 b)
+{
+    static const uint32_t weight[4] = {1, 2, 4, 8};
+    unsigned bits = 0;
+
+    for (int i = 0; i < 4; i++)
+        bits |= vaddvq_u32(vandq_u32(vcgtq_f32(a.r[i], b.r[i]), vld1q_u32(weight))) << 4 * i;
+    return bits;
 }
 
 /* The fixed tree: lanes i and i + 8, i + 4, i + 2, i + 1. */

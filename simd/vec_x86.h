@@ -112,6 +112,12 @@ static inline f32x8 h_pow2(f32x8 t)
     return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 23));
 }
 
+/* Bit i is set where lane i of a is above lane i of b; never for NaN. */
+static inline unsigned h_above(f32x8 a, f32x8 b)
+{
+    return (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(a, b, _CMP_GT_OQ));
+}
+
 /* Lanes i and i + 4, then i + 2, then i + 1: the last three levels of the fixed tree. */
 static inline float h_sum(f32x8 a)
 {

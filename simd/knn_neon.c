@@ -1,0 +1,7 @@
+/* knn_neon.c: the nearest keys, compiled for NEON.
+ * The code is knn_body.h; this file only picks the vector and the names.
+ * It must not be entered on a CPU without those instructions: simd.c sees to that. */
+#include "simd/vec_neon.h"
+
+#define KERNEL(op) moco_##op##_neon
+#include "simd/knn_body.h"
