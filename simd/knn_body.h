@@ -29,15 +29,20 @@ static int64_t order_of(float x)
     return bits < 0 ? bits ^ INT32_MAX : bits;
 }
 
+/* The lanes of a vector that opens at i, of n in all. */
+INLINE unsigned lanes_of(size_t i, size_t n)
+{
+    return n - i < MOCO_VL ? (1u << (n - i)) - 1 : (1u << MOCO_VL) - 1;
+}
+
+/* This and what follows reads whole vectors: s has MOCO_VL places to spare. */
 static size_t count_above(const float *s, size_t n, float floor)
 {
-    f32x16 at = v_set1(floor);
-    size_t above = 0, i = 0;
+    size_t above = 0;
 
-    for (; i + MOCO_VL <= n; i += MOCO_VL)
-        above += (size_t)__builtin_popcount(v_above(v_load(s + i), at));
-    for (; i < n; i++)
-        above += s[i] > floor;
+    for (size_t i = 0; i < n; i += MOCO_VL)
+        above += (size_t)__builtin_popcount(v_above(v_load(s + i), v_set1(floor)) &
+                                            lanes_of(i, n));
     return above;
 }
 
@@ -59,9 +64,11 @@ static size_t gather_band(float *band, const float *s, size_t n, float floor, fl
 {
     size_t size = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        band[size] = s[i];
-        size += (s[i] > floor) & !(s[i] > top);
+    for (size_t i = 0; i < n; i += MOCO_VL) {
+        f32x16 x = v_load(s + i);
+        unsigned in = v_above(x, v_set1(floor)) & ~v_above(x, v_set1(top)) & lanes_of(i, n);
+
+        size += v_squeeze(band + size, x, in);
     }
     return size;
 }
@@ -72,7 +79,7 @@ static float kth_largest(const float *s, size_t n, size_t k, float floor)
 {
     int64_t low = order_of(floor) + (floor == -INFINITY), high = order_of(largest(s, n));
     size_t above_low = n, above_high = 0;
-    float band[BAND + 1];
+    float band[BAND + MOCO_VL];
 
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
@@ -97,61 +104,91 @@ static float kth_largest(const float *s, size_t n, size_t k, float floor)
     return float_of(low);
 }
 
+/* The first n of the bits that are set. */
+INLINE unsigned first_bits(unsigned bits, size_t n)
+{
+    unsigned left = bits;
+
+    for (; left && n; n--)
+        left &= left - 1;
+    return bits ^ left;
+}
+
 void KERNEL(knn_cut)(const struct moco_knn *best, size_t b)
 {
-    float *s = best->s + b * best->room, floor;
-    uint32_t *index = best->index + b * best->room, n = best->count[b], kept = 0;
-    size_t equals;
+    size_t list = b * (best->room + MOCO_KNN_SPARE), n = best->count[b], kept = 0, equals;
+    float *s = best->s + list, floor;
+    uint32_t *index = best->index + list;
 
     if (n < best->k)
         return;
     floor = kth_largest(s, n, best->k, best->floor[b]);
     equals = best->k - count_above(s, n, floor);
-    for (uint32_t i = 0; i < n; i++) {
-        float x = s[i];
-        size_t equal = (x == floor) & (equals > 0);
+    for (size_t i = 0; i < n; i += MOCO_VL) {
+        f32x16 x = v_load(s + i), who = v_load_words(index + i);
+        unsigned above = v_above(x, v_set1(floor)), below = v_above(v_set1(floor), x);
+        unsigned equal = first_bits(~(above | below) & lanes_of(i, n), equals);
+        unsigned stay = (above & lanes_of(i, n)) | equal;
 
-        s[kept] = x;
-        index[kept] = index[i];
-        kept += (x > floor) | equal;
-        equals -= equal;
+        equals -= (size_t)__builtin_popcount(equal);
+        v_squeeze(s + kept, x, stay);
+        kept += v_squeeze(index + kept, who, stay);
     }
-    best->count[b] = kept;
+    best->count[b] = (uint32_t)kept;
     best->floor[b] = floor;
 }
 
-/* The keys of a panel that `bits` names join list b in rising order. A cut may raise the floor on
- * the way. */
-static void offer(const struct moco_knn *best, size_t b, const float *dots, uint64_t bits,
-                  uint32_t first)
+/* A packed panel of keys. */
+struct panel {
+    const float *keys;          /* (D, TILE_KEYS) */
+    uint64_t voters;            /* those that count */
+    uint32_t index[TILE_KEYS];
+};
+
+/* The keys that `bits` names join list b one by one: a cut on the way raises the floor. */
+static void offer_slowly(const struct moco_knn *best, size_t b, const float *dots, uint64_t bits,
+                         const struct panel *panel)
 {
-    float *s = best->s + b * best->room, floor = best->floor[b];
-    uint32_t *index = best->index + b * best->room, count = best->count[b];
+    size_t list = b * (best->room + MOCO_KNN_SPARE);
 
     for (; bits; bits &= bits - 1) {
-        uint32_t i = (uint32_t)__builtin_ctzll(bits);
+        size_t i = (size_t)__builtin_ctzll(bits), at = list + best->count[b];
 
-        if (!(dots[i] > floor))
+        if (!(dots[i] > best->floor[b]))
             continue;
-        s[count] = dots[i];
-        index[count] = first + i;
-        if (++count < best->room)
-            continue;
-        best->count[b] = count;
-        KERNEL(knn_cut)(best, b);
-        count = best->count[b];
-        floor = best->floor[b];
+        best->s[at] = dots[i];
+        best->index[at] = panel->index[i];
+        if (++best->count[b] == best->room)
+            KERNEL(knn_cut)(best, b);
     }
-    best->count[b] = count;
 }
 
-/* One tile of queries against a packed panel; `voters`: the keys of it that count. */
+static void offer(const struct moco_knn *best, size_t b, const float *dots, uint64_t bits,
+                  const struct panel *panel)
+{
+    size_t at = b * (best->room + MOCO_KNN_SPARE) + best->count[b];
+    size_t more = (size_t)__builtin_popcountll(bits);
+
+    if (best->count[b] + more >= best->room) {
+        offer_slowly(best, b, dots, bits, panel);
+        return;
+    }
+    UNROLL for (size_t c = 0; c < TILE_KEYS; c += MOCO_VL) {
+        unsigned lanes = bits >> c & ((1u << MOCO_VL) - 1);
+
+        v_squeeze(best->s + at, v_load(dots + c), lanes);
+        at += v_squeeze(best->index + at, v_load_words(panel->index + c), lanes);
+    }
+    best->count[b] += (uint32_t)more;
+}
+
+/* One tile of queries against a panel. */
 static void scan_tile(size_t rows, const struct moco_knn *best, size_t b, const float *q, size_t D,
-                      const float *panel, uint64_t voters, uint32_t first)
+                      const struct panel *panel)
 {
     _Alignas(64) float dots[TILE_ROWS * TILE_KEYS];
 
-    TILE_CASES(rows, dot_tile, dots, TILE_KEYS, TILE_KEYS, q, D, panel, D, 0)
+    TILE_CASES(rows, dot_tile, dots, TILE_KEYS, TILE_KEYS, q, D, panel->keys, D, 0)
     for (size_t r = 0; r < rows; r++) {
         f32x16 floor = v_set1(best->floor[b + r]);
         uint64_t bits = 0;
@@ -159,18 +196,9 @@ static void scan_tile(size_t rows, const struct moco_knn *best, size_t b, const 
         UNROLL for (size_t c = 0; c < TILE_VECS; c++)
             bits |= (uint64_t)v_above(v_load(dots + r * TILE_KEYS + c * MOCO_VL), floor)
                     << c * MOCO_VL;
-        if (bits & voters)
-            offer(best, b + r, dots + r * TILE_KEYS, bits & voters, first);
+        if (bits & panel->voters)
+            offer(best, b + r, dots + r * TILE_KEYS, bits & panel->voters, panel);
     }
-}
-
-static uint64_t voters_of(const int32_t *labels, size_t n)
-{
-    uint64_t voters = 0;
-
-    for (size_t i = 0; i < n; i++)
-        voters |= (uint64_t)(!labels || labels[i] >= 0) << i;
-    return voters;
 }
 
 void KERNEL(knn_scan)(const struct moco_knn *best, const float *q, const float *keys,
@@ -179,11 +207,14 @@ void KERNEL(knn_scan)(const struct moco_knn *best, const float *q, const float *
 {
     for (size_t j = 0; j < K; j += TILE_KEYS) {
         size_t n = least(K - j, TILE_KEYS);
-        uint64_t voters = voters_of(labels ? labels + j : NULL, n);
+        struct panel panel = {.keys = scratch};
 
         pack_panel(scratch, keys + j * D, D, n, D);
+        for (size_t i = 0; i < TILE_KEYS; i++)
+            panel.index[i] = first + (uint32_t)(j + i);
+        for (size_t i = 0; i < n; i++)
+            panel.voters |= (uint64_t)(!labels || labels[j + i] >= 0) << i;
         for (size_t b = 0; b < B; b += TILE_ROWS)
-            scan_tile(least(B - b, TILE_ROWS), best, b, q + b * D, D, scratch, voters,
-                      first + (uint32_t)j);
+            scan_tile(least(B - b, TILE_ROWS), best, b, q + b * D, D, &panel);
     }
 }

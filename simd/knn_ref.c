@@ -52,9 +52,9 @@ static float kth_largest(const float *s, size_t n, size_t k)
 
 void moco_knn_cut_ref(const struct moco_knn *best, size_t b)
 {
-    float *s = best->s + b * best->room, floor;
-    uint32_t *index = best->index + b * best->room, n = best->count[b], kept = 0;
-    size_t equals;
+    size_t list = b * (best->room + MOCO_KNN_SPARE), equals;
+    float *s = best->s + list, floor;
+    uint32_t *index = best->index + list, n = best->count[b], kept = 0;
 
     if (n < best->k)
         return;
@@ -78,7 +78,7 @@ void moco_knn_cut_ref(const struct moco_knn *best, size_t b)
 
 static void offer(const struct moco_knn *best, size_t b, float s, uint32_t index)
 {
-    size_t at = b * best->room + best->count[b];
+    size_t at = b * (best->room + MOCO_KNN_SPARE) + best->count[b];
 
     if (!(s > best->floor[b]))
         return;

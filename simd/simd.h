@@ -80,10 +80,11 @@ typedef void moco_bn_grad_fn(float *d_src, float *d_add, const float *d_dst, con
 
 /* Candidates for the k nearest keys of B queries: lists in the order in which the keys came.
  * A list opens with count 0 and floor -inf; every similarity in it is above its floor, or among the
- * first that equal it. 1 <= k < room. */
+ * first that equal it. 1 <= k < room. A list has MOCO_KNN_SPARE places more than its room; what lies
+ * past its count may be overwritten. */
 struct moco_knn {
-    float *s;        /* (B, room) similarities */
-    uint32_t *index; /* (B, room) their keys */
+    float *s;        /* (B, room + MOCO_KNN_SPARE) similarities */
+    uint32_t *index; /* (B, room + MOCO_KNN_SPARE) their keys */
     float *floor;    /* (B) what a newcomer must exceed: the k-th best at the last cut */
     uint32_t *count; /* (B) */
     size_t k, room;
@@ -106,7 +107,7 @@ size_t moco_knn_scratch(size_t D);
 /* Floats of scratch that infonce needs for rows of D columns. */
 size_t moco_infonce_scratch(size_t D);
 
-enum { MOCO_BN_LANES_MAX = 16 };
+enum { MOCO_BN_LANES_MAX = 16, MOCO_KNN_SPARE = 16 };
 
 /* One kernel of every kind, all of one level. */
 struct moco_simd {

@@ -5,6 +5,7 @@
 #ifndef MOCO_SIMD_VEC_AVX2_H
 #define MOCO_SIMD_VEC_AVX2_H
 
+#include "simd/squeeze.h"
 #include "simd/vec_x86.h"
 
 enum { TILE_ROWS = 6, TILE_VECS = 1 };
@@ -106,6 +107,28 @@ static inline f32x16 v_pow2(f32x16 t)
 static inline unsigned v_above(f32x16 a, f32x16 b)
 {
     return h_above(a.lo, b.lo) | h_above(a.hi, b.hi) << 8;
+}
+
+/* The lanes that a mask names, moved together, at p; up to 16 places at p are written. The count. */
+static inline unsigned v_squeeze(void *p, f32x16 a, unsigned lanes)
+{
+    const __m128 part[4] = {_mm256_castps256_ps128(a.lo), _mm256_extractf128_ps(a.lo, 1),
+                            _mm256_castps256_ps128(a.hi), _mm256_extractf128_ps(a.hi, 1)};
+    unsigned n = 0;
+
+    for (int i = 0; i < 4; i++) {
+        unsigned four = lanes >> 4 * i & 15;
+        __m128i from = _mm_load_si128((const __m128i *)squeeze_from[four]);
+
+        _mm_storeu_ps((float *)p + n, _mm_permutevar_ps(part[i], from));
+        n += (unsigned)__builtin_popcount(four);
+    }
+    return n;
+}
+
+static inline f32x16 v_load_words(const uint32_t *p)
+{
+    return v_load((const float *)p);
 }
 
 static inline float v_sum(f32x16 a)

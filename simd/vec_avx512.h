@@ -115,6 +115,19 @@ static inline unsigned v_above(f32x16 a, f32x16 b)
     return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
 }
 
+/* The lanes that a mask names, moved together, at p; all 16 places at p are written. The count. */
+static inline unsigned v_squeeze(void *p, f32x16 a, unsigned lanes)
+{
+    _mm512_storeu_ps(p, _mm512_maskz_compress_ps((__mmask16)lanes, a));
+    return (unsigned)__builtin_popcount(lanes);
+}
+
+/* 16 words of another type, for v_squeeze. */
+static inline f32x16 v_load_words(const uint32_t *p)
+{
+    return _mm512_loadu_ps(p);
+}
+
 /* The fixed tree: lanes i and i + 8, then the half vector's. */
 static inline float v_sum(f32x16 a)
 {

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "simd/squeeze.h"
+
 enum { TILE_ROWS = 6, TILE_VECS = 1 };
 
 typedef struct {
@@ -320,6 +322,32 @@ static inline unsigned v_above(f32x16 a, f32x16 b)
     for (int i = 0; i < 4; i++)
         bits |= vaddvq_u32(vandq_u32(vcgtq_f32(a.r[i], b.r[i]), vld1q_u32(weight))) << 4 * i;
     return bits;
+}
+
+/* The lanes that a mask names, moved together, at p; up to 16 places at p are written. The count. */
+static inline unsigned v_squeeze(void *p, f32x16 a, unsigned lanes)
+{
+    const uint32x4_t bytes = vdupq_n_u32(0x03020100);
+    unsigned n = 0;
+
+    for (int i = 0; i < 4; i++) {
+        unsigned four = lanes >> 4 * i & 15;
+        uint32x4_t from = vmlaq_n_u32(bytes, vld1q_u32(squeeze_from[four]), 0x04040404);
+
+        vst1q_u8((uint8_t *)p + 4 * n, vqtbl1q_u8(vreinterpretq_u8_f32(a.r[i]),
+                                                  vreinterpretq_u8_u32(from)));
+        n += (unsigned)__builtin_popcount(four);
+    }
+    return n;
+}
+
+static inline f32x16 v_load_words(const uint32_t *p)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vreinterpretq_f32_u32(vld1q_u32(p + 4 * i));
+    return out;
 }
 
 /* The fixed tree: lanes i and i + 8, i + 4, i + 2, i + 1. */

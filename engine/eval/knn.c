@@ -93,7 +93,7 @@ static void scan(const struct task *t, const struct bench *b, size_t first, size
 static void merge(const struct task *t, const struct bench *parts, size_t row)
 {
     const struct moco_knn *into = &parts[0].best;
-    size_t at = row * t->room;
+    size_t at = row * (t->room + MOCO_KNN_SPARE);
 
     for (size_t p = 1; p < t->parts; p++)
         for (size_t i = 0; i < parts[p].best.count[row]; i++) {
@@ -161,14 +161,14 @@ static void decide(const struct task *t, const struct bench *b, const struct ben
                    size_t i, size_t row)
 {
     const struct moco_knn *best = &parts[0].best;
-    size_t count;
+    size_t at = i * (t->room + MOCO_KNN_SPARE), count;
 
     merge(t, parts, i);
     count = best->count[i];
     for (size_t j = 0; j < count; j++) {
-        float s = best->s[i * t->room + j];
+        float s = best->s[at + j];
 
-        b->ranked[j] = (struct neighbour){ falling(s), t->labels[best->index[i * t->room + j]], s };
+        b->ranked[j] = (struct neighbour){ falling(s), t->labels[best->index[at + j]], s };
     }
     rank(b->ranked, b->ranked + t->k, count);
     vote(t, b, count, row);
@@ -214,7 +214,7 @@ static void benches_close(struct bench *benches, size_t n)
 
 static int bench_open(struct bench *b, const struct task *t)
 {
-    size_t lists = t->rows * t->room;
+    size_t lists = t->rows * (t->room + MOCO_KNN_SPARE);
 
     b->best = (struct moco_knn){ .k = t->k, .room = t->room };
     b->best.s = malloc(lists * sizeof *b->best.s);
