@@ -38,11 +38,13 @@ INLINE unsigned lanes_of(size_t i, size_t n)
 /* This and what follows reads whole vectors: s has MOCO_VL places to spare. */
 static size_t count_above(const float *s, size_t n, float floor)
 {
-    size_t above = 0;
+    f32x16 at = v_set1(floor);
+    size_t above = 0, i = 0;
 
-    for (size_t i = 0; i < n; i += MOCO_VL)
-        above += (size_t)__builtin_popcount(v_above(v_load(s + i), v_set1(floor)) &
-                                            lanes_of(i, n));
+    for (; i + MOCO_VL <= n; i += MOCO_VL)
+        above += (size_t)__builtin_popcount(v_above(v_load(s + i), at));
+    if (i < n)
+        above += (size_t)__builtin_popcount(v_above(v_load(s + i), at) & lanes_of(i, n));
     return above;
 }
 
@@ -166,20 +168,24 @@ static void offer_slowly(const struct moco_knn *best, size_t b, const float *dot
 static void offer(const struct moco_knn *best, size_t b, const float *dots, uint64_t bits,
                   const struct panel *panel)
 {
-    size_t at = b * (best->room + MOCO_KNN_SPARE) + best->count[b];
-    size_t more = (size_t)__builtin_popcountll(bits);
+    size_t end = b * (best->room + MOCO_KNN_SPARE) + best->count[b];
+    size_t count = best->count[b] + (size_t)__builtin_popcountll(bits);
+    float *s = best->s + end;
+    uint32_t *index = best->index + end;
 
-    if (best->count[b] + more >= best->room) {
+    if (count >= best->room) {
         offer_slowly(best, b, dots, bits, panel);
         return;
     }
+    best->count[b] = (uint32_t)count;
     UNROLL for (size_t c = 0; c < TILE_KEYS; c += MOCO_VL) {
         unsigned lanes = bits >> c & ((1u << MOCO_VL) - 1);
+        unsigned n = v_squeeze(s, v_load(dots + c), lanes);
 
-        v_squeeze(best->s + at, v_load(dots + c), lanes);
-        at += v_squeeze(best->index + at, v_load_words(panel->index + c), lanes);
+        v_squeeze(index, v_load_words(panel->index + c), lanes);
+        s += n;
+        index += n;
     }
-    best->count[b] += (uint32_t)more;
 }
 
 /* One tile of queries against a panel. */
@@ -187,18 +193,22 @@ static void scan_tile(size_t rows, const struct moco_knn *best, size_t b, const 
                       const struct panel *panel)
 {
     _Alignas(64) float dots[TILE_ROWS * TILE_KEYS];
+    uint64_t bits[TILE_ROWS];
+    size_t row[TILE_ROWS], hits = 0;
 
     TILE_CASES(rows, dot_tile, dots, TILE_KEYS, TILE_KEYS, q, D, panel->keys, D, 0)
     for (size_t r = 0; r < rows; r++) {
         f32x16 floor = v_set1(best->floor[b + r]);
-        uint64_t bits = 0;
 
+        bits[hits] = 0;
         UNROLL for (size_t c = 0; c < TILE_VECS; c++)
-            bits |= (uint64_t)v_above(v_load(dots + r * TILE_KEYS + c * MOCO_VL), floor)
-                    << c * MOCO_VL;
-        if (bits & panel->voters)
-            offer(best, b + r, dots + r * TILE_KEYS, bits & panel->voters, panel);
+            bits[hits] |= (uint64_t)v_above(v_load(dots + r * TILE_KEYS + c * MOCO_VL), floor)
+                          << c * MOCO_VL;
+        row[hits] = r;
+        hits += (bits[hits] &= panel->voters) != 0;
     }
+    for (size_t i = 0; i < hits; i++)
+        offer(best, b + row[i], dots + row[i] * TILE_KEYS, bits[i], panel);
 }
 
 void KERNEL(knn_scan)(const struct moco_knn *best, const float *q, const float *keys,

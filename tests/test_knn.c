@@ -145,6 +145,34 @@ static void threads_agree(void)
     free(data);
 }
 
+/* Few test rows: threads share the training rows. Many: several rounds of groups. Ties abound. */
+static void splits_agree(void)
+{
+    enum { ROWS = 9000, WIDTH = 3, TESTS = 2500 };
+    static float x[ROWS * WIDTH], one[TESTS * CLASSES], many[TESTS * CLASSES];
+    static int32_t labels[ROWS], predicted[TESTS];
+    static const size_t tests[] = { 1, 50, 191, TESTS };
+    struct knn_config config = { .k = 100, .T = 0.2f, .classes = CLASSES };
+    struct rng rng = rng_at(4, RNG_TEST, 0, 0);
+    int before = omp_get_max_threads();
+
+    for (size_t i = 0; i < ROWS * WIDTH; i++)
+        x[i] = i % 1001 ? ((float)rng_below(&rng, 5) - 2.0f) / 2.0f : NAN;
+    for (size_t i = 0; i < ROWS; i++)
+        labels[i] = (int32_t)rng_below(&rng, CLASSES + 1) - 1;
+    for (size_t i = 0; i < sizeof tests / sizeof *tests; i++)
+        for (int threads = 1; threads <= 8; threads += 1 + (threads > 2)) {
+            omp_set_num_threads(threads);
+            CHECK(!knn_classify(threads > 1 ? many : one, predicted, x, labels, ROWS, x, tests[i],
+                                WIDTH, &config, &simd));
+            CHECK_MSG(threads == 1 || !memcmp(one, many, tests[i] * CLASSES * sizeof *one),
+                      "%d threads, %zu test rows", threads, tests[i]);
+        }
+    omp_set_num_threads(before);
+    /* Row 0 begins with NaN: nothing is near. */
+    CHECK(one[0] == 0.0f && predicted[0] == 0);
+}
+
 static void refusals(void)
 {
     static const float x[2] = { 1, 1 };
@@ -174,6 +202,7 @@ int main(void)
     against_brute_force();
     ties();
     threads_agree();
+    splits_agree();
     refusals();
     accuracy();
     return check_summary("knn");

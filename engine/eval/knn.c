@@ -17,7 +17,7 @@
 /* A group has at least GROUP_MIN test rows, so that packing the training rows for it is cheap, and
  * at most GROUP_MAX, or what LIST_BYTES hold. */
 enum { GROUP_MIN = 96, GROUP_MAX = 1024, PART_MIN = 1024, PANEL = 64, LIST_BYTES = 16 << 20 };
-enum { ROOM = 4 }; /* a list holds so many times k */
+enum { ROOM = 2 }; /* a list holds so many times k */
 
 struct task {
     float *scores;              /* (n_test, classes) or NULL */
