@@ -80,8 +80,8 @@ typedef void moco_bn_grad_fn(float *d_src, float *d_add, const float *d_dst, con
 
 /* Candidates for the k nearest keys of B queries: lists in the order in which the keys came.
  * A list opens with count 0 and floor -inf; every similarity in it is above its floor, or among the
- * first that equal it. 1 <= k < room. A list has MOCO_KNN_SPARE places more than its room; what lies
- * past its count may be overwritten. */
+ * first that equal it. 1 <= k < room. A list has MOCO_KNN_SPARE places more than its room; what
+ * lies past its count may be overwritten. */
 struct moco_knn {
     float *s;        /* (B, room + MOCO_KNN_SPARE) similarities */
     uint32_t *index; /* (B, room + MOCO_KNN_SPARE) their keys */

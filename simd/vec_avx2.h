@@ -109,7 +109,7 @@ static inline unsigned v_above(f32x16 a, f32x16 b)
     return h_above(a.lo, b.lo) | h_above(a.hi, b.hi) << 8;
 }
 
-/* The lanes that a mask names, moved together, at p; up to 16 places at p are written. The count. */
+/* The lanes that a mask names, moved together, at p; up to 16 places are written. The count. */
 static inline unsigned v_squeeze(void *p, f32x16 a, unsigned lanes)
 {
     const __m128 part[4] = {_mm256_castps256_ps128(a.lo), _mm256_extractf128_ps(a.lo, 1),

@@ -115,7 +115,7 @@ static inline unsigned v_above(f32x16 a, f32x16 b)
     return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
 }
 
-/* The lanes that a mask names, moved together, at p; all 16 places at p are written. The count. */
+/* The lanes that a mask names, moved together, at p; all 16 places are written. The count. */
 static inline unsigned v_squeeze(void *p, f32x16 a, unsigned lanes)
 {
     _mm512_storeu_ps(p, _mm512_maskz_compress_ps((__mmask16)lanes, a));

@@ -324,7 +324,7 @@ static inline unsigned v_above(f32x16 a, f32x16 b)
     return bits;
 }
 
-/* The lanes that a mask names, moved together, at p; up to 16 places at p are written. The count. */
+/* The lanes that a mask names, moved together, at p; up to 16 places are written. The count. */
 static inline unsigned v_squeeze(void *p, f32x16 a, unsigned lanes)
 {
     const uint32x4_t bytes = vdupq_n_u32(0x03020100);
