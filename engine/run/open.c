@@ -1,0 +1,198 @@
+/* open.c: opens the parts of a run in the order the data flows, and puts the state where the
+ * checkpoint left it. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/base/error.h"
+#include "engine/run/run.h"
+
+void run_notice(const struct train_hooks *hooks, const char *format, ...)
+{
+    char sentence[1400];
+    va_list args;
+    if (!hooks || !hooks->notice)
+        return;
+    va_start(args, format);
+    vsnprintf(sentence, sizeof sentence, format, args);
+    va_end(args);
+    hooks->notice(hooks->user, sentence);
+}
+
+int run_exists(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0;
+}
+
+/* ---- kNN data ---- */
+
+/* The data argument of the other part: "cifar10:DIR" -> "cifar10:DIR:test". */
+static void part_of(char *out, size_t size, const struct source *source, const char *data,
+                    const char *part)
+{
+    if (strcmp(source->kind, "synthetic") == 0) {
+        const char *settings = strchr(data, ':');
+        int some = settings && settings[1];
+        snprintf(out, size, "%s%s%ssplit=%s", data, settings ? "" : ":", some ? "," : "", part);
+        return;
+    }
+    char base[1024];
+    snprintf(base, sizeof base, "%s", data);
+    size_t length = strlen(base);
+    if (length > 6 && strcmp(base + length - 6, ":train") == 0)
+        base[length - 6] = '\0';
+    else if (length > 5 && strcmp(base + length - 5, ":test") == 0)
+        base[length - 5] = '\0';
+    snprintf(out, size, "%s%s:%s", strncmp(base, "cifar10:", 8) ? "cifar10:" : "", base, part);
+}
+
+static int open_scores(struct run *run)
+{
+    const struct run_config *c = run->c;
+    char train[1100], test[1100];
+    if (!c->knn_train[0] != !c->knn_test[0])
+        return error_set(MOCO_EARG, "kNN needs both --knn-train and --knn-test");
+    if (!c->knn_train[0] && c->knn_every <= 0)
+        return MOCO_OK;
+    int rc;
+    if (c->knn_train[0]) {
+        rc = score_open(&run->sets, c->knn_train, c->knn_test);
+    } else if (!run->source->labels) {
+        run_notice(run->hooks, "%s has no labels: kNN is off; give --knn-train and --knn-test",
+               run->source->where);
+        return MOCO_OK;
+    } else if (!strcmp(run->source->kind, "cifar10") || !strcmp(run->source->kind, "synthetic")) {
+        part_of(train, sizeof train, run->source, c->data, "train");
+        part_of(test, sizeof test, run->source, c->data, "test");
+        rc = score_open(&run->sets, train, test);
+    } else {
+        run_notice(run->hooks, "no --knn-test was given: kNN classifies every fifth training image "
+                                "by the others");
+        rc = score_split(&run->sets, run->source);
+    }
+    run->scored = !rc;
+    return rc;
+}
+
+/* ---- step and state ---- */
+
+static int make_folder(const char *path)
+{
+    char part[PATH_SIZE];
+    snprintf(part, sizeof part, "%s", path);
+    for (char *p = part + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        mkdir(part, 0777);
+        *p = '/';
+    }
+    if (mkdir(part, 0777) && errno != EEXIST)
+        return error_set(MOCO_EIO, "creating folder %s: %s", path, strerror(errno));
+    return MOCO_OK;
+}
+
+static int open_step(struct run *run)
+{
+    const struct run_config *c = run->c;
+    struct step_config s = {.shuffle = c->shuffle_bn, .momentum = (float)c->momentum,
+                            .weight_decay = (float)c->wd, .seed = c->seed};
+    int rc = config_net(&s.net, c, run->source->channels);
+    if (rc)
+        return rc;
+    config_method(&s.method, c);
+    s.kind = method_named(c->method);
+    if (!s.kind)
+        return MOCO_EARG;
+    rc = key_encoder_named(&s.key, c->key_encoder);
+    if (!rc)
+        rc = step_open(&run->step, &s, run->simd);
+    run->opened = !rc;
+    return rc;
+}
+
+/* Reads the checkpoint or starts afresh; then info says where the run stands. */
+static int open_state(struct run *run)
+{
+    char path[PATH_SIZE];
+    const char *out = run->c->out;
+    int resumed = run_exists(run->checkpoint), rc;
+    snprintf(path, sizeof path, "%s/log.csv", out);
+    if (!run->c->resume && (resumed || run_exists(path) || run_exists(run->weights)))
+        return error_set(MOCO_EARG, "%s holds a run already; go on with --resume or choose another "
+                                    "--out", out);
+    if (resumed) {
+        rc = checkpoint_load(run->checkpoint, &run->step, &run->info, run->recipe);
+        if (!rc && run->info.images != run->source->count)
+            rc = error_set(MOCO_EARG, "the run in %s was started on %llu images, %s has %zu", out,
+                           (unsigned long long)run->info.images, run->source->where,
+                           run->source->count);
+    } else {
+        step_init(&run->step);
+        rc = make_folder(out);
+    }
+    if (!rc)
+        rc = log_open(&run->log, path, resumed ? run->info.log_bytes : 0);
+    snprintf(path, sizeof path, "%s/config.json", out);
+    if (!rc && !resumed)
+        rc = config_write(run->config, path, run->simd->name);
+    run->info.images = run->source->count;
+    run->info.channels = run->source->channels;
+    return rc;
+}
+
+static int open_data(struct run *run)
+{
+    const struct run_config *c = run->c;
+    int rc = source_open(&run->source, c->data);
+    if (!rc)
+        rc = train_resolve(run->config, run->source, run->hooks);
+    if (!rc)
+        rc = config_policy(&run->policy, c, run->source->channels);
+    if (!rc)
+        rc = config_schedule(&run->schedule, c);
+    if (!rc)
+        rc = open_scores(run);
+    if (!rc)
+        rc = loader_open(&run->loader, run->source, &run->policy, (size_t)c->batch, c->seed,
+                         c->workers);
+    return rc;
+}
+
+int run_open(struct run *run)
+{
+    const struct run_config *c = run->c;
+    if (!c->out[0])
+        return error_set(MOCO_EARG, "training needs a folder for the run: --out DIR");
+    snprintf(run->checkpoint, PATH_SIZE, "%s/checkpoint.safetensors", c->out);
+    snprintf(run->weights, PATH_SIZE, "%s/weights.safetensors", c->out);
+    int rc = open_data(run);
+    if (rc)
+        return rc;
+    run->steps = loader_steps(run->loader);
+    run->total = run->steps * (uint64_t)c->epochs;
+    if (!run->steps)
+        return error_set(MOCO_EARG, "a batch of %d needs at least as many images, %s has %zu",
+                         c->batch, run->source->where, run->source->count);
+    run->recipe = config_recipe(run->config);
+    if (!run->recipe)
+        return error_memory("the settings' text", 0);
+    rc = open_step(run);
+    return rc ? rc : open_state(run);
+}
+
+void run_close(struct run *run)
+{
+    loader_close(&run->loader);
+    log_close(&run->log);
+    if (run->opened)
+        step_close(&run->step);
+    if (run->scored)
+        score_close(&run->sets);
+    source_close(&run->source);
+    free(run->recipe);
+}

@@ -1,0 +1,51 @@
+/* run.h: what the files of a training run share; nobody else includes it.
+ *
+ * resolve.c fills in the settings that follow from the data, open.c opens all parts and reads the
+ * checkpoint, train.c is the loop. */
+#ifndef MOCO_ENGINE_RUN_RUN_H
+#define MOCO_ENGINE_RUN_RUN_H
+
+#include "engine/data/loader.h"
+#include "engine/eval/score.h"
+#include "engine/run/checkpoint.h"
+#include "engine/run/log.h"
+#include "engine/run/train.h"
+
+enum { PATH_SIZE = 1100 };
+
+struct run {
+    struct config *config;
+    const struct run_config *c; /* &config->value */
+    const struct moco_simd *simd;
+    const struct train_hooks *hooks;
+    struct source *source;
+    struct policy policy;
+    struct schedule schedule;
+    struct loader *loader;
+    struct step step;
+    int opened; /* step is */
+    struct score_sets sets;
+    int scored; /* sets are open: kNN is on */
+    struct checkpoint_info info;
+    struct log log;
+    char *recipe;
+    char checkpoint[PATH_SIZE], weights[PATH_SIZE];
+    uint64_t steps, total;                /* of an epoch, of the run */
+    double data_s, compute_s;             /* this epoch, this process */
+    uint64_t timed;                       /* steps that the two cover */
+    double all_s;                         /* this process, and its steps */
+    uint64_t all_steps;
+    double lr, knn;
+};
+
+/* Opens data, loader, step and state; on an error too, run_close() follows. */
+int run_open(struct run *run);
+void run_close(struct run *run);
+
+int run_exists(const char *path);
+
+/* A sentence for the person who waits; it stops nothing. */
+void run_notice(const struct train_hooks *hooks, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,135 @@
+/* test_resume: a run that is stopped right after any of its steps and resumed gives the bytes of
+ * one that ran through. Every step of two epochs is a stop, so the last step of an epoch (whose
+ * end, kNN and log row are still to come) and the last of the run are among them. */
+#include "engine/run/train.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/error.h"
+#include "simd/simd.h"
+#include "tests/check.h"
+
+enum { EPOCHS = 2, STEPS = 3, BYTES = 1 << 22 };
+
+static const char *const files[] = { "weights.safetensors", "checkpoint.safetensors" };
+static char folder[64];
+static struct moco_simd simd;
+
+struct stopper {
+    int after, seen; /* steps of this process */
+};
+
+static void progress(void *user, const struct train_progress *p)
+{
+    struct stopper *s = user;
+    s->seen += !p->epoch_done;
+}
+
+static int stop(void *user)
+{
+    const struct stopper *s = user;
+    return s->after > 0 && s->seen >= s->after;
+}
+
+static int train(const char *out, int after)
+{
+    static const char *const settings[][2] = {
+        { "width", "8" }, { "side", "8" }, { "batch-size", "16" }, { "moco-k", "16" },
+        { "moco-dim", "16" }, { "bn-splits", "2" },
+        { "epochs", "2" }, { "knn-every", "1" }, { "threads", "1" }, { "workers", "1" },
+    };
+    struct config config;
+    char path[128];
+    struct stopper stopper = { .after = after };
+    struct train_hooks hooks = { .user = &stopper, .progress = progress, .stop = stop };
+    config_default(&config);
+    strcpy(config.value.data, "synthetic:n=48,classes=4,side=8,seed=3");
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        CHECK_MSG(config_set(&config, settings[i][0], settings[i][1], FROM_FLAG) == MOCO_OK,
+                  "%s", error_text());
+    snprintf(path, sizeof path, "%s/%s", folder, out);
+    config_set(&config, "out", path, FROM_FLAG);
+    config_set(&config, "resume", "1", FROM_FLAG);
+    int rc = train_run(&config, &simd, &hooks);
+    CHECK_MSG(rc >= 0, "stopped after %d: %s", after, error_text());
+    return rc;
+}
+
+static size_t read_all(char *bytes, const char *run, const char *file)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/%s/%s", folder, run, file);
+    FILE *f = fopen(path, "rb");
+    size_t size = f ? fread(bytes, 1, BYTES, f) : 0;
+    if (f)
+        fclose(f);
+    return size;
+}
+
+static void forget(const char *run)
+{
+    static const char *const all[] = { "weights.safetensors", "checkpoint.safetensors", "log.csv",
+                                       "config.json" };
+    char path[160];
+    for (int i = 0; i < 4; i++) {
+        snprintf(path, sizeof path, "%s/%s/%s", folder, run, all[i]);
+        unlink(path);
+    }
+    snprintf(path, sizeof path, "%s/%s", folder, run);
+    CHECK_MSG(rmdir(path) == 0, "%s: a file is left", run);
+}
+
+static void same(const char *run, int after)
+{
+    char *a = malloc(BYTES), *b = malloc(BYTES);
+    for (int i = 0; a && b && i < 2; i++) {
+        size_t size = read_all(a, "whole", files[i]);
+        CHECK(size > 0 && size < BYTES);
+        CHECK_MSG(read_all(b, run, files[i]) == size && memcmp(a, b, size) == 0,
+                  "%s differs after a stop at step %d", files[i], after);
+    }
+    free(a);
+    free(b);
+}
+
+/* The rows of log.csv that belong to epochs; times differ, so only their number counts. */
+static int rows(const char *run)
+{
+    char *bytes = calloc(BYTES + 1, 1);
+    int count = 0;
+    if (!bytes)
+        return -1;
+    read_all(bytes, run, "log.csv");
+    for (char *p = bytes; (p = strchr(p, '\n')); p++)
+        count++;
+    free(bytes);
+    return count;
+}
+
+int main(void)
+{
+    char *dir = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%.40s/moco-resume-XXXXXX", dir ? dir : "/tmp");
+    if (!mkdtemp(folder) || moco_simd_init(&simd, NULL))
+        return 1;
+    CHECK(train("whole", 0) == MOCO_OK);
+    for (int after = 1; after <= EPOCHS * STEPS; after++) {
+        CHECK(train("stopped", after) == TRAIN_INTERRUPTED);
+        CHECK(train("stopped", 0) == MOCO_OK);
+        same("stopped", after);
+        CHECK(rows("stopped") == rows("whole"));
+        forget("stopped");
+    }
+    for (int i = 0; i < EPOCHS * STEPS; i++)
+        CHECK(train("steps", 1) == TRAIN_INTERRUPTED);
+    CHECK(train("steps", 0) == MOCO_OK);
+    same("steps", 1);
+    forget("steps");
+    forget("whole");
+    CHECK(rmdir(folder) == 0);
+    return check_summary("resume");
+}
