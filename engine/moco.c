@@ -101,7 +101,7 @@ static int translate(struct step_config *out, const moco_config *config)
     *out = (struct step_config){
         .net = {.head = config->mlp ? HEAD_MLP : HEAD_FC, .width = config->width,
                 .channels = config->channels, .side = config->side, .batch = config->batch,
-                .dim = config->dim, .bn_splits = config->bn_splits, .winograd = 1},
+                .dim = config->dim, .bn_splits = config->bn_splits},
         .method = {.B = (size_t)config->batch, .D = (size_t)config->dim,
                    .K = (size_t)config->queue, .T = config->temperature, .mask = config->mask,
                    .symmetric = config->symmetric, .seed = config->seed},

@@ -17,7 +17,14 @@
     moco_bn_grad_sums_fn moco_bn_grad_sums_##level;          \
     moco_bn_grad_fn moco_bn_grad_##level;                    \
     moco_knn_scan_fn moco_knn_scan_##level;                  \
-    moco_knn_cut_fn moco_knn_cut_##level
+    moco_knn_cut_fn moco_knn_cut_##level;                    \
+    moco_winograd_weights_fn moco_winograd_weights_##level;  \
+    moco_winograd_src_fn moco_winograd_src_##level;          \
+    moco_winograd_product_fn moco_winograd_product_##level;  \
+    moco_winograd_dst_fn moco_winograd_dst_##level;          \
+    moco_winograd_dst_grad_fn moco_winograd_dst_grad_##level; \
+    moco_winograd_product_grad_fn moco_winograd_product_grad_##level; \
+    moco_winograd_weights_grad_fn moco_winograd_weights_grad_##level
 
 MOCO_KERNELS_OF(ref);
 MOCO_KERNELS_OF(neon);

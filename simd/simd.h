@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "simd/winograd.h"
+
 /* out(B, K) = q(B, D) . keys(K, D)^T.  Nothing may overlap.
  * |out - exact| <= (D + 1) u Σ|q_i k_i|, the sum over that row. */
 typedef void moco_logits_fn(float *out, const float *q, const float *keys, size_t B, size_t K,
@@ -125,6 +127,14 @@ struct moco_simd {
     moco_bn_grad_fn *bn_grad;
     moco_knn_scan_fn *knn_scan;
     moco_knn_cut_fn *knn_cut;
+    size_t winograd_width; /* the most outputs that winograd_product takes at a time */
+    moco_winograd_weights_fn *winograd_weights;
+    moco_winograd_src_fn *winograd_src;
+    moco_winograd_product_fn *winograd_product;
+    moco_winograd_dst_fn *winograd_dst;
+    moco_winograd_dst_grad_fn *winograd_dst_grad;
+    moco_winograd_product_grad_fn *winograd_product_grad;
+    moco_winograd_weights_grad_fn *winograd_weights_grad;
 };
 
 /* Levels of instruction sets, weakest first; a level includes those before it on its own line. */

@@ -1,6 +1,6 @@
 /* parity.c: replays recorded training steps through the engine's own step and compares.
  *
- *   parity [--list] [--deterministic] [--simd LEVEL] CASE_DIR...
+ *   parity [--list] [--deterministic | --conv auto|onednn|own] [--simd LEVEL] CASE_DIR...
  *
  * A case is a folder: weights, dictionary, the inputs of some steps, and what these must produce,
  * recorded in double precision by another implementation. A quantity passes when the RMS of
@@ -22,7 +22,8 @@
 enum { PATH = 4096, NAME = 128, QUANTITIES = 2048, FAILURES_SHOWN = 8 };
 
 struct options {
-    int list, winograd;
+    int list;
+    enum conv_policy conv;
     struct moco_simd simd;
 };
 
@@ -173,7 +174,7 @@ static int step_config_of(struct step_config *c, const struct replay *r)
                  .width = (int)number(r, "width"), .channels = (int)number(r, "channels"),
                  .side = (int)number(r, "side"), .batch = (int)number(r, "batch"),
                  .dim = (int)number(r, "dim"), .bn_splits = (int)number(r, "bn_splits"),
-                 .winograd = r->options->winograd },
+                 .conv = r->options->conv },
         .method = { .B = (size_t)number(r, "batch"), .D = (size_t)number(r, "dim"),
                     .K = (size_t)number(r, "K"), .T = (float)number(r, "T"),
                     .mask = flag(r, "mask"), .symmetric = flag(r, "symmetric"), .seed = 1 },
@@ -735,9 +736,14 @@ static int run_case(const char *dir, const struct options *options)
     return err || v.failed;
 }
 
+static enum conv_policy policy_named(const char *name)
+{
+    return !strcmp(name, "own") ? CONV_OWN : !strcmp(name, "onednn") ? CONV_ONEDNN : CONV_AUTO;
+}
+
 int main(int argc, char **argv)
 {
-    struct options options = { .winograd = 1 };
+    struct options options = { .conv = CONV_AUTO };
     const char *level = NULL;
     int failed = 0, i = 1;
 
@@ -745,13 +751,16 @@ int main(int argc, char **argv)
         if (!strcmp(argv[i], "--list"))
             options.list = 1;
         else if (!strcmp(argv[i], "--deterministic"))
-            options.winograd = 0;
+            options.conv = CONV_DIRECT;
+        else if (!strcmp(argv[i], "--conv") && i + 1 < argc)
+            options.conv = policy_named(argv[++i]);
         else if (!strcmp(argv[i], "--simd") && i + 1 < argc)
             level = argv[++i];
         else
             break;
     if (i >= argc || argv[i][0] == '-') {
-        fprintf(stderr, "parity [--list] [--deterministic] [--simd LEVEL] CASE_DIR...\n");
+        fprintf(stderr, "parity [--list] [--deterministic | --conv auto|onednn|own] "
+                        "[--simd LEVEL] CASE_DIR...\n");
         return 2;
     }
     if (moco_simd_init(&options.simd, level)) {

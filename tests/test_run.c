@@ -353,7 +353,7 @@ static void test_parts(void)
     CHECK(config_policy(&policy, &c.value, 1) == MOCO_EARG && strstr(error_text(), "3 values"));
     CHECK(sets(&c, "mean", "0.5", FROM_FLAG) && sets(&c, "std", "0.25", FROM_FLAG));
     CHECK(config_policy(&policy, &c.value, 5) == MOCO_OK && policy.mean[4] == 0.5f);
-    CHECK(config_net(&net, &c.value, 3) == MOCO_OK && net.winograd && net.batch == 512);
+    CHECK(config_net(&net, &c.value, 3) == MOCO_OK && net.conv == CONV_AUTO && net.batch == 512);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-/* conv.h: one convolution in its three directions; the only door to oneDNN.
+/* conv.h: one convolution in its three directions: the door to oneDNN and to our own kernels.
  *
  * In and out: activations in blocks of `lanes` channels, (B, C/lanes, H, W, lanes), padded
  * channels zero; the image that enters the stem is plain (B, C, H, W). Weights and their gradients
@@ -9,20 +9,32 @@
 
 #include <stddef.h>
 
+#include "simd/simd.h"
+
+/* Who computes: CONV_AUTO is our own kernels wherever they are the faster ones, CONV_OWN wherever
+ * they can, CONV_ONEDNN nowhere; CONV_DIRECT is oneDNN without its Winograd (--deterministic). */
+enum conv_policy { CONV_AUTO, CONV_OWN, CONV_ONEDNN, CONV_DIRECT };
+
+enum conv_direction { CONV_FORWARD, CONV_BACKWARD_DATA, CONV_BACKWARD_WEIGHTS };
+
 struct conv_shape {
     int B, IC, OC;
     int H, W, OH, OW;
     int kernel, stride, pad;
     int lanes;      /* 8 or 16 */
     int src_plain;  /* the source is (B, IC, H, W), and gets no gradient */
-    int winograd;   /* oneDNN may choose Winograd */
+    enum conv_policy policy;
 };
 
 struct conv; /* opaque */
 
-int conv_open(struct conv **out, const struct conv_shape *shape, const char *name);
+int conv_open(struct conv **out, const struct conv_shape *shape, const struct moco_simd *simd,
+              const char *name);
 void conv_close(struct conv **conv);
 const struct conv_shape *conv_get_shape(const struct conv *conv);
+
+/* "own" or "onednn". */
+const char *conv_kind(const struct conv *conv, enum conv_direction direction);
 
 /* Bytes of 64-byte aligned scratch that each call needs. */
 size_t conv_scratch_bytes(const struct conv *conv);

@@ -3,7 +3,7 @@
  * Primitives are created once. Activations have plain block tags (nChw8c, nChw16c), weights the
  * tag that oneDNN likes best for each direction; our OIHW weights are reordered into scratch on
  * each call. Winograd is oneDNN's choice (`convolution_auto`) and exists on AVX-512 only. */
-#include "engine/net/conv.h"
+#include "engine/net/conv_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,12 +31,15 @@ struct direction {
     size_t weight_bytes; /* in the layout that the direction wants */
 };
 
-struct conv {
+struct onednn {
     struct conv_shape shape;
     char name[64];
-    struct direction forward, data, weights;
+    struct direction directions[3]; /* by enum conv_direction; unopened ones are empty */
     size_t scratch_bytes;
 };
+
+static const char *const titles[] = { "the forward pass", "the data gradient",
+                                      "the weight gradient" };
 
 /* One engine and one stream for the process: oneDNN's CPU engine has no state of its own. */
 static dnnl_engine_t cpu_engine;
@@ -128,21 +131,20 @@ static dnnl_status_t describe(struct shapes *out, const struct conv_shape *s)
     return status;
 }
 
-enum which { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS };
-
 static dnnl_status_t describe_conv(dnnl_convolution_desc_t *out, const struct shapes *m,
-                                   const struct conv_shape *s, enum which which)
+                                   const struct conv_shape *s, enum conv_direction which)
 {
     dnnl_dims_t strides = { s->stride, s->stride }, pad = { s->pad, s->pad };
-    dnnl_alg_kind_t alg = s->winograd ? dnnl_convolution_auto : dnnl_convolution_direct;
+    dnnl_alg_kind_t alg =
+        s->policy == CONV_DIRECT ? dnnl_convolution_direct : dnnl_convolution_auto;
     /* The far side's padding is what the output size leaves. */
     dnnl_dims_t far = { (s->OH - 1) * s->stride + s->kernel - s->H - s->pad,
                         (s->OW - 1) * s->stride + s->kernel - s->W - s->pad };
     switch (which) {
-    case FORWARD:
+    case CONV_FORWARD:
         return dnnl_convolution_forward_desc_init(out, dnnl_forward_training, alg, &m->src,
                                                   &m->weights, NULL, &m->dst, strides, pad, far);
-    case BACKWARD_DATA:
+    case CONV_BACKWARD_DATA:
         return dnnl_convolution_backward_data_desc_init(out, alg, &m->src, &m->weights, &m->dst,
                                                         strides, pad, far);
     default:
@@ -151,7 +153,7 @@ static dnnl_status_t describe_conv(dnnl_convolution_desc_t *out, const struct sh
     }
 }
 
-static dnnl_status_t add_conv_arguments(struct primitive *p, enum which which)
+static dnnl_status_t add_conv_arguments(struct primitive *p, enum conv_direction which)
 {
     static const struct {
         int arg;
@@ -177,14 +179,14 @@ static dnnl_status_t add_conv_arguments(struct primitive *p, enum which which)
 
 /* The reorder between OIHW and the layout of this direction; for the weight gradient backwards. */
 static dnnl_status_t open_reorder(struct direction *d, const dnnl_memory_desc_t *canonical,
-                                  enum which which, const_dnnl_primitive_attr_t attr)
+                                  enum conv_direction which, const_dnnl_primitive_attr_t attr)
 {
     struct primitive *r = &d->reorder;
     const dnnl_memory_desc_t *own = dnnl_primitive_desc_query_md(
         d->conv.desc,
-        which == BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
-    const dnnl_memory_desc_t *from = which == BACKWARD_WEIGHTS ? own : canonical;
-    const dnnl_memory_desc_t *to = which == BACKWARD_WEIGHTS ? canonical : own;
+        which == CONV_BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
+    const dnnl_memory_desc_t *from = which == CONV_BACKWARD_WEIGHTS ? own : canonical;
+    const dnnl_memory_desc_t *to = which == CONV_BACKWARD_WEIGHTS ? canonical : own;
     dnnl_status_t status =
         dnnl_reorder_primitive_desc_create(&r->desc, from, cpu_engine, to, cpu_engine, attr);
 
@@ -201,7 +203,7 @@ static dnnl_status_t open_reorder(struct direction *d, const dnnl_memory_desc_t 
 }
 
 static dnnl_status_t direction_open(struct direction *d, const struct conv_shape *s,
-                                    enum which which, const_dnnl_primitive_desc_t hint)
+                                    enum conv_direction which, const_dnnl_primitive_desc_t hint)
 {
     struct shapes m;
     dnnl_convolution_desc_t desc;
@@ -242,96 +244,78 @@ static size_t canonical_bytes(const struct conv_shape *s)
     return arena_round((size_t)s->OC * s->IC * s->kernel * s->kernel * sizeof(float));
 }
 
-int conv_open(struct conv **out, const struct conv_shape *shape, const char *name)
+/* The backward primitives want the forward one's description as a hint, so it is made even where
+ * only they will run. */
+static int open_directions(struct onednn *c, unsigned wanted)
 {
-    struct conv *c = calloc(1, sizeof *c);
-    const char *what = "the forward pass";
-    dnnl_status_t status;
+    for (int i = 0; i < 3; i++) {
+        if (i != CONV_FORWARD && !(wanted & conv_bit((enum conv_direction)i)))
+            continue;
+        dnnl_status_t status =
+            direction_open(&c->directions[i], &c->shape, (enum conv_direction)i,
+                           i == CONV_FORWARD ? NULL : c->directions[CONV_FORWARD].conv.desc);
+        if (status != dnnl_success)
+            return dnnl_error(status, c->name, titles[i]);
+        size_t bytes = direction_bytes(&c->directions[i]) +
+                       (i == CONV_BACKWARD_WEIGHTS ? canonical_bytes(&c->shape) : 0);
+        c->scratch_bytes = larger(c->scratch_bytes, bytes);
+    }
+    return MOCO_OK;
+}
+
+int onednn_open(struct onednn **out, const struct conv_shape *shape, unsigned directions,
+                const char *name)
+{
+    struct onednn *c = calloc(1, sizeof *c);
     int err = start_engine();
 
-    *out = NULL;
+    *out = c;
     if (!c)
         return error_memory("a convolution", sizeof *c);
     c->shape = *shape;
     snprintf(c->name, sizeof c->name, "%s", name);
+    if (shape->src_plain)
+        directions &= ~conv_bit(CONV_BACKWARD_DATA);
+    if (!err)
+        err = open_directions(c, directions);
     if (err)
-        goto fail;
-    status = direction_open(&c->forward, shape, FORWARD, NULL);
-    if (status == dnnl_success && !shape->src_plain) {
-        what = "the data gradient";
-        status = direction_open(&c->data, shape, BACKWARD_DATA, c->forward.conv.desc);
-    }
-    if (status == dnnl_success) {
-        what = "the weight gradient";
-        status = direction_open(&c->weights, shape, BACKWARD_WEIGHTS, c->forward.conv.desc);
-    }
-    err = dnnl_error(status, name, what);
-    if (err)
-        goto fail;
-    c->scratch_bytes = larger(direction_bytes(&c->forward), direction_bytes(&c->data));
-    c->scratch_bytes = larger(c->scratch_bytes,
-                              direction_bytes(&c->weights) + canonical_bytes(shape));
-    *out = c;
-    return MOCO_OK;
-fail:
-    conv_close(&c);
+        onednn_close(out);
     return err;
 }
 
-void conv_close(struct conv **conv)
+void onednn_close(struct onednn **conv)
 {
-    struct conv *c = *conv;
+    struct onednn *c = *conv;
     if (!c)
         return;
-    struct direction *all[] = { &c->forward, &c->data, &c->weights };
     for (int i = 0; i < 3; i++) {
-        primitive_close(&all[i]->conv);
-        primitive_close(&all[i]->reorder);
+        primitive_close(&c->directions[i].conv);
+        primitive_close(&c->directions[i].reorder);
     }
     free(c);
     *conv = NULL;
 }
 
-const struct conv_shape *conv_get_shape(const struct conv *conv)
-{
-    return &conv->shape;
-}
-
-size_t conv_scratch_bytes(const struct conv *conv)
+size_t onednn_scratch_bytes(const struct onednn *conv)
 {
     return conv->scratch_bytes;
 }
 
 /* Weights into the layout of the direction, then the convolution. first, last: the arguments
  * before and after the weights in the primitive's order. */
-static int run_with_weights(struct conv *c, struct direction *d, const float *first,
-                            const float *weights, const float *last, void *scratch,
-                            const char *what)
+static dnnl_status_t run_with_weights(struct direction *d, const float *first,
+                                      const float *weights, const float *last, void *scratch)
 {
     unsigned char *own = scratch, *pad = own + d->weight_bytes;
     const void *reorder[] = { weights, own, pad };
     const void *conv[] = { first, own, last, pad };
     dnnl_status_t status = primitive_run(&d->reorder, reorder);
-    if (status == dnnl_success)
-        status = primitive_run(&d->conv, conv);
-    return dnnl_error(status, c->name, what);
+    return status == dnnl_success ? primitive_run(&d->conv, conv) : status;
 }
 
-int conv_forward(struct conv *c, float *dst, const float *src, const float *weights, void *scratch)
+static dnnl_status_t run_for_weights(const struct onednn *c, struct direction *d, float *d_weights,
+                                     const float *src, const float *d_dst, void *scratch)
 {
-    return run_with_weights(c, &c->forward, src, weights, dst, scratch, "the forward pass");
-}
-
-int conv_backward_data(struct conv *c, float *d_src, const float *d_dst, const float *weights,
-                       void *scratch)
-{
-    return run_with_weights(c, &c->data, d_src, weights, d_dst, scratch, "the data gradient");
-}
-
-int conv_backward_weights(struct conv *c, float *d_weights, const float *src, const float *d_dst,
-                          void *scratch)
-{
-    struct direction *d = &c->weights;
     size_t count = (size_t)c->shape.OC * c->shape.IC * c->shape.kernel * c->shape.kernel;
     float *plain = scratch; /* (OC, IC, kernel, kernel) */
     unsigned char *own = (unsigned char *)scratch + canonical_bytes(&c->shape);
@@ -342,9 +326,21 @@ int conv_backward_weights(struct conv *c, float *d_weights, const float *src, co
 
     if (status == dnnl_success)
         status = primitive_run(&d->reorder, reorder);
-    if (status != dnnl_success)
-        return dnnl_error(status, c->name, "the weight gradient");
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; status == dnnl_success && i < count; i++)
         d_weights[i] += plain[i];
-    return MOCO_OK;
+    return status;
+}
+
+int onednn_run(struct onednn *c, enum conv_direction direction, float *out, const float *a,
+               const float *b, void *scratch)
+{
+    struct direction *d = &c->directions[direction];
+    dnnl_status_t status;
+    if (direction == CONV_FORWARD)
+        status = run_with_weights(d, a, b, out, scratch);
+    else if (direction == CONV_BACKWARD_DATA)
+        status = run_with_weights(d, out, b, a, scratch);
+    else
+        status = run_for_weights(c, d, out, a, b, scratch);
+    return dnnl_error(status, c->name, titles[direction]);
 }

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/net/conv.h"
 #include "simd/simd.h"
 
 enum net_stem { STEM_CIFAR, STEM_IMAGENET };
@@ -33,7 +34,7 @@ struct net_config {
     int batch;        /* B of every forward pass of this net */
     int dim;          /* D */
     int bn_splits;    /* sample n is in group n mod bn_splits; B is a multiple of it */
-    int winograd;     /* 1: oneDNN may choose Winograd; 0: direct convolution only */
+    enum conv_policy conv; /* who computes the convolutions */
 };
 
 enum tensor_kind {

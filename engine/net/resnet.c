@@ -77,7 +77,7 @@ static int add_conv(struct net *net, int *out, int src, const char *name, int OC
         .B = c->batch, .IC = IC, .OC = OC, .H = H, .W = W,
         .OH = (H + 2 * pad - kernel) / stride + 1, .OW = (W + 2 * pad - kernel) / stride + 1,
         .kernel = kernel, .stride = stride, .pad = pad,
-        .lanes = net->lanes, .src_plain = plain, .winograd = c->winograd,
+        .lanes = net->lanes, .src_plain = plain, .policy = c->conv,
     };
     struct tensor *t = add_tensor(net, TENSOR_PARAM, 4, "%s.weight", name);
     struct op *op = &net->ops[net->op_count];
@@ -85,7 +85,7 @@ static int add_conv(struct net *net, int *out, int src, const char *name, int OC
     t->shape[0] = (size_t)OC, t->shape[1] = (size_t)IC;
     t->shape[2] = t->shape[3] = (size_t)kernel;
     *op = (struct op){ .kind = OP_CONV, .src = src, .add = NO_VALUE, .weight = place(net, t) };
-    int err = conv_open(&op->conv, &shape, name);
+    int err = conv_open(&op->conv, &shape, &net->simd, name);
     if (err)
         return err;
     net->op_count++;

@@ -556,7 +556,7 @@ int weights_info(struct weights_info *out, const struct st_file *file)
 {
     uint64_t side;
     const char *prefix = safetensors_find(file, "q.conv1.weight") ? "q." : "";
-    *out = (struct weights_info){ .net = { .bn_splits = 1, .winograd = 1 } };
+    *out = (struct weights_info){ .net = { .bn_splits = 1 } };
     for (int i = 0; i < AUGMENT_CHANNELS_MAX; i++)
         out->std[i] = 1.0f;
     int rc = find_stem(&out->net, file, prefix);

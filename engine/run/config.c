@@ -73,7 +73,7 @@ static const struct setting rows[] = {
     SWITCH("resume", resume, 0, "go on from the checkpoint in the run folder"),
     SWITCH("json", json, 0, "progress as JSON lines on standard output"),
     SWITCH("deterministic", deterministic, 1, "direct convolutions only"),
-    TEXT("conv", conv, 1, "library of the convolutions: auto or onednn"),
+    TEXT("conv", conv, 1, "who computes convolutions: auto, onednn or own"),
     TEXT("simd", simd, 0, "kernels: ref, avx2, avx512 or neon; the best when not given"),
     TEXT("config", config, 0, "JSON file of settings; config.json of another run will do"),
 };

@@ -76,7 +76,7 @@ static int check_words(const struct run_config *c)
     if (!rc)
         rc = check_word("feature", c->feature, "head backbone");
     if (!rc)
-        rc = check_word("conv", c->conv, "auto onednn");
+        rc = check_word("conv", c->conv, "auto onednn own");
     return rc;
 }
 
@@ -228,13 +228,21 @@ int config_policy(struct policy *out, const struct run_config *c, int channels)
     return rc ? rc : read_channels(out->std, "std", c->std, channels);
 }
 
+static enum conv_policy conv_named(const struct run_config *c)
+{
+    if (c->deterministic)
+        return CONV_DIRECT;
+    return strcmp(c->conv, "own") == 0 ? CONV_OWN
+           : strcmp(c->conv, "onednn") == 0 ? CONV_ONEDNN : CONV_AUTO;
+}
+
 int config_net(struct net_config *out, const struct run_config *c, int channels)
 {
     *out = (struct net_config){
         .stem = strcmp(c->stem, "imagenet") ? STEM_CIFAR : STEM_IMAGENET,
         .head = c->mlp ? HEAD_MLP : HEAD_FC, .width = c->width, .channels = channels,
         .side = c->side, .batch = c->batch, .dim = c->dim, .bn_splits = c->bn_splits,
-        .winograd = !c->deterministic,
+        .conv = conv_named(c),
     };
     snprintf(out->arch, sizeof out->arch, "%s", c->arch);
     return check_word("stem", c->stem, "cifar imagenet");

@@ -1,0 +1,35 @@
+/* conv_impl.h: the two implementations that conv.c chooses from, direction by direction.
+ * Private to conv.c, dnnl.c and winograd.c. */
+#ifndef MOCO_ENGINE_NET_CONV_IMPL_H
+#define MOCO_ENGINE_NET_CONV_IMPL_H
+
+#include "engine/net/conv.h"
+
+/* One bit a direction. */
+enum { CONV_ALL = 7 };
+static inline unsigned conv_bit(enum conv_direction direction)
+{
+    return 1u << direction;
+}
+
+/* dnnl.c. The arguments of a run are those of conv.h: out is dst, d_src or d_weights; a is src,
+ * d_dst or src; b is weights, weights or d_dst. */
+struct onednn;
+int onednn_open(struct onednn **out, const struct conv_shape *shape, unsigned directions,
+                const char *name);
+void onednn_close(struct onednn **conv);
+size_t onednn_scratch_bytes(const struct onednn *conv);
+int onednn_run(struct onednn *conv, enum conv_direction direction, float *out, const float *a,
+               const float *b, void *scratch);
+
+/* winograd.c: 3x3, stride 1, padding 1, blocked source. It cannot fail once it is open. */
+struct winograd;
+int winograd_fits(const struct conv_shape *shape);
+int winograd_open(struct winograd **out, const struct conv_shape *shape,
+                  const struct moco_simd *simd, unsigned directions);
+void winograd_close(struct winograd **conv);
+size_t winograd_scratch_bytes(const struct winograd *conv);
+void winograd_run(struct winograd *conv, enum conv_direction direction, float *out, const float *a,
+                  const float *b, void *scratch);
+
+#endif
