@@ -138,11 +138,22 @@ static void norm(struct ref_net *net, struct map *m, const char *name, enum net_
     }
 }
 
-static void add_relu(const struct ref_net *net, struct map *m, const struct map *add)
+static void note_choice(struct ref_net *net, size_t choice)
+{
+    net->sides = (net->sides ^ choice) * 0x100000001b3u;
+}
+
+static double relu_of(struct ref_net *net, double x)
+{
+    note_choice(net, x > 0);
+    return fmax(x, 0);
+}
+
+static void add_relu(struct ref_net *net, struct map *m, const struct map *add)
 {
     size_t count = (size_t)net->config.batch * (size_t)(m->C * m->H * m->W);
     for (size_t i = 0; i < count; i++)
-        m->at[i] = fmax(m->at[i] + (add ? add->at[i] : 0), 0);
+        m->at[i] = relu_of(net, m->at[i] + (add ? add->at[i] : 0));
 }
 
 /* conv `name`.<conv> and its BatchNorm; replaces nothing: the caller frees. */
@@ -186,25 +197,30 @@ static struct map block(struct ref_net *net, const struct map *in, const char *p
 }
 
 /* 3x3, stride 2, padding 1: what lies outside does not take part. */
-static struct map maxpool(const struct ref_net *net, const struct map *in)
+static struct map maxpool(struct ref_net *net, const struct map *in)
 {
     struct map out = map_of(net, in->C, (in->H - 1) / 2 + 1, (in->W - 1) / 2 + 1);
     for (int n = 0; n < net->config.batch; n++)
         for (int c = 0; c < in->C; c++)
             for (int p = 0; p < out.H * out.W; p++) {
                 double most = -INFINITY;
+                int first = 0;
                 for (int i = 0; i < 9; i++) {
                     int y = p / out.W * 2 - 1 + i / 3, x = p % out.W * 2 - 1 + i % 3;
-                    if (y >= 0 && y < in->H && x >= 0 && x < in->W)
-                        most = fmax(most, place(in, n, c)[y * in->W + x]);
+                    if (y < 0 || y >= in->H || x < 0 || x >= in->W ||
+                        !(place(in, n, c)[y * in->W + x] > most))
+                        continue;
+                    most = place(in, n, c)[y * in->W + x];
+                    first = i;
                 }
+                note_choice(net, (size_t)first);
                 place(&out, n, c)[p] = most;
             }
     return out;
 }
 
 /* (B, out) = (B, in) . weightᵀ + bias. */
-static double *linear(const struct ref_net *net, const double *in, const char *name, int relu)
+static double *linear(struct ref_net *net, const double *in, const char *name, int relu)
 {
     const struct tensor *t = find(net, name, "weight");
     const double *w = net->params + t->offset, *bias = param(net, name, "bias");
@@ -216,12 +232,12 @@ static double *linear(const struct ref_net *net, const double *in, const char *n
             double sum = bias[o];
             for (size_t i = 0; i < I; i++)
                 sum += w[o * I + i] * in[n * I + i];
-            out[n * O + o] = relu ? fmax(sum, 0) : sum;
+            out[n * O + o] = relu ? relu_of(net, sum) : sum;
         }
     return out;
 }
 
-static double *average(const struct ref_net *net, const struct map *m)
+static double *average(struct ref_net *net, const struct map *m)
 {
     int pixels = m->H * m->W;
     double *out = numbers((size_t)(net->config.batch * m->C));
@@ -231,7 +247,7 @@ static double *average(const struct ref_net *net, const struct map *m)
     return out;
 }
 
-static void head(double *features, const struct ref_net *net, const double *pooled)
+static void head(double *features, struct ref_net *net, const double *pooled)
 {
     int mlp = net->config.head == HEAD_MLP;
     double *hidden = mlp ? linear(net, pooled, "fc.0", 1) : NULL;
