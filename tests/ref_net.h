@@ -13,7 +13,7 @@ struct ref_net {
     size_t count;
     const double *params; /* as encoder->params */
     double *stats;        /* as encoder->stats; NET_TRAIN moves them */
-    uint64_t sides;       /* changed by every choice of ReLU and maximum: equal paths, equal value */
+    uint64_t sides;       /* a hash of every choice of ReLU and maximum */
 };
 
 /* features: (B, D), x: (B, C, S, S). Exits when memory runs out or a tensor is not there. */

@@ -234,7 +234,7 @@ static void test_check(void)
         { "schedule", "160,120", "ascend" },  { "mean", "0.1,x", "mean" },
         { "std", "0.1,0", "std" },            { "crop-min", "2", "crop-min" },
         { "blur-min", "3", "blur-min" },      { "hue", "0.6", "hue" },
-        { "epochs", "0", "epochs" },          { "conv", "own", "conv" },
+        { "epochs", "0", "epochs" },          { "conv", "mkl", "conv" },
         { "key-encoder", "same", "same" },    { "feature", "tail", "feature" },
     };
     struct config c;

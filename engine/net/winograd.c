@@ -267,8 +267,8 @@ struct grad {
     const struct winograd *w;
     float *d_weights;
     const float *src, *d_dst;
-    size_t I, O;             /* inputs with their padding, outputs in whole vectors */
-    float *s, *v, *y;        /* of the first thread: s(36, I, O), v(36, chunk, I), y(36, chunk, O) */
+    size_t I, O;      /* inputs with their padding, outputs in whole vectors */
+    float *s, *v, *y; /* the first thread's: s(36, I, O), v(36, chunk, I), y(36, chunk, O) */
     size_t v_point, y_point;
 };
 
