@@ -25,7 +25,7 @@ struct moco_image {
     size_t H, W;
 };
 
-/* u(36, rows, width): G w Gᵀ of the outputs first_out..+width-1 and the inputs first_in..+rows-1 of
+/* u(36, rows, width): G w Gᵀ of the outputs first_out..+width-1 and inputs first_in..+rows-1 of
  * w (O, I, 3, 3); what lies past O or I is zero. turned: outputs are the columns I, inputs the
  * rows O, taps turned. width is a multiple of 16. */
 typedef void moco_winograd_weights_fn(float *u, size_t point, const float *w, size_t O, size_t I,

@@ -168,7 +168,7 @@ static const double transform_dst[4][6] = {
     { 1, 1, 1, 1, 1, 0 }, { 0, 1, -1, 2, -2, 0 }, { 0, 1, 1, 4, 4, 0 }, { 0, 1, -1, 8, -8, 1 },
 };
 
-/* |T| in |T|ᵀ where element (i, j) of T stands at i * row + j * column; to x to from from x from. */
+/* |T| in |T|ᵀ where element (i, j) of T stands at i * row + j * column. */
 static void sandwich(double *out, size_t to, const double *T, size_t row, size_t column,
                      const double *in, size_t from)
 {
