@@ -119,9 +119,9 @@ int step_open(struct step *s, const struct step_config *config, const struct moc
     if (!err)
         err = open_key(s);
     if (!err)
-        err = tape_open(&s->tape_q, s->net, 1);
+        err = tape_open(&s->tape_q, s->net, 1, NULL);
     if (!err)
-        err = tape_open(&s->tape_k, s->net, is_trained(s));
+        err = tape_open(&s->tape_k, s->net, is_trained(s), s->tape_q);
     if (!err)
         err = open_arena(s);
     if (!err)
@@ -135,8 +135,8 @@ void step_close(struct step *s)
 {
     if (s->state)
         s->config.kind->close(s->state);
+    tape_close(&s->tape_k); /* it uses the other's working memory */
     tape_close(&s->tape_q);
-    tape_close(&s->tape_k);
     encoder_close(&s->q);
     encoder_close(&s->k);
     net_close(&s->net);

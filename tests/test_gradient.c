@@ -161,7 +161,7 @@ static void bench_find_point(struct bench *b)
 static void bench_open(struct bench *b, const struct moco_simd *simd)
 {
     must(net_open(&b->net, &b->config, simd));
-    must(tape_open(&b->tape, b->net, 1));
+    must(tape_open(&b->tape, b->net, 1, NULL));
     must(encoder_open(&b->encoder, b->net, 1, NULL));
     bench_arrays(b);
     b->ref = (struct ref_net){ .config = b->config, .params = b->params64, .stats = b->stats64 };

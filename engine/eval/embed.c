@@ -108,7 +108,7 @@ static int work_open(struct work *work, const struct net *net)
     work->features = arena_take(&work->arena, features);
     work->backbone = arena_take(&work->arena, backbone);
     work->inv_norm = arena_take(&work->arena, B * sizeof(float));
-    rc = tape_open(&work->tape, net, 0);
+    rc = tape_open(&work->tape, net, 0, NULL);
     if (rc)
         work_close(work);
     return rc;

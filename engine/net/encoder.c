@@ -2,7 +2,7 @@
  *
  * Backwards each value has one gradient buffer. Its first reader (in reverse) writes it, a second
  * one writes into the waiting room and is added: that happens where a block's input also feeds
- * its shortcut. */
+ * its shortcut. A BatchNorm turns the gradient of its output into that of its input in place. */
 #include "engine/net/encoder.h"
 
 #include <stdlib.h>
@@ -15,28 +15,34 @@
 struct tape {
     struct arena arena;
     int keep;
-    float *values;   /* (keep_floats | forward_floats) */
-    float *grads;    /* (grad_floats), only when kept */
-    float *saved;    /* (saved_count) BN means and inverse deviations */
+    float *kept;     /* (keep_floats) values that the backward pass reads, when it keeps */
+    float *work;     /* working memory; the host's, or its own */
+    float *saved;    /* (saved_count) of the BatchNorms */
     float *partial, *coef;
     float *pooled, *hidden, *d_pooled, *d_hidden; /* (B, backbone) each */
     float *room;     /* of the linear layers */
-    void *scratch;   /* of the convolutions */
     const float *x;  /* input of the newest pass; borrowed */
     unsigned char *written; /* (value_count): has a gradient in this backward pass */
 };
 
 /* Floats of each of a tape's pieces; one list serves sizing and carving. */
 struct tape_sizes {
-    size_t values, grads, saved, partial, coef, pooled, room;
+    size_t kept, work, saved, partial, coef, pooled, room;
 };
 
-static struct tape_sizes tape_sizes(const struct net *net, int keep)
+/* A keeping tape's working memory serves the other kind too. */
+static size_t work_floats(const struct net *net, int keep)
+{
+    return keep && net->work_training > net->work_forward ? net->work_training
+                                                          : net->work_forward;
+}
+
+static struct tape_sizes tape_sizes(const struct net *net, int keep, int hosted)
 {
     const struct net_config *c = &net->config;
     struct tape_sizes s = {
-        .values = keep ? net->keep_floats : net->forward_floats,
-        .grads = keep ? net->grad_floats : 0,
+        .kept = keep ? net->keep_floats : 0,
+        .work = hosted ? 0 : work_floats(net, keep),
         .saved = net->saved_count,
         .pooled = (size_t)c->batch * net_backbone_dim(net),
     };
@@ -53,12 +59,12 @@ static struct tape_sizes tape_sizes(const struct net *net, int keep)
     return s;
 }
 
-size_t net_tape_bytes(const struct net *net, int keep)
+size_t net_tape_bytes(const struct net *net, int keep, int hosted)
 {
-    struct tape_sizes s = tape_sizes(net, keep);
-    const size_t floats[] = { s.values, s.grads,  s.saved,  s.partial, s.coef,
+    struct tape_sizes s = tape_sizes(net, keep, hosted);
+    const size_t floats[] = { s.kept,   s.work,   s.saved,  s.partial, s.coef,
                               s.pooled, s.pooled, s.pooled, s.pooled,  s.room };
-    size_t bytes = arena_round(net->scratch_bytes) + arena_round((size_t)net->value_count);
+    size_t bytes = arena_round((size_t)net->value_count);
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
         bytes += arena_round(floats[i] * sizeof(float));
     return bytes;
@@ -69,23 +75,23 @@ static float *take(struct arena *arena, size_t floats)
     return arena_take(arena, floats * sizeof(float));
 }
 
-int tape_open(struct tape **out, const struct net *net, int keep)
+int tape_open(struct tape **out, const struct net *net, int keep, struct tape *host)
 {
-    struct tape_sizes s = tape_sizes(net, keep);
+    struct tape_sizes s = tape_sizes(net, keep, host != NULL);
     struct tape *t = calloc(1, sizeof *t);
     int err;
 
     *out = NULL;
     if (!t)
         return error_memory("a tape", sizeof *t);
-    err = arena_open(&t->arena, net_tape_bytes(net, keep), "activations");
+    err = arena_open(&t->arena, net_tape_bytes(net, keep, host != NULL), "activations");
     if (err) {
         free(t);
         return err;
     }
     t->keep = keep;
-    t->values = take(&t->arena, s.values);
-    t->grads = take(&t->arena, s.grads);
+    t->kept = take(&t->arena, s.kept);
+    t->work = host ? host->work : take(&t->arena, s.work);
     t->saved = take(&t->arena, s.saved);
     t->partial = take(&t->arena, s.partial);
     t->coef = take(&t->arena, s.coef);
@@ -94,7 +100,6 @@ int tape_open(struct tape **out, const struct net *net, int keep)
     t->d_pooled = take(&t->arena, s.pooled);
     t->d_hidden = take(&t->arena, s.pooled);
     t->room = take(&t->arena, s.room);
-    t->scratch = arena_take(&t->arena, net->scratch_bytes);
     t->written = arena_take(&t->arena, (size_t)net->value_count);
     *out = t;
     return MOCO_OK;
@@ -109,14 +114,27 @@ void tape_close(struct tape **tape)
     *tape = NULL;
 }
 
+/* A value during a forward pass. */
 static float *value_at(const struct net *net, const struct tape *t, int value)
 {
-    return t->values + (t->keep ? net->keep_at : net->forward_at)[value];
+    const struct value *v = &net->values[value];
+    if (!t->keep)
+        return t->work + v->forward_at;
+    return (v->kept ? t->kept : t->work) + v->at;
 }
 
 static const float *source_of(const struct net *net, const struct tape *t, int value)
 {
     return value == INPUT_VALUE ? t->x : value_at(net, t, value);
+}
+
+/* The same during the backward pass: what is not kept has been made again. */
+static const float *read_back(const struct net *net, const struct tape *t, int value)
+{
+    if (value == INPUT_VALUE)
+        return t->x;
+    const struct value *v = &net->values[value];
+    return v->kept ? t->kept + v->at : t->work + v->redo_at;
 }
 
 static struct norm_pass norm_of(const struct net *net, const struct tape *t, const struct op *op)
@@ -141,7 +159,8 @@ static int forward_op(struct encoder *e, const struct net *net, struct tape *t,
     float *dst = value_at(net, t, op->dst);
 
     if (op->kind == OP_CONV)
-        return conv_forward(op->conv, dst, src, e->params + op->weight, t->scratch);
+        return conv_forward(op->conv, dst, src, e->params + op->weight,
+                            t->work + (t->keep ? op->keep_scratch_at : op->scratch_at));
     if (op->kind == OP_NORM) {
         struct norm_pass pass = norm_of(net, t, op);
         norm_forward(&pass, dst, src, op->add >= 0 ? value_at(net, t, op->add) : NULL,
@@ -190,16 +209,16 @@ int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, fl
 }
 
 /* Where an operation puts a gradient of `value`; finish_gradient() completes it. */
-static float *gradient_room(const struct net *net, struct tape *t, int value)
+static float *gradient_room(const struct net *net, struct tape *t, const struct op *op, int value)
 {
-    return t->grads + (t->written[value] ? net->sum_at : net->grad_at[value]);
+    return t->work + (t->written[value] ? op->sum_at : net->values[value].grad_at);
 }
 
-static void finish_gradient(const struct net *net, struct tape *t, int value)
+static void finish_gradient(const struct net *net, struct tape *t, const struct op *op, int value)
 {
     if (t->written[value]) {
-        float *sum = t->grads + net->grad_at[value];
-        const float *more = t->grads + net->sum_at;
+        float *sum = t->work + net->values[value].grad_at;
+        const float *more = t->work + op->sum_at;
         long floats = (long)net->values[value].floats;
 #pragma omp parallel for schedule(static)
         for (long i = 0; i < floats; i++)
@@ -211,37 +230,50 @@ static void finish_gradient(const struct net *net, struct tape *t, int value)
 static int conv_op_backward(struct encoder *e, const struct net *net, struct tape *t,
                             const struct op *op, const float *d_dst)
 {
-    int err = conv_backward_weights(op->conv, e->grads + op->weight, source_of(net, t, op->src),
-                                    d_dst, t->scratch);
+    int err = conv_backward_weights(op->conv, e->grads + op->weight, read_back(net, t, op->src),
+                                    d_dst, t->work + op->back_scratch_at);
     if (err || op->src == INPUT_VALUE)
         return err;
-    err = conv_backward_data(op->conv, gradient_room(net, t, op->src), d_dst,
-                             e->params + op->weight, t->scratch);
-    finish_gradient(net, t, op->src);
+    err = conv_backward_data(op->conv, gradient_room(net, t, op, op->src), d_dst,
+                             e->params + op->weight, t->work + op->back_scratch_at);
+    finish_gradient(net, t, op, op->src);
     return err;
+}
+
+/* Makes the operation's source again when it is the first, backwards, to read it. Sources are
+ * numbered like the operations that make them. */
+static void redo_source(const struct net *net, struct tape *t, int i)
+{
+    int value = net->ops[i].src;
+    if (value < 0 || !net->values[value].redo || net->values[value].last_read != i)
+        return;
+    const struct op *maker = &net->ops[net->values[value].first];
+    struct norm_pass pass = norm_of(net, t, maker);
+    norm_again(&pass, t->work + net->values[value].redo_at, read_back(net, t, maker->src),
+               t->saved + maker->saved, maker->relu);
 }
 
 static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
                        const struct op *op)
 {
-    const float *d_dst = t->grads + net->grad_at[op->dst];
+    const float *d_dst = t->work + net->values[op->dst].grad_at;
 
     if (op->kind == OP_CONV)
         return conv_op_backward(e, net, t, op, d_dst);
     if (op->kind == OP_NORM) {
         struct norm_pass pass = norm_of(net, t, op);
-        norm_backward(&pass, gradient_room(net, t, op->src),
-                      op->add >= 0 ? gradient_room(net, t, op->add) : NULL, e->grads + op->gamma,
-                      e->grads + op->beta, d_dst, op->relu ? value_at(net, t, op->dst) : NULL,
-                      value_at(net, t, op->src), e->params + op->gamma, t->saved + op->saved);
-        finish_gradient(net, t, op->src);
+        norm_backward(&pass, gradient_room(net, t, op, op->src),
+                      op->add >= 0 ? gradient_room(net, t, op, op->add) : NULL, e->grads + op->gamma,
+                      e->grads + op->beta, d_dst, op->relu ? read_back(net, t, op->dst) : NULL,
+                      read_back(net, t, op->src), e->params + op->gamma, t->saved + op->saved);
+        finish_gradient(net, t, op, op->src);
         if (op->add >= 0)
-            finish_gradient(net, t, op->add);
+            finish_gradient(net, t, op, op->add);
     } else {
         const struct value *v = &net->values[op->src];
-        maxpool_backward(gradient_room(net, t, op->src), d_dst, value_at(net, t, op->src),
+        maxpool_backward(gradient_room(net, t, op, op->src), d_dst, read_back(net, t, op->src),
                          planes_of(net, v), v->H, v->W, net->lanes);
-        finish_gradient(net, t, op->src);
+        finish_gradient(net, t, op, op->src);
     }
     return MOCO_OK;
 }
@@ -270,10 +302,12 @@ int encoder_backward(struct encoder *e, const struct net *net, struct tape *t,
 
     memset(t->written, 0, (size_t)net->value_count);
     head_backward(e, net, t, d_features);
-    avgpool_backward(t->grads + net->grad_at[net->pooled], t->d_pooled, net->config.batch, v->C,
+    avgpool_backward(t->work + net->values[net->pooled].grad_at, t->d_pooled, net->config.batch, v->C,
                      v->H * v->W, net->lanes);
     t->written[net->pooled] = 1;
-    for (int i = net->op_count - 1; i >= 0 && !err; i--)
+    for (int i = net->op_count - 1; i >= 0 && !err; i--) {
+        redo_source(net, t, i);
         err = backward_op(e, net, t, &net->ops[i]);
+    }
     return err;
 }

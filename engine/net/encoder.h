@@ -64,7 +64,7 @@ const struct tensor *net_tensors(const struct net *net, size_t *count); /* torch
 size_t net_param_count(const struct net *net); /* floats of params and grads */
 size_t net_stat_count(const struct net *net);  /* floats of stats */
 size_t net_backbone_dim(const struct net *net);
-size_t net_tape_bytes(const struct net *net, int keep); /* activation memory of a tape */
+size_t net_tape_bytes(const struct net *net, int keep, int hosted); /* memory of a tape */
 
 struct encoder {
     float *params;   /* (net_param_count) */
@@ -84,7 +84,10 @@ void encoder_close(struct encoder *encoder);
 void encoder_init(struct encoder *encoder, const struct net *net, uint64_t seed);
 
 struct tape; /* opaque */
-int tape_open(struct tape **out, const struct net *net, int keep);
+/* keep: a backward pass can follow. host: NULL, or a tape of the same net, opened with keep and
+ * closed later, whose working memory this one uses too: passes on the two never overlap, and a
+ * backward pass is not begun before the other's forward pass. */
+int tape_open(struct tape **out, const struct net *net, int keep, struct tape *host);
 void tape_close(struct tape **tape);
 
 /* features: (B, D) = f(x). x: (B, C, S, S), read again by encoder_backward(): keep it.

@@ -59,9 +59,6 @@ void net_close(struct net **net)
     free(n->ops);
     free(n->values);
     free(n->tensors);
-    free(n->keep_at);
-    free(n->forward_at);
-    free(n->grad_at);
     free(n);
     *net = NULL;
 }

@@ -70,6 +70,25 @@ static void set_affine(const struct norm_pass *p, int g, int c, double mean, dou
     p->coef[half + at] = (float)(beta - mean * scale);
 }
 
+static void save_affine(const struct norm_pass *p, float *saved, int g, int c)
+{
+    size_t Cp = padded(p->C, p->lanes), from = (size_t)g * Cp + (size_t)c;
+    size_t half = (size_t)p->splits * (size_t)p->C, to = (size_t)(g * p->C + c);
+    saved[2 * half + to] = p->coef[from];
+    saved[3 * half + to] = p->coef[(size_t)p->splits * Cp + from];
+}
+
+static void affine_from_saved(const struct norm_pass *p, const float *saved)
+{
+    size_t Cp = padded(p->C, p->lanes), half = (size_t)p->splits * (size_t)p->C;
+    for (int g = 0; g < p->splits; g++)
+        for (int c = 0; c < p->C; c++) {
+            size_t to = (size_t)g * Cp + (size_t)c, from = (size_t)(g * p->C + c);
+            p->coef[to] = saved[2 * half + from];
+            p->coef[(size_t)p->splits * Cp + to] = saved[3 * half + from];
+        }
+}
+
 static void affine_from_batch(const struct norm_pass *p, const float *gamma, const float *beta,
                               float *running_mean, float *running_var, float *saved)
 {
@@ -84,6 +103,7 @@ static void affine_from_batch(const struct norm_pass *p, const float *gamma, con
             saved[(size_t)g * (size_t)p->C + (size_t)c] = (float)mean;
             saved[half + (size_t)g * (size_t)p->C + (size_t)c] = (float)inv_std;
             set_affine(p, g, c, mean, inv_std, gamma[c], beta[c]);
+            save_affine(p, saved, g, c);
             mean_sum += mean;
             var_sum += count > 1 ? m2 / (count - 1) : 0;
         }
@@ -103,21 +123,14 @@ static void affine_from_running(const struct norm_pass *p, const float *gamma, c
                        beta[c]);
 }
 
-void norm_forward(const struct norm_pass *p, float *dst, const float *src, const float *add,
-                  const float *gamma, const float *beta, float *running_mean, float *running_var,
-                  float *saved, int relu, enum net_mode mode)
+/* dst = [relu](scale src + shift [+ add]) with the scales and shifts of coef. */
+static void apply(const struct norm_pass *p, float *dst, const float *src, const float *add,
+                  int relu)
 {
     size_t Cp = padded(p->C, p->lanes), blocks = Cp / (size_t)p->lanes;
     size_t plane = (size_t)p->pixels * (size_t)p->lanes, half = (size_t)p->splits * Cp;
     long planes = (long)((size_t)p->B * blocks);
 
-    memset(p->coef, 0, 2 * half * sizeof *p->coef); /* padded channels stay zero */
-    if (mode == NET_TRAIN) {
-        batch_statistics(p, src);
-        affine_from_batch(p, gamma, beta, running_mean, running_var, saved);
-    } else {
-        affine_from_running(p, gamma, beta, running_mean, running_var);
-    }
 #pragma omp parallel for schedule(static)
     for (long i = 0; i < planes; i++) {
         size_t n = (size_t)i / blocks, block = (size_t)i % blocks, at = (size_t)i * plane;
@@ -125,6 +138,34 @@ void norm_forward(const struct norm_pass *p, float *dst, const float *src, const
         p->simd->bn_apply(dst + at, src + at, add ? add + at : NULL, scale, scale + half,
                           (size_t)p->pixels, (size_t)p->lanes, relu);
     }
+}
+
+static void clear_affine(const struct norm_pass *p)
+{
+    /* padded channels stay zero */
+    memset(p->coef, 0, 2 * (size_t)p->splits * padded(p->C, p->lanes) * sizeof *p->coef);
+}
+
+void norm_again(const struct norm_pass *p, float *dst, const float *src, const float *saved,
+                int relu)
+{
+    clear_affine(p);
+    affine_from_saved(p, saved);
+    apply(p, dst, src, NULL, relu);
+}
+
+void norm_forward(const struct norm_pass *p, float *dst, const float *src, const float *add,
+                  const float *gamma, const float *beta, float *running_mean, float *running_var,
+                  float *saved, int relu, enum net_mode mode)
+{
+    clear_affine(p);
+    if (mode == NET_TRAIN) {
+        batch_statistics(p, src);
+        affine_from_batch(p, gamma, beta, running_mean, running_var, saved);
+    } else {
+        affine_from_running(p, gamma, beta, running_mean, running_var);
+    }
+    apply(p, dst, src, add, relu);
 }
 
 /* Coefficients of d_src = a g + b x + c from the planes' sums, and the parameters' gradients. */

@@ -1,9 +1,12 @@
 /* plan.c: which activation lives where.
  *
- * Every value has an interval of operations in which it is needed. Intervals that overlap get
- * different memory, others share: first fit, in the order of birth. On a tape without a backward
- * pass a few buffers alternate; on a tape that keeps, values that the backward pass reads stay,
- * and the gradients (born and consumed in the opposite order) are planned the same way. */
+ * A tape keeps what its backward pass reads and can not make again: outputs of convolutions, and
+ * outputs of blocks. The output of a BatchNorm that nothing is added to is made again from the
+ * convolution's output when the backward pass comes to it, a streaming pass that costs little.
+ * Everything else is working memory that no pass leaves behind, shared by all tapes: activations
+ * on their way, gradients, recomputed outputs, the convolutions' scratch. Each thing has an
+ * interval of time in which it is needed; intervals that overlap get different memory, others
+ * share: first fit, in the order of birth. */
 #include "engine/net/program.h"
 
 #include <stdlib.h>
@@ -12,9 +15,22 @@
 #include "engine/base/error.h"
 
 struct interval {
-    int first, last;
-    size_t floats, at;
+    int first, last; /* both inclusive */
+    size_t floats;
+    size_t *at; /* where the result goes */
 };
+
+struct list {
+    struct interval *all;
+    int count;
+};
+
+static void add(struct list *list, int first, int last, size_t floats, size_t *at)
+{
+    floats = arena_round(floats * sizeof(float)) / sizeof(float);
+    if (floats)
+        list->all[list->count++] = (struct interval){ first, last, floats, at };
+}
 
 static int overlaps(const struct interval *a, const struct interval *b)
 {
@@ -28,109 +44,165 @@ static size_t lowest_free(const struct interval *all, int i)
     for (int moved = 1; moved;) {
         moved = 0;
         for (int j = 0; j < i; j++)
-            if (overlaps(&all[i], &all[j]) && at < all[j].at + all[j].floats &&
-                all[j].at < at + all[i].floats) {
-                at = all[j].at + all[j].floats;
+            if (overlaps(&all[i], &all[j]) && at < *all[j].at + all[j].floats &&
+                *all[j].at < at + all[i].floats) {
+                at = *all[j].at + all[j].floats;
                 moved = 1;
             }
     }
     return at;
 }
 
-static size_t first_fit(struct interval *all, int count)
+static int by_birth(const void *a, const void *b)
+{
+    const struct interval *x = a, *y = b;
+    if (x->first != y->first)
+        return x->first < y->first ? -1 : 1;
+    return (x->floats < y->floats) - (x->floats > y->floats);
+}
+
+/* Places all and returns the floats that they take; empties the list. */
+static size_t first_fit(struct list *list)
 {
     size_t end = 0;
-    for (int i = 0; i < count; i++) {
-        all[i].floats = arena_round(all[i].floats * sizeof(float)) / sizeof(float);
-        all[i].at = lowest_free(all, i);
-        if (all[i].at + all[i].floats > end)
-            end = all[i].at + all[i].floats;
+    qsort(list->all, (size_t)list->count, sizeof *list->all, by_birth);
+    for (int i = 0; i < list->count; i++) {
+        struct interval *it = &list->all[i];
+        *it->at = lowest_free(list->all, i);
+        if (*it->at + it->floats > end)
+            end = *it->at + it->floats;
     }
+    list->count = 0;
     return end;
 }
 
-/* Birth, last use in a forward pass, and whether the backward pass reads the value: inputs of
- * convolutions, of BatchNorms and of the pool, and what a ReLU let through. */
+/* Birth, last use in a forward pass, last reader in a backward pass, and what is kept. */
 static void lifetimes(struct net *net)
 {
-    int end = net->op_count;
-    for (int i = 0; i < end; i++) {
+    for (int i = 0; i < net->op_count; i++) {
         const struct op *op = &net->ops[i];
         struct value *dst = &net->values[op->dst];
-        dst->first = dst->last_forward = dst->last = i;
-        if (op->kind == OP_NORM && op->relu)
-            dst->last = end;
+        dst->first = dst->last_forward = i;
+        dst->last_read = -1;
+        dst->redo = op->kind == OP_NORM && op->add < 0;
+        dst->kept = 0;
         if (op->src >= 0) {
-            net->values[op->src].last_forward = i;
-            net->values[op->src].last = end;
+            struct value *src = &net->values[op->src];
+            src->last_forward = src->last_read = i;
+            src->kept = !src->redo;
         }
-        if (op->add >= 0) {
-            struct value *add = &net->values[op->add];
-            add->last_forward = i;
-            if (add->last < i)
-                add->last = i;
-        }
+        if (op->add >= 0)
+            net->values[op->add].last_forward = i;
+        if (op->kind == OP_NORM && op->relu && op->add >= 0)
+            dst->kept = 1; /* what the ReLU let through */
     }
-    net->values[net->pooled].last_forward = end;
+    net->values[net->pooled].last_forward = net->op_count;
+    if (!net->values[net->pooled].redo)
+        net->values[net->pooled].kept = 1;
 }
 
-static int plan_values(struct net *net, size_t **at, size_t *floats, int keep)
+static size_t scratch_floats(const struct op *op)
 {
-    struct interval *all = calloc((size_t)net->value_count, sizeof *all);
-    *at = calloc((size_t)net->value_count, sizeof **at);
-    if (!all || !*at) {
-        free(all);
-        return error_memory("the memory plan", (size_t)net->value_count * sizeof *all);
-    }
-    for (int i = 0; i < net->value_count; i++)
-        all[i] = (struct interval){ net->values[i].first,
-                                    keep ? net->values[i].last : net->values[i].last_forward,
-                                    net->values[i].floats, 0 };
-    *floats = first_fit(all, net->value_count);
-    for (int i = 0; i < net->value_count; i++)
-        (*at)[i] = all[i].at;
-    free(all);
-    return MOCO_OK;
+    return op->conv ? conv_scratch_bytes(op->conv) / sizeof(float) : 0;
 }
 
-/* Gradients: born where the last reader of the value runs backwards, consumed by its maker. Time
- * runs the other way, and the values are walked from the last, so that birth order holds. The
- * room for a second gradient is one more interval that is always there. */
-static int plan_gradients(struct net *net)
+/* A forward pass: kept values on the tape, the others in working memory. */
+static void plan_forward(struct net *net, struct list *list, int keep)
 {
-    int n = net->value_count, end = net->op_count;
-    size_t widest = 0;
-    struct interval *all = calloc((size_t)n, sizeof *all);
-    net->grad_at = calloc((size_t)n, sizeof *net->grad_at);
-    if (!all || !net->grad_at) {
-        free(all);
-        return error_memory("the memory plan", (size_t)n * sizeof *all);
+    for (int i = 0; i < net->value_count; i++) {
+        struct value *v = &net->values[i];
+        if (!keep || !v->kept)
+            add(list, v->first, v->last_forward, v->floats, keep ? &v->at : &v->forward_at);
     }
-    for (int i = 0; i < n; i++) {
-        const struct value *v = &net->values[n - 1 - i];
-        all[i] = (struct interval){ end - v->last_forward, end - v->first, v->floats, 0 };
-        if (v->floats > widest)
-            widest = v->floats;
+    for (int i = 0; i < net->op_count; i++)
+        add(list, i, i, scratch_floats(&net->ops[i]),
+            keep ? &net->ops[i].keep_scratch_at : &net->ops[i].scratch_at);
+}
+
+/* Time of the backward pass: an operation has two moments, the weight gradient's and the data
+ * gradient's. */
+static int moment(const struct net *net, int op)
+{
+    return 2 * (net->op_count - op);
+}
+
+/* Whether the BatchNorm's input gradient takes the place of its output's. */
+static int in_place(const struct net *net, int op)
+{
+    return net->ops[op].kind == OP_NORM && net->values[net->ops[op].src].last_forward == op;
+}
+
+static void plan_gradient(struct net *net, struct list *list, int value)
+{
+    struct value *v = &net->values[value];
+    int last = v->last_forward, birth = moment(net, last), end = v->first;
+    if (last < net->op_count && net->ops[last].kind == OP_CONV)
+        birth++;
+    if (in_place(net, v->first))
+        end = net->values[net->ops[v->first].src].first;
+    add(list, birth, moment(net, end) + 1, v->floats, &v->grad_at);
+}
+
+/* Room where a second gradient of a value waits to be added. */
+static void plan_second(struct net *net, struct list *list, int i)
+{
+    struct op *op = &net->ops[i];
+    const int values[2] = { op->src, op->add };
+    size_t floats = 0;
+    for (int j = 0; j < 2; j++)
+        if (values[j] >= 0 && net->values[values[j]].last_forward != i &&
+            net->values[values[j]].floats > floats)
+            floats = net->values[values[j]].floats;
+    add(list, moment(net, i), moment(net, i) + 1, floats, &op->sum_at);
+}
+
+static void plan_backward(struct net *net, struct list *list)
+{
+    for (int i = 0; i < net->value_count; i++) {
+        struct value *v = &net->values[i];
+        int last = v->last_forward;
+        if (last == net->op_count || !in_place(net, last) || net->ops[last].src != i)
+            plan_gradient(net, list, i);
+        if (v->redo)
+            add(list, moment(net, v->last_read < 0 ? v->first : v->last_read),
+                moment(net, v->first) + 1, v->floats, &v->redo_at);
     }
-    net->sum_at = first_fit(all, n);
-    net->grad_floats = net->sum_at + arena_round(widest * sizeof(float)) / sizeof(float);
-    for (int i = 0; i < n; i++)
-        net->grad_at[n - 1 - i] = all[i].at;
-    free(all);
-    return MOCO_OK;
+    for (int i = 0; i < net->op_count; i++) {
+        add(list, moment(net, i), moment(net, i) + 1, scratch_floats(&net->ops[i]),
+            &net->ops[i].back_scratch_at);
+        plan_second(net, list, i);
+    }
+}
+
+static void finish_aliases(struct net *net)
+{
+    for (int i = 0; i < net->op_count; i++)
+        if (in_place(net, i))
+            net->values[net->ops[i].src].grad_at = net->values[net->ops[i].dst].grad_at;
 }
 
 int plan_memory(struct net *net)
 {
-    int err;
+    size_t room = 2 * (size_t)(net->value_count + net->op_count), forward, keeping, backward;
+    struct list list = { calloc(room, sizeof *list.all), 0 };
+    if (!list.all)
+        return error_memory("the memory plan", room * sizeof *list.all);
     lifetimes(net);
-    err = plan_values(net, &net->keep_at, &net->keep_floats, 1);
-    if (!err)
-        err = plan_values(net, &net->forward_at, &net->forward_floats, 0);
-    if (!err)
-        err = plan_gradients(net);
-    for (int i = 0; i < net->op_count; i++)
-        if (net->ops[i].conv && conv_scratch_bytes(net->ops[i].conv) > net->scratch_bytes)
-            net->scratch_bytes = conv_scratch_bytes(net->ops[i].conv);
-    return err;
+    plan_forward(net, &list, 0);
+    forward = first_fit(&list);
+    plan_forward(net, &list, 1);
+    keeping = first_fit(&list);
+    plan_backward(net, &list);
+    backward = first_fit(&list);
+    finish_aliases(net);
+    net->work_forward = forward;
+    net->work_training = keeping > backward ? keeping : backward;
+    net->keep_floats = 0;
+    for (int i = 0; i < net->value_count; i++)
+        if (net->values[i].kept) {
+            net->values[i].at = net->keep_floats;
+            net->keep_floats += arena_round(net->values[i].floats * sizeof(float)) / sizeof(float);
+        }
+    free(list.all);
+    return MOCO_OK;
 }

@@ -9,6 +9,7 @@
 #include "engine/net/conv.h"
 #include "engine/net/encoder.h"
 
+enum { NORM_SAVED = 4 };
 enum { NO_VALUE = -1, INPUT_VALUE = -2 }; /* INPUT_VALUE: the image batch, plain, not planned */
 
 enum op_kind {
@@ -27,14 +28,23 @@ struct op {
     int relu;
     size_t gamma, beta; /* offsets into params */
     size_t mean, var;   /* offsets into stats */
-    size_t saved;       /* offset into the tape's mean and inverse deviation, (splits, C) each */
+    size_t saved;       /* offset into the tape's NORM_SAVED arrays of (splits, C) */
+    /* plan.c: offsets into the working memory, in floats */
+    size_t scratch_at, keep_scratch_at, back_scratch_at; /* of the convolution, by kind of pass */
+    size_t sum_at;      /* where a second gradient of src or add waits to be added */
 };
 
 struct value {
     int C, H, W;
     size_t floats;    /* B * ceil(C / lanes) * lanes * H * W */
-    int first, last;  /* operations between which the value is needed, training pass included */
-    int last_forward; /* the same without a backward pass */
+    /* plan.c */
+    int first;        /* the operation that makes it */
+    int last_forward; /* the last that reads it in a forward pass */
+    int last_read;    /* the same for a backward pass; -1: none */
+    int kept;         /* on a tape that keeps; else it is working memory */
+    int redo;         /* the backward pass makes it again from its maker's source */
+    size_t at;        /* keeping tape: offset into what is kept, or into the working memory */
+    size_t forward_at, grad_at, redo_at; /* offsets into the working memory */
 };
 
 struct linear {
@@ -57,14 +67,10 @@ struct net {
     int pooled;               /* the value that is averaged over its pixels */
     struct linear linear[2];  /* head: one layer, or two with a ReLU between */
     int linear_count;
-    size_t saved_count;       /* floats of BN means and inverse deviations on a tape */
+    size_t saved_count;       /* floats that the BatchNorms save on a tape */
 
-    /* plan: offsets in floats into one block each */
-    size_t *keep_at, keep_floats;       /* values on a tape that keeps */
-    size_t *forward_at, forward_floats; /* values on one that does not */
-    size_t *grad_at, grad_floats;       /* gradients of the values; part of a keeping tape */
-    size_t sum_at;                      /* room where a second gradient waits to be added */
-    size_t scratch_bytes;               /* of the convolutions */
+    size_t keep_floats;                 /* kept by a tape */
+    size_t work_forward, work_training; /* floats of working memory, by kind of tape */
 };
 
 /* resnet.c: fills tensors, ops, values, linear. */
@@ -89,13 +95,17 @@ struct norm_pass {
 size_t norm_partial_floats(int B, int C, int lanes);
 size_t norm_coef_floats(int splits, int C, int lanes);
 
-/* saved: (2, splits, C) mean and inverse deviation, written in NET_TRAIN. running_mean,
- * running_var: (C), moved in NET_TRAIN, used in NET_EVAL. */
+/* saved: (NORM_SAVED, splits, C) mean, inverse deviation, scale and shift, written in NET_TRAIN.
+ * running_mean, running_var: (C), moved in NET_TRAIN, used in NET_EVAL. */
 void norm_forward(const struct norm_pass *p, float *dst, const float *src, const float *add,
                   const float *gamma, const float *beta, float *running_mean, float *running_var,
                   float *saved, int relu, enum net_mode mode);
 
-/* d_src, d_add (or NULL) are written; d_gamma, d_beta: (C) are added to. act: the forward dst when
+/* dst of that forward pass again, to the byte; nothing was added. */
+void norm_again(const struct norm_pass *p, float *dst, const float *src, const float *saved,
+                int relu);
+
+/* d_src, d_add (or NULL) are written, either may be d_dst; d_gamma, d_beta: (C) are added to. act: the forward dst when
  * it went through a ReLU, else NULL. */
 void norm_backward(const struct norm_pass *p, float *d_src, float *d_add, float *d_gamma,
                    float *d_beta, const float *d_dst, const float *act, const float *src,

@@ -103,7 +103,7 @@ static struct op norm_tensors(struct net *net, const char *name, int C)
     op.var = add_vector(net, TENSOR_STAT, name, "running_var", C);
     add_tensor(net, TENSOR_COUNT, 0, "%s.num_batches_tracked", name)->count = 1;
     op.saved = net->saved_count;
-    net->saved_count += 2 * (size_t)net->config.bn_splits * (size_t)C;
+    net->saved_count += NORM_SAVED * (size_t)net->config.bn_splits * (size_t)C;
     return op;
 }
 
