@@ -5,7 +5,9 @@
  * transformed back. Few channels: each thread takes its own chunks, small enough for its L2, and
  * the shared weights stream past. Many channels: weights outgrow the caches, so all threads work
  * on one larger chunk and share out the points, each point's weights being read once a chunk.
- * The weight gradient goes the same two ways: sums private to a thread, or points shared out. */
+ * The weight gradient goes the same two ways: sums private to a thread, or points shared out.
+ * Work whose result does not depend on who does it is dealt out as threads become free, because
+ * cores are often shared; private sums follow a fixed schedule, so that runs repeat bit for bit. */
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -207,18 +209,18 @@ static void shared_pass(const struct pass *p, size_t first, size_t count)
     const struct moco_simd *simd = &p->w->simd;
     size_t groups = (p->O + p->width - 1) / p->width, span = 4;
     size_t spans = (count + span - 1) / span;
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic)
     for (size_t i = 0; i < spans; i++)
         simd->winograd_src(p->v + i * span * p->C, p->v_point, p->src, p->from, first + i * span,
                            least(span, count - i * span));
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic)
     for (size_t i = 0; i < P * groups; i++) {
         size_t at = i / groups, out = i % groups * p->width, width = group_width(p, out);
         simd->winograd_product(p->m + P * p->course->chunk * out + at * p->course->chunk * width,
                                p->v + at * p->v_point,
                                p->u + P * p->C * out + at * p->C * width, count, p->C, width);
     }
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic)
     for (size_t i = 0; i < spans * groups; i++) {
         size_t out = i % groups * p->width, width = group_width(p, out), begin = i / groups * span;
         transform_back(p, p->m + P * p->course->chunk * out + begin * width,
@@ -239,7 +241,7 @@ static void run_pass(struct pass *p)
                 shared_pass(p, first, least(chunk, tiles - first));
         } else {
             float *v = p->v + (size_t)omp_get_thread_num() * (v_floats + m_floats);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic)
             for (size_t i = 0; i < chunks; i++)
                 own_pass(p, v, v + v_floats, i * chunk, least(chunk, tiles - i * chunk));
         }
@@ -289,11 +291,11 @@ static void add_point(const struct grad *g, size_t at, float *s, const float *v,
 static void shared_grad(const struct grad *g, size_t first, size_t count)
 {
     size_t span = 4, spans = (count + span - 1) / span;
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic)
     for (size_t i = 0; i < spans; i++)
         transform_both(g, g->v + i * span * g->I, g->y + i * span * g->O, first + i * span,
                        least(span, count - i * span));
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic)
     for (size_t at = 0; at < P; at++)
         add_point(g, at, g->s, g->v, g->y, count);
 }
