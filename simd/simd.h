@@ -36,6 +36,12 @@ typedef void moco_infonce_fn(float *loss, float *top1, float *d_q, const float *
                              const float *keys, const int64_t *q_id, const int64_t *key_id,
                              size_t B, size_t K, size_t D, float T, float *scratch);
 
+/* Softmax with a temperature, by rows: out(B, K) = exp(x / T) / Σ exp(x / T), computed as
+ * exp((x - max) / T) times one over the sum. out may be x. T is positive and 1 / T finite; a row
+ * that holds NaN or +inf, or nothing but -inf, becomes NaN.
+ * |out - exact| <= (4 |x - max| / T + K / 16 + 16) u exact, and FLT_MIN where exact is below that. */
+typedef void moco_softmax_fn(float *out, const float *x, size_t B, size_t K, float T);
+
 /* dst(B, D) = src / max(‖src‖, 1e-12) by rows; inv_norm(B) = 1 / max(‖src‖, 1e-12).
  * dst may be src. */
 typedef void moco_row_normalise_fn(float *dst, float *inv_norm, const float *src, size_t B,
@@ -53,6 +59,12 @@ typedef void moco_ema_fn(float *k, const float *q, size_t n, float m);
  * g' = g + wd p; u <- momentum u + g'; p <- p - lr u. All three with one rounding each. */
 typedef void moco_sgd_fn(float *p, float *u, const float *g, size_t n, float lr, float momentum,
                          float wd);
+
+/* The bytes of sgd(w, v, g) and then ema(w_k, w) with the new w, in one pass: four arrays are read
+ * and three written instead of six and four. The arrays are whole arenas; v is the velocity, w_k
+ * the key encoder's parameters (He et al. 2019 eq. 2). Nothing may overlap. */
+typedef void moco_sgd_ema_fn(float *w, float *v, float *w_k, const float *g, size_t n, float lr,
+                             float momentum, float wd, float m);
 
 /* BatchNorm works on planes: `pixels` positions of `lanes` (8 or 16) channels, (pixels, lanes),
  * as they lie in oneDNN's nChw8c and nChw16c. Each channel's arithmetic is the same for both.
@@ -117,10 +129,12 @@ struct moco_simd {
     int lanes;        /* channel block of the activations that suits this level: 8 or 16 */
     moco_logits_fn *logits;
     moco_infonce_fn *infonce;
+    moco_softmax_fn *softmax;
     moco_row_normalise_fn *row_normalise;
     moco_row_normalise_grad_fn *row_normalise_grad;
     moco_ema_fn *ema;
     moco_sgd_fn *sgd;
+    moco_sgd_ema_fn *sgd_ema;
     moco_bn_stats_fn *bn_stats;
     moco_bn_apply_fn *bn_apply;
     moco_bn_grad_sums_fn *bn_grad_sums;

@@ -267,6 +267,16 @@ static inline f32x16 v_fma(f32x16 a, f32x16 b, f32x16 c)
     return out;
 }
 
+/* a b - c */
+static inline f32x16 v_fms(f32x16 a, f32x16 b, f32x16 c)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vfmaq_f32(vnegq_f32(c.r[i]), a.r[i], b.r[i]);
+    return out;
+}
+
 /* c - a b */
 static inline f32x16 v_fnma(f32x16 a, f32x16 b, f32x16 c)
 {
@@ -304,12 +314,14 @@ static inline f32x16 v_zero_below(f32x16 a, f32x16 x, f32x16 floor)
     return out;
 }
 
-static inline f32x16 v_pow2(f32x16 t)
+/* p 2^n, with n in the low bits of t = 1.5 * 2^23 + n */
+static inline f32x16 v_times_pow2(f32x16 p, f32x16 n, f32x16 t)
 {
     f32x16 out;
 
+    (void)n;
     for (int i = 0; i < 4; i++)
-        out.r[i] = q_pow2(t.r[i]);
+        out.r[i] = vmulq_f32(p.r[i], q_pow2(t.r[i]));
     return out;
 }
 

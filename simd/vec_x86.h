@@ -75,6 +75,12 @@ static inline f32x8 h_fma(f32x8 a, f32x8 b, f32x8 c)
     return _mm256_fmadd_ps(a, b, c);
 }
 
+/* a b - c */
+static inline f32x8 h_fms(f32x8 a, f32x8 b, f32x8 c)
+{
+    return _mm256_fmsub_ps(a, b, c);
+}
+
 /* c - a b */
 static inline f32x8 h_fnma(f32x8 a, f32x8 b, f32x8 c)
 {
