@@ -9,6 +9,10 @@
     moco_logits_fn moco_logits_##level;                      \
     moco_infonce_fn moco_infonce_##level;                    \
     moco_softmax_fn moco_softmax_##level;                    \
+    moco_gather_logits_fn moco_gather_logits_##level;        \
+    moco_nce_fn moco_nce_##level;                            \
+    moco_sampled_fn moco_sampled_##level;                    \
+    moco_margin_fn moco_margin_##level;                      \
     moco_row_normalise_fn moco_row_normalise_##level;        \
     moco_row_normalise_grad_fn moco_row_normalise_grad_##level; \
     moco_ema_fn moco_ema_##level;                            \

@@ -379,11 +379,8 @@ static inline float v_largest(f32x16 a)
 /* Square blocks that v_transpose turns over: dst[j ldd + i] = src[i lds + j]. */
 enum { V_SQUARE = 4 };
 
-static inline void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
+static inline void q_turn(float *dst, size_t ldd, float32x4x2_t a, float32x4x2_t b)
 {
-    float32x4x2_t a = vtrnq_f32(vld1q_f32(src), vld1q_f32(src + lds));
-    float32x4x2_t b = vtrnq_f32(vld1q_f32(src + 2 * lds), vld1q_f32(src + 3 * lds));
-
     for (size_t j = 0; j < 2; j++) {
         float32x4_t low = vcombine_f32(vget_low_f32(a.val[j]), vget_low_f32(b.val[j]));
         float32x4_t high = vcombine_f32(vget_high_f32(a.val[j]), vget_high_f32(b.val[j]));
@@ -391,6 +388,19 @@ static inline void v_transpose(float *dst, size_t ldd, const float *src, size_t 
         vst1q_f32(dst + j * ldd, low);
         vst1q_f32(dst + (j + 2) * ldd, high);
     }
+}
+
+static inline void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
+{
+    q_turn(dst, ldd, vtrnq_f32(vld1q_f32(src), vld1q_f32(src + lds)),
+           vtrnq_f32(vld1q_f32(src + 2 * lds), vld1q_f32(src + 3 * lds)));
+}
+
+/* The same for rows that lie anywhere: dst[j ldd + i] = row[i][at + j]. */
+static inline void v_transpose_rows(float *dst, size_t ldd, const float *const *row, size_t at)
+{
+    q_turn(dst, ldd, vtrnq_f32(vld1q_f32(row[0] + at), vld1q_f32(row[1] + at)),
+           vtrnq_f32(vld1q_f32(row[2] + at), vld1q_f32(row[3] + at)));
 }
 
 #endif
