@@ -5,8 +5,7 @@
  * p_j = exp(l_j - m') and p_j x_j. At the end loss = log(sum) + m - l_0 and
  * d_q = (acc / sum - k) / T. d_q itself holds acc. Rows go in groups that share a key panel.
  * Scratch: the panel (128, D), then a group's logits (rows, 128), overwritten by p. */
-#include "simd/exp.h"
-#include "simd/tile.h"
+#include "simd/vec_exp.h"
 
 struct row {
     float m, l0;
@@ -18,21 +17,6 @@ struct block {
     const int64_t *key_id;
     size_t n;
 };
-
-INLINE f32x16 v_exp(f32x16 x)
-{
-    f32x16 t = v_fma(x, v_set1(EXP_LOG2E), v_set1(EXP_MAGIC));
-    f32x16 n = v_sub(t, v_set1(EXP_MAGIC));
-    f32x16 r = v_fma(n, v_set1(-EXP_LN2_LO), v_fma(n, v_set1(-EXP_LN2_HI), x));
-    f32x16 p = v_fma(v_set1(EXP_P5), r, v_set1(EXP_P4));
-
-    p = v_fma(p, r, v_set1(EXP_P3));
-    p = v_fma(p, r, v_set1(EXP_P2));
-    p = v_fma(p, r, v_set1(EXP_P1));
-    p = v_fma(p, r, v_set1(EXP_P0));
-    p = v_add(v_fma(p, v_mul(r, r), r), v_set1(1.0f));
-    return v_zero_below(v_mul(p, v_pow2(t)), x, v_set1(EXP_FLOOR));
-}
 
 /* The positive opens the sum: m = l_0, sum = 1, acc = k. */
 static void start_row(struct row *row, float *acc, const float *q, const float *k, size_t D,

@@ -8,10 +8,16 @@
 #define MOCO_KERNELS_OF(level)                               \
     moco_logits_fn moco_logits_##level;                      \
     moco_infonce_fn moco_infonce_##level;                    \
+    moco_softmax_fn moco_softmax_##level;                    \
+    moco_gather_logits_fn moco_gather_logits_##level;        \
+    moco_nce_fn moco_nce_##level;                            \
+    moco_sampled_fn moco_sampled_##level;                    \
+    moco_margin_fn moco_margin_##level;                      \
     moco_row_normalise_fn moco_row_normalise_##level;        \
     moco_row_normalise_grad_fn moco_row_normalise_grad_##level; \
     moco_ema_fn moco_ema_##level;                            \
     moco_sgd_fn moco_sgd_##level;                            \
+    moco_sgd_ema_fn moco_sgd_ema_##level;                    \
     moco_bn_stats_fn moco_bn_stats_##level;                  \
     moco_bn_apply_fn moco_bn_apply_##level;                  \
     moco_bn_grad_sums_fn moco_bn_grad_sums_##level;          \

@@ -13,9 +13,13 @@
     {                                                                           \
         .name = #level, .lanes = block, .logits = moco_logits_##level,          \
         .infonce = moco_infonce_##level,                                        \
+        .softmax = moco_softmax_##level,                                        \
+        .gather_logits = moco_gather_logits_##level, .nce = moco_nce_##level,   \
+        .sampled = moco_sampled_##level, .margin = moco_margin_##level,         \
         .row_normalise = moco_row_normalise_##level,                            \
         .row_normalise_grad = moco_row_normalise_grad_##level,                  \
         .ema = moco_ema_##level, .sgd = moco_sgd_##level,                       \
+        .sgd_ema = moco_sgd_ema_##level,                                        \
         .bn_stats = moco_bn_stats_##level, .bn_apply = moco_bn_apply_##level,   \
         .bn_grad_sums = moco_bn_grad_sums_##level,                              \
         .bn_grad = moco_bn_grad_##level,                                        \

@@ -36,6 +36,51 @@ typedef void moco_infonce_fn(float *loss, float *top1, float *d_q, const float *
                              const float *keys, const int64_t *q_id, const int64_t *key_id,
                              size_t B, size_t K, size_t D, float T, float *scratch);
 
+/* Softmax with a temperature, by rows: out(B, K) = exp(x / T) / Σ exp(x / T), computed as
+ * exp((x - max) / T) times one over the sum. out may be x. T is positive and 1 / T finite; a row
+ * that holds NaN or +inf, or nothing but -inf, becomes NaN.
+ * |out - exact| <= (4 |x - max| / T + K / 16 + 16) u exact, and FLT_MIN where exact is below that. */
+typedef void moco_softmax_fn(float *out, const float *x, size_t B, size_t K, float T);
+
+/* Scores against gathered rows: out(B, M) = v(B, D) . bank[index(B, M)]. The rows of `bank` (any
+ * number, D columns) may be drawn with replacement. Same bytes as logits of the same rows. */
+typedef void moco_gather_logits_fn(float *out, const float *v, const float *bank,
+                                   const int64_t *index, size_t B, size_t M, size_t D);
+
+/* NCE of B embeddings against M noise rows each (Wu et al. 2018 eq. 5-7). s = v · row / T,
+ * P = e^s / Z, h = P / (P + M/n) = 1 / (1 + exp(log_noise - s)), with log_noise = log(Z M / n).
+ * own(B): the row of the sample itself; index(B, M): its noise rows.
+ *   loss(B):    -log h(own) - Σ_j log(1 - h_j)
+ *   top1(B):    1 where the own row scores >= every noise row, else 0
+ *   d_v(B, D):  ((h(own) - 1) own + Σ_j h_j row_j) / T; Z is a constant
+ * M may be 0. Nothing overlaps. With e_j = ((D + 1) Σ|v_i row_i| / T + 3 |s_j| + 2 |log_noise|) u,
+ * the error of one exponent, and c_j = -log(1 - h_j) or -log h(own), w_j = h_j or 1 - h(own):
+ * |loss - exact| <= Σ w_j e_j + (M / 16 + 24) u Σ c_j
+ * |d_v - exact| <= Σ |row_i| w_j (e_j + (M + 24) u) / T
+ * each for e_j << 1, and u FLT_MIN-sized where e^-|s| leaves the normal numbers. */
+typedef void moco_nce_fn(float *loss, float *top1, float *d_v, const float *v, const float *bank,
+                         const int64_t *own, const int64_t *index, size_t B, size_t M, size_t D,
+                         float T, float log_noise);
+
+/* Sampled softmax, same letters: loss = log_scale + log Σ_j e^s_j - s_own, where the sum has the M
+ * samples alone (M >= 1) and log_scale = log(n / M); d_v = (Σ_j p_j row_j - own) / T with
+ * p_j = e^s_j / Σ e^s. A running maximum is kept, as in infonce.
+ * |loss - exact| <= 2 max e_j + (M / 16 + 24) u + 4 u (|loss| + |s_own| + max |s|), e_j without
+ * log_noise. */
+typedef void moco_sampled_fn(float *loss, float *top1, float *d_v, const float *v,
+                             const float *bank, const int64_t *own, const int64_t *index, size_t B,
+                             size_t M, size_t D, float T, float log_scale);
+
+/* Margin contrastive loss of B pairs (Hadsell, Chopra, LeCun 2006): dist(B) = ‖a - b‖,
+ * loss(B) = dist² / 2, or max(0, margin - dist)² / 2 where different(B) is not 0; d_a, d_b(B, D)
+ * its gradients (not divided by B). A pair nearer than MOCO_MARGIN_NEAR has dist 0, and the hinge
+ * no gradient there. Nothing overlaps. |dist - exact| <= (D / 16 + 8) u exact. */
+typedef void moco_margin_fn(float *loss, float *dist, float *d_a, float *d_b, const float *a,
+                            const float *b, const int32_t *different, size_t B, size_t D,
+                            float margin);
+
+#define MOCO_MARGIN_NEAR 1e-5f
+
 /* dst(B, D) = src / max(‖src‖, 1e-12) by rows; inv_norm(B) = 1 / max(‖src‖, 1e-12).
  * dst may be src. */
 typedef void moco_row_normalise_fn(float *dst, float *inv_norm, const float *src, size_t B,
@@ -53,6 +98,12 @@ typedef void moco_ema_fn(float *k, const float *q, size_t n, float m);
  * g' = g + wd p; u <- momentum u + g'; p <- p - lr u. All three with one rounding each. */
 typedef void moco_sgd_fn(float *p, float *u, const float *g, size_t n, float lr, float momentum,
                          float wd);
+
+/* The bytes of sgd(w, v, g) and then ema(w_k, w) with the new w, in one pass: four arrays are read
+ * and three written instead of six and four. The arrays are whole arenas; v is the velocity, w_k
+ * the key encoder's parameters (He et al. 2019 eq. 2). Nothing may overlap. */
+typedef void moco_sgd_ema_fn(float *w, float *v, float *w_k, const float *g, size_t n, float lr,
+                             float momentum, float wd, float m);
 
 /* BatchNorm works on planes: `pixels` positions of `lanes` (8 or 16) channels, (pixels, lanes),
  * as they lie in oneDNN's nChw8c and nChw16c. Each channel's arithmetic is the same for both.
@@ -117,10 +168,16 @@ struct moco_simd {
     int lanes;        /* channel block of the activations that suits this level: 8 or 16 */
     moco_logits_fn *logits;
     moco_infonce_fn *infonce;
+    moco_softmax_fn *softmax;
+    moco_gather_logits_fn *gather_logits;
+    moco_nce_fn *nce;
+    moco_sampled_fn *sampled;
+    moco_margin_fn *margin;
     moco_row_normalise_fn *row_normalise;
     moco_row_normalise_grad_fn *row_normalise_grad;
     moco_ema_fn *ema;
     moco_sgd_fn *sgd;
+    moco_sgd_ema_fn *sgd_ema;
     moco_bn_stats_fn *bn_stats;
     moco_bn_apply_fn *bn_apply;
     moco_bn_grad_sums_fn *bn_grad_sums;

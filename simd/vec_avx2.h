@@ -78,6 +78,12 @@ static inline f32x16 v_fma(f32x16 a, f32x16 b, f32x16 c)
     return (f32x16){h_fma(a.lo, b.lo, c.lo), h_fma(a.hi, b.hi, c.hi)};
 }
 
+/* a b - c */
+static inline f32x16 v_fms(f32x16 a, f32x16 b, f32x16 c)
+{
+    return (f32x16){h_fms(a.lo, b.lo, c.lo), h_fms(a.hi, b.hi, c.hi)};
+}
+
 /* c - a b */
 static inline f32x16 v_fnma(f32x16 a, f32x16 b, f32x16 c)
 {
@@ -99,9 +105,11 @@ static inline f32x16 v_zero_below(f32x16 a, f32x16 x, f32x16 floor)
     return (f32x16){h_zero_below(a.lo, x.lo, floor.lo), h_zero_below(a.hi, x.hi, floor.hi)};
 }
 
-static inline f32x16 v_pow2(f32x16 t)
+/* p 2^n, with n in the low bits of t = 1.5 * 2^23 + n */
+static inline f32x16 v_times_pow2(f32x16 p, f32x16 n, f32x16 t)
 {
-    return (f32x16){h_pow2(t.lo), h_pow2(t.hi)};
+    (void)n;
+    return v_mul(p, (f32x16){h_pow2(t.lo), h_pow2(t.hi)});
 }
 
 static inline unsigned v_above(f32x16 a, f32x16 b)

@@ -77,6 +77,12 @@ static inline f32x16 v_fma(f32x16 a, f32x16 b, f32x16 c)
     return _mm512_fmadd_ps(a, b, c);
 }
 
+/* a b - c */
+static inline f32x16 v_fms(f32x16 a, f32x16 b, f32x16 c)
+{
+    return _mm512_fmsub_ps(a, b, c);
+}
+
 /* c - a b */
 static inline f32x16 v_fnma(f32x16 a, f32x16 b, f32x16 c)
 {
@@ -101,12 +107,11 @@ static inline f32x16 v_zero_below(f32x16 a, f32x16 x, f32x16 floor)
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, floor, _CMP_NLT_UQ), a);
 }
 
-/* 2^n from the low bits of 1.5 * 2^23 + n */
-static inline f32x16 v_pow2(f32x16 t)
+/* p 2^n, a normal number. The other levels take n from t, the low bits of 1.5 * 2^23 + n. */
+static inline f32x16 v_times_pow2(f32x16 p, f32x16 n, f32x16 t)
 {
-    __m512i bits = _mm512_add_epi32(_mm512_castps_si512(t), _mm512_set1_epi32(127));
-
-    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 23));
+    (void)t;
+    return _mm512_scalef_ps(p, n);
 }
 
 /* Bit i is set where lane i of a is above lane i of b; never for NaN. */

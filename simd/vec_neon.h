@@ -267,6 +267,16 @@ static inline f32x16 v_fma(f32x16 a, f32x16 b, f32x16 c)
     return out;
 }
 
+/* a b - c */
+static inline f32x16 v_fms(f32x16 a, f32x16 b, f32x16 c)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vfmaq_f32(vnegq_f32(c.r[i]), a.r[i], b.r[i]);
+    return out;
+}
+
 /* c - a b */
 static inline f32x16 v_fnma(f32x16 a, f32x16 b, f32x16 c)
 {
@@ -304,12 +314,14 @@ static inline f32x16 v_zero_below(f32x16 a, f32x16 x, f32x16 floor)
     return out;
 }
 
-static inline f32x16 v_pow2(f32x16 t)
+/* p 2^n, with n in the low bits of t = 1.5 * 2^23 + n */
+static inline f32x16 v_times_pow2(f32x16 p, f32x16 n, f32x16 t)
 {
     f32x16 out;
 
+    (void)n;
     for (int i = 0; i < 4; i++)
-        out.r[i] = q_pow2(t.r[i]);
+        out.r[i] = vmulq_f32(p.r[i], q_pow2(t.r[i]));
     return out;
 }
 
@@ -367,11 +379,8 @@ static inline float v_largest(f32x16 a)
 /* Square blocks that v_transpose turns over: dst[j ldd + i] = src[i lds + j]. */
 enum { V_SQUARE = 4 };
 
-static inline void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
+static inline void q_turn(float *dst, size_t ldd, float32x4x2_t a, float32x4x2_t b)
 {
-    float32x4x2_t a = vtrnq_f32(vld1q_f32(src), vld1q_f32(src + lds));
-    float32x4x2_t b = vtrnq_f32(vld1q_f32(src + 2 * lds), vld1q_f32(src + 3 * lds));
-
     for (size_t j = 0; j < 2; j++) {
         float32x4_t low = vcombine_f32(vget_low_f32(a.val[j]), vget_low_f32(b.val[j]));
         float32x4_t high = vcombine_f32(vget_high_f32(a.val[j]), vget_high_f32(b.val[j]));
@@ -379,6 +388,19 @@ static inline void v_transpose(float *dst, size_t ldd, const float *src, size_t 
         vst1q_f32(dst + j * ldd, low);
         vst1q_f32(dst + (j + 2) * ldd, high);
     }
+}
+
+static inline void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
+{
+    q_turn(dst, ldd, vtrnq_f32(vld1q_f32(src), vld1q_f32(src + lds)),
+           vtrnq_f32(vld1q_f32(src + 2 * lds), vld1q_f32(src + 3 * lds)));
+}
+
+/* The same for rows that lie anywhere: dst[j ldd + i] = row[i][at + j]. */
+static inline void v_transpose_rows(float *dst, size_t ldd, const float *const *row, size_t at)
+{
+    q_turn(dst, ldd, vtrnq_f32(vld1q_f32(row[0] + at), vld1q_f32(row[1] + at)),
+           vtrnq_f32(vld1q_f32(row[2] + at), vld1q_f32(row[3] + at)));
 }
 
 #endif

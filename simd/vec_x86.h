@@ -75,6 +75,12 @@ static inline f32x8 h_fma(f32x8 a, f32x8 b, f32x8 c)
     return _mm256_fmadd_ps(a, b, c);
 }
 
+/* a b - c */
+static inline f32x8 h_fms(f32x8 a, f32x8 b, f32x8 c)
+{
+    return _mm256_fmsub_ps(a, b, c);
+}
+
 /* c - a b */
 static inline f32x8 h_fnma(f32x8 a, f32x8 b, f32x8 c)
 {
@@ -154,17 +160,32 @@ static inline void x86_interleave(__m256 r[8])
     }
 }
 
+static inline void x86_turn(float *dst, size_t ldd, __m256 r[8])
+{
+    x86_interleave(r);
+    for (size_t j = 0; j < 4; j++) {
+        _mm256_storeu_ps(dst + j * ldd, _mm256_permute2f128_ps(r[j], r[j + 4], 0x20));
+        _mm256_storeu_ps(dst + (j + 4) * ldd, _mm256_permute2f128_ps(r[j], r[j + 4], 0x31));
+    }
+}
+
 static inline void v_transpose(float *dst, size_t ldd, const float *src, size_t lds)
 {
     __m256 r[8];
 
     for (size_t i = 0; i < 8; i++)
         r[i] = _mm256_loadu_ps(src + i * lds);
-    x86_interleave(r);
-    for (size_t j = 0; j < 4; j++) {
-        _mm256_storeu_ps(dst + j * ldd, _mm256_permute2f128_ps(r[j], r[j + 4], 0x20));
-        _mm256_storeu_ps(dst + (j + 4) * ldd, _mm256_permute2f128_ps(r[j], r[j + 4], 0x31));
-    }
+    x86_turn(dst, ldd, r);
+}
+
+/* The same for rows that lie anywhere: dst[j ldd + i] = row[i][at + j]. */
+static inline void v_transpose_rows(float *dst, size_t ldd, const float *const *row, size_t at)
+{
+    __m256 r[8];
+
+    for (size_t i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(row[i] + at);
+    x86_turn(dst, ldd, r);
 }
 
 #endif

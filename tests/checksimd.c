@@ -394,6 +394,37 @@ static void check_sgd(const struct moco_simd *t, size_t n, enum fill fill)
     strips_intact("sgd", t->name);
 }
 
+static void check_sgd_ema(const struct moco_simd *t, size_t n, enum fill fill)
+{
+    float *w = take_filled(0, n, fill), *v = take_filled(1, n, fill), *k = take_filled(2, n, fill);
+    float *g = take_filled(3, n, fill), *w1 = take_copy(4, w, n), *v1 = take_copy(5, v, n);
+    float *k1 = take_copy(6, k, n);
+    size_t cut = n / 3;
+
+    ref.sgd(w1, v1, g, n, 0.03f, 0.9f, 5e-4f);
+    ref.ema(k1, w1, n, 0.99f);
+    t->sgd_ema(w, v, k, g, cut, 0.03f, 0.9f, 5e-4f, 0.99f);
+    t->sgd_ema(w + cut, v + cut, k + cut, g + cut, n - cut, 0.03f, 0.9f, 5e-4f, 0.99f);
+    same("sgd_ema", t, w, w1, n, "w", n, 0, 0);
+    same("sgd_ema", t, v, v1, n, "v", n, 0, 0);
+    same("sgd_ema", t, k, k1, n, "w_k", n, 0, 0);
+    strips_intact("sgd_ema", t->name);
+}
+
+static void check_softmax(const struct moco_simd *t, size_t B, size_t K, enum fill fill)
+{
+    size_t n = B * K;
+    float *x = take_filled(0, n, fill), *want = take(1, n), *got = take(2, n);
+
+    ref.softmax(want, x, B, K, 0.07f);
+    t->softmax(got, x, B / 2, K, 0.07f);
+    t->softmax(got + B / 2 * K, x + B / 2 * K, B - B / 2, K, 0.07f);
+    same("softmax", t, got, want, n, "out", B, K, 0);
+    t->softmax(x, x, B, K, 0.07f);
+    same("softmax", t, x, want, n, "in place", B, K, 0);
+    strips_intact("softmax", t->name);
+}
+
 /* BatchNorm */
 
 static void stats_oracle(const float *mean, const float *m2, const float *src, size_t pixels,
@@ -519,6 +550,8 @@ static void check_lengths(const struct moco_simd *t)
             check_rows(t, rows_of[next() % BATCHES], lengths_of[i], fill);
             check_ema(t, lengths_of[i], fill, i % 2 ? 0.999f : 0.99f);
             check_sgd(t, lengths_of[i], fill);
+            check_sgd_ema(t, lengths_of[i], fill);
+            check_softmax(t, rows_of[next() % BATCHES], lengths_of[i], fill);
         }
 }
 
