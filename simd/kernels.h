@@ -37,6 +37,33 @@ MOCO_KERNELS_OF(neon);
 MOCO_KERNELS_OF(avx2);
 MOCO_KERNELS_OF(avx512);
 
+/* All kernels of a level; block: channels of a plane, width: outputs of a Winograd product. */
+#define MOCO_TABLE(level, block, width)                                       \
+    (struct moco_simd)                                                        \
+    {                                                                         \
+        .name = #level, .lanes = block, .logits = moco_logits_##level,        \
+        .infonce = moco_infonce_##level,                                      \
+        .softmax = moco_softmax_##level,                                      \
+        .gather_logits = moco_gather_logits_##level, .nce = moco_nce_##level, \
+        .sampled = moco_sampled_##level, .margin = moco_margin_##level,       \
+        .row_normalise = moco_row_normalise_##level,                          \
+        .row_normalise_grad = moco_row_normalise_grad_##level,                \
+        .ema = moco_ema_##level, .sgd = moco_sgd_##level,                     \
+        .sgd_ema = moco_sgd_ema_##level,                                      \
+        .bn_stats = moco_bn_stats_##level, .bn_apply = moco_bn_apply_##level, \
+        .bn_grad_sums = moco_bn_grad_sums_##level,                            \
+        .bn_grad = moco_bn_grad_##level,                                      \
+        .knn_scan = moco_knn_scan_##level, .knn_cut = moco_knn_cut_##level,   \
+        .winograd_width = width,                                              \
+        .winograd_weights = moco_winograd_weights_##level,                    \
+        .winograd_src = moco_winograd_src_##level,                            \
+        .winograd_product = moco_winograd_product_##level,                    \
+        .winograd_dst = moco_winograd_dst_##level,                            \
+        .winograd_dst_grad = moco_winograd_dst_grad_##level,                  \
+        .winograd_product_grad = moco_winograd_product_grad_##level,          \
+        .winograd_weights_grad = moco_winograd_weights_grad_##level           \
+    }
+
 /* Fixed sizes that are part of the arithmetic: all variants must agree on them. */
 enum { MOCO_VL = 16, MOCO_KEY_BLOCK = 128, MOCO_BN_STAGE = 64 };
 

@@ -8,32 +8,6 @@
 
 #include "simd/kernels.h"
 
-#define TABLE(level, block, width)                                              \
-    (struct moco_simd)                                                          \
-    {                                                                           \
-        .name = #level, .lanes = block, .logits = moco_logits_##level,          \
-        .infonce = moco_infonce_##level,                                        \
-        .softmax = moco_softmax_##level,                                        \
-        .gather_logits = moco_gather_logits_##level, .nce = moco_nce_##level,   \
-        .sampled = moco_sampled_##level, .margin = moco_margin_##level,         \
-        .row_normalise = moco_row_normalise_##level,                            \
-        .row_normalise_grad = moco_row_normalise_grad_##level,                  \
-        .ema = moco_ema_##level, .sgd = moco_sgd_##level,                       \
-        .sgd_ema = moco_sgd_ema_##level,                                        \
-        .bn_stats = moco_bn_stats_##level, .bn_apply = moco_bn_apply_##level,   \
-        .bn_grad_sums = moco_bn_grad_sums_##level,                              \
-        .bn_grad = moco_bn_grad_##level,                                        \
-        .knn_scan = moco_knn_scan_##level, .knn_cut = moco_knn_cut_##level,     \
-        .winograd_width = width,                                                \
-        .winograd_weights = moco_winograd_weights_##level,                      \
-        .winograd_src = moco_winograd_src_##level,                              \
-        .winograd_product = moco_winograd_product_##level,                      \
-        .winograd_dst = moco_winograd_dst_##level,                              \
-        .winograd_dst_grad = moco_winograd_dst_grad_##level,                    \
-        .winograd_product_grad = moco_winograd_product_grad_##level,            \
-        .winograd_weights_grad = moco_winograd_weights_grad_##level             \
-    }
-
 float moco_simd_log(float x)
 {
     return logf(x);
@@ -56,21 +30,21 @@ int moco_simd_at(struct moco_simd *table, enum moco_level level)
     enum moco_level cpu = moco_cpu_level();
 
     if (level == MOCO_LEVEL_REF) {
-        *table = TABLE(ref, 8, 16);
+        *table = MOCO_TABLE(ref, 8, 16);
         return 0;
     }
 #if defined(__x86_64__)
     if (level == MOCO_LEVEL_AVX2 && cpu >= MOCO_LEVEL_AVX2) {
-        *table = TABLE(avx2, 8, 16);
+        *table = MOCO_TABLE(avx2, 8, 16);
         return 0;
     }
     if (level == MOCO_LEVEL_AVX512 && cpu >= MOCO_LEVEL_AVX512) {
-        *table = TABLE(avx512, 16, 64);
+        *table = MOCO_TABLE(avx512, 16, 64);
         return 0;
     }
 #elif defined(__aarch64__)
     if (level == MOCO_LEVEL_NEON && cpu == MOCO_LEVEL_NEON) {
-        *table = TABLE(neon, 8, 16);
+        *table = MOCO_TABLE(neon, 8, 16);
         return 0;
     }
 #endif

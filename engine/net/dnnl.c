@@ -71,6 +71,12 @@ const char *net_dnnl_version(void)
     return text;
 }
 
+void net_sgemm(float *c, const float *a, const float *b, size_t M, size_t N, size_t K)
+{
+    dnnl_sgemm('N', 'N', (dnnl_dim_t)M, (dnnl_dim_t)N, (dnnl_dim_t)K, 1.0f, a, (dnnl_dim_t)K, b,
+               (dnnl_dim_t)N, 0.0f, c, (dnnl_dim_t)N);
+}
+
 static void primitive_close(struct primitive *p)
 {
     for (int i = 0; i < p->arg_count; i++)
