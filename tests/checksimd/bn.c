@@ -79,7 +79,7 @@ static double gated_grad(const float *g, const float *act, size_t i)
     return !act || act[i] > 0 ? g[i] : 0;
 }
 
-/* A term passes at most 64 additions of its stage and those of the stages; src - mean is rounded. */
+/* A term passes at most 64 additions of its stage and those of the stages; src - mean rounds. */
 static void grad_sums_oracle(const float *sum_g, const float *sum_gx, const float *d_dst,
                              const float *act, const float *src, const float *mean, size_t pixels,
                              size_t lanes)

@@ -7,8 +7,8 @@
 #include "tests/checksimd/harness.h"
 
 enum { K_MAX = 2100 };
-enum values { RANDOM, ALL_EQUAL, LEVELS, RISING, FALLING, NEGATIVE, ZEROS, NANS, INFINITE, HUGE_ONES,
-              VALUES };
+enum values { RANDOM, ALL_EQUAL, LEVELS, RISING, FALLING, NEGATIVE, ZEROS, NANS, INFINITE,
+              HUGE_ONES, VALUES };
 
 struct shape {
     size_t B, K, D, k, room;
