@@ -6,7 +6,8 @@
  * 1.5 * 2^23: the low bits of the sum are the integer, so no conversion is needed.
  * Made for x <= 0; 0 below -87.3, where 2^n would leave the normal numbers; NaN stays NaN.
  * |exp_scalar(x) - exp(x)| <= (2.5 + 0.23 |x|) u exp(x): the second term is log2(e) as a float,
- * a quarter of what x's own rounding does. The vector form in vec_exp.h is the same by operation. */
+ * a quarter of what x's own rounding does. The vector form in vec_exp.h is operation by operation
+ * the same. */
 #ifndef MOCO_SIMD_EXP_H
 #define MOCO_SIMD_EXP_H
 

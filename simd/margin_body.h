@@ -1,7 +1,7 @@
 /* margin_body.h: the margin contrastive loss of pairs, its distances and gradients.
  *
- * D = ‖a - b‖; same class: D²/2; different: max(0, margin - D)²/2, without a gradient where D is
- * as good as 0. Lane i of the sum adds elements i, i + 16, ..., then the fixed tree. */
+ * D = ‖a - b‖; same class: D²/2; different: max(0, margin - D)²/2, without a gradient where
+ * D is as good as 0. Lane i of the sum adds elements i, i + 16, ..., then the fixed tree. */
 #include <math.h>
 
 #include "simd/tile.h"

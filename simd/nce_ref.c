@@ -3,7 +3,8 @@
  * Products are FMA chains over D; the gradient is a chain over the samples, the own row first.
  * Sample j adds to sum j mod 16, and the sixteen sums are added by a fixed tree.
  * NCE (Gutmann, Hyvarinen 2010; Wu et al. 2018): a = s - log_noise, h = 1 / (1 + e^-a);
- * loss = -log h(own) - Σ log(1 - h_j), d loss / d s = h - 1 for the own row and h_j for the others.
+ * loss = -log h(own) - Σ log(1 - h_j), and d loss / d s is h - 1 for the own row, h_j for
+ * the others.
  * Sampled softmax: the denominator is Σ e^s_j over the samples alone, with a running maximum over
  * blocks of 128. */
 #include "simd/kernels.h"

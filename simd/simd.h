@@ -31,7 +31,8 @@ typedef void moco_logits_fn(float *out, const float *q, const float *keys, size_
  *                 so has a key whose id is negative (an unfilled slot). NULL: all keys count.
  * A running maximum is kept, so T may be as small as 0.005. K may be 0.
  * scratch: moco_infonce_scratch(D) floats, 64-byte aligned, private to the call.
- * |loss - exact| <= 16 u (1/T) (Σ|q_i k_i| maximum over keys) + 64 u |loss| for unit rows. */
+ * For unit rows |loss - exact| <= 16 u (1/T) (Σ|q_i k_i| maximum over keys)
+ * + (64 + K / 16) u (1 + |loss|). */
 typedef void moco_infonce_fn(float *loss, float *top1, float *d_q, const float *q, const float *k,
                              const float *keys, const int64_t *q_id, const int64_t *key_id,
                              size_t B, size_t K, size_t D, float T, float *scratch);
@@ -39,7 +40,7 @@ typedef void moco_infonce_fn(float *loss, float *top1, float *d_q, const float *
 /* Softmax with a temperature, by rows: out(B, K) = exp(x / T) / Σ exp(x / T), computed as
  * exp((x - max) / T) times one over the sum. out may be x. T is positive and 1 / T finite; a row
  * that holds NaN or +inf, or nothing but -inf, becomes NaN.
- * |out - exact| <= (4 |x - max| / T + K / 16 + 16) u exact, and FLT_MIN where exact is below that. */
+ * |out - exact| <= (4 |x - max| / T + K / 16 + 16) u exact + 2 FLT_MIN. */
 typedef void moco_softmax_fn(float *out, const float *x, size_t B, size_t K, float T);
 
 /* Scores against gathered rows: out(B, M) = v(B, D) . bank[index(B, M)]. The rows of `bank` (any

@@ -1,8 +1,8 @@
 /* softmax_body.h: out = softmax(x / T) by rows.
  *
  * Three passes: the maximum m; p = exp((x - m) / T) and its sum; p times one over the sum. Only the
- * first reads memory while a row fits the second cache, and the second calls for the next row, since
- * it computes more than it reads. Four vectors at a time hide latencies; the
+ * first reads memory while a row fits the second cache, and the second calls for the next row,
+ * since it computes more than it reads. Four vectors at a time hide latencies; the
  * sum has one chain, lane i adding elements i, i + 16, ..., then the fixed tree. */
 #include "simd/vec_exp.h"
 
