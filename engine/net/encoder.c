@@ -298,8 +298,9 @@ static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
         struct norm_pass pass = norm_of(net, t, op);
         norm_backward(&pass, gradient_room(net, t, op, op->src),
                       op->add >= 0 ? gradient_room(net, t, op, op->add) : NULL,
-                      e->grads + op->gamma, e->grads + op->beta, d_dst, op->relu ? read_back(net, t, op->dst) : NULL,
-                      read_back(net, t, op->src), e->params + op->gamma, t->saved + op->saved);
+                      e->grads + op->gamma, e->grads + op->beta, d_dst,
+                      op->relu ? read_back(net, t, op->dst) : NULL, read_back(net, t, op->src),
+                      e->params + op->gamma, t->saved + op->saved);
         finish_gradient(net, t, op, op->src);
         if (op->add >= 0)
             finish_gradient(net, t, op, op->add);
