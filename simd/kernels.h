@@ -68,7 +68,7 @@ MOCO_KERNELS_OF(avx512);
 enum { MOCO_VL = 16, MOCO_KEY_BLOCK = 128, MOCO_BN_STAGE = 64 };
 
 /* Query rows that share one transposed key panel; a matter of speed only. */
-enum { MOCO_ROW_GROUP = 96 };
+enum { MOCO_ROW_GROUP = 128 };
 
 /* Keys in the widest panel of knn_scan: four vectors. */
 enum { MOCO_KNN_PANEL = 4 * MOCO_VL };
