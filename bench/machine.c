@@ -29,6 +29,11 @@ int bench_too_slow(const struct bench *bench)
            !getenv("MOCO_BENCH_ALL");
 }
 
+int bench_threads(void)
+{
+    return omp_get_max_threads();
+}
+
 static double now(void)
 {
     struct timespec t;
@@ -68,7 +73,7 @@ static double measure_flops(void)
     double best = 0;
     moco_simd_init(&simd, NULL);
     size_t width = simd.winograd_width;
-    for (int i = 0; i < 7; i++) {
+    for (int i = 0; i < 25; i++) {
         double start = now();
 #pragma omp parallel
         {
@@ -107,7 +112,7 @@ double bench_triad_bytes(void)
     static double best;
     if (best == 0) {
         float *a = bench_numbers(TRIAD), *b = bench_numbers(TRIAD);
-        for (int i = 0; i < 7; i++) {
+        for (int i = 0; i < 15; i++) {
             double start = now();
             triad(a, b, TRIAD);
             double rate = 12.0 * TRIAD / (now() - start);
