@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "bench/bench.h"
 #include "engine/net/encoder.h"
+#include "engine/run/machine.h"
 
-enum { TRIAD = 32 << 20, SGEMM = 2048 };
+enum { TRIAD = 32 << 20, SGEMM = 2048, TRIES = 3 };
 
 static char sentence[200];
 
@@ -32,13 +32,6 @@ int bench_too_slow(const struct bench *bench)
 int bench_threads(void)
 {
     return omp_get_max_threads();
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 float *bench_numbers(size_t n)
@@ -65,39 +58,27 @@ float *bench_unit_rows(size_t rows, size_t D)
     return p;
 }
 
-/* Winograd's register tiles on operands that stay in L1: nothing here is nearer to the peak. */
-static double measure_flops(void)
-{
-    enum { T = 24, C = 64, ROUNDS = 4000 };
-    struct moco_simd simd;
-    double best = 0;
-    moco_simd_init(&simd, NULL);
-    size_t width = simd.winograd_width;
-    for (int i = 0; i < 25; i++) {
-        double start = now();
-#pragma omp parallel
-        {
-            float *v = bench_numbers(T * C), *u = bench_numbers(C * width);
-            float *m = bench_numbers(T * width);
-            for (int round = 0; round < ROUNDS; round++)
-                simd.winograd_product(m, v, u, T, C, width);
-            free(v);
-            free(u);
-            free(m);
-        }
-        double rate = 2.0 * T * C * (double)width * ROUNDS * omp_get_max_threads() /
-                      (now() - start);
-        best = rate > best ? rate : best;
-    }
-    return best;
-}
-
 double bench_peak_flops(void)
 {
     static double peak;
-    if (peak == 0)
-        peak = measure_flops();
+    struct moco_simd simd;
+    if (peak == 0 && !moco_simd_init(&simd, NULL))
+        for (int i = 0; i < TRIES; i++) {
+            double rate = machine_peak_flops(&simd);
+            peak = rate > peak ? rate : peak;
+        }
     return peak;
+}
+
+double bench_triad_bytes(void)
+{
+    static double best;
+    if (best == 0)
+        for (int i = 0; i < TRIES; i++) {
+            double rate = machine_triad_bytes();
+            best = rate > best ? rate : best;
+        }
+    return best;
 }
 
 static void triad(float *a, const float *b, size_t n)
@@ -105,23 +86,6 @@ static void triad(float *a, const float *b, size_t n)
 #pragma omp parallel for simd schedule(static)
     for (size_t i = 0; i < n; i++)
         a[i] += 0.5f * b[i];
-}
-
-double bench_triad_bytes(void)
-{
-    static double best;
-    if (best == 0) {
-        float *a = bench_numbers(TRIAD), *b = bench_numbers(TRIAD);
-        for (int i = 0; i < 15; i++) {
-            double start = now();
-            triad(a, b, TRIAD);
-            double rate = 12.0 * TRIAD / (now() - start);
-            best = rate > best ? rate : best;
-        }
-        free(a);
-        free(b);
-    }
-    return best;
 }
 
 #if defined(__x86_64__)

@@ -2,8 +2,8 @@
  * code and constants.
  *
  * log(1 + t) = 2 atanh(s) with s = t / (2 + t) <= 1/3, and atanh(s) = s (1 + z L(z)), z = s²,
- * where L is a polynomial of degree 4 (relative error 4e-10). No digit is lost for small t: noise samples
- * that are already told apart contribute terms of 1e-6 and less, and there are thousands.
+ * where L is a polynomial of degree 4 (relative error 4e-10). No digit is lost for small t:
+ * noise samples that are already told apart contribute terms of 1e-6 and less, by the thousand.
  * The vector form in nce_body.h is operation by operation the same. */
 #ifndef MOCO_SIMD_LOGISTIC_H
 #define MOCO_SIMD_LOGISTIC_H

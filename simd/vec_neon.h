@@ -194,6 +194,16 @@ static inline void v_store(float *p, f32x16 a)
         vst1q_f32(p + 4 * i, a.r[i]);
 }
 
+/* NEON has no store past the caches in C; ordinary ones need no end. */
+static inline void v_stream(float *p, f32x16 a)
+{
+    v_store(p, a);
+}
+
+static inline void v_stream_end(void)
+{
+}
+
 static inline f32x16 v_load_n(const float *p, size_t n)
 {
     float part[16] = {0};

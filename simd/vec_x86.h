@@ -141,6 +141,11 @@ static inline float h_largest(f32x8 a)
     return _mm_cvtss_f32(_mm_max_ss(s, _mm_movehdup_ps(s)));
 }
 
+static inline void v_stream_end(void)
+{
+    _mm_sfence();
+}
+
 /* Square blocks that v_transpose turns over: dst[j ldd + i] = src[i lds + j]. */
 enum { V_SQUARE = 8 };
 

@@ -59,4 +59,8 @@ void model_close(struct model *model);
 void cli_run_file(char *out, size_t size, const char *path, const char *first,
                   const char *second);
 
+/* profile.c: the time of each stage and layer of the steps so far, to standard error. */
+struct step;
+void profile_print(const struct step *step);
+
 #endif

@@ -54,6 +54,12 @@ static void on_notice(void *user, const char *sentence)
     fprintf(stderr, "moco: %s\n", sentence);
 }
 
+static void on_profile(void *user, const struct step *step)
+{
+    end_line(user);
+    profile_print(step);
+}
+
 static int on_stop(void *user)
 {
     (void)user;
@@ -147,7 +153,7 @@ static void on_progress(void *user, const struct train_progress *p)
 int show_train(struct config *config, const struct moco_simd *simd)
 {
     struct show show = {.terminal = isatty(2), .json = config->value.json, .shown = now()};
-    struct train_hooks hooks = {&show, on_started, on_progress, on_notice, on_stop};
+    struct train_hooks hooks = {&show, on_started, on_progress, on_notice, on_profile, on_stop};
     catch_signals();
     int rc = train_run(config, simd, &hooks);
     end_line(&show);

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
@@ -22,6 +23,7 @@ struct tape {
     float *pooled, *hidden, *d_pooled, *d_hidden; /* (B, backbone) each */
     float *room;     /* of the linear layers */
     const float *x;  /* input of the newest pass; borrowed */
+    struct op_clock *clocks; /* (op_count) */
     unsigned char *written; /* (value_count): has a gradient in this backward pass */
 };
 
@@ -64,7 +66,8 @@ size_t net_tape_bytes(const struct net *net, int keep, int hosted)
     struct tape_sizes s = tape_sizes(net, keep, hosted);
     const size_t floats[] = { s.kept,   s.work,   s.saved,  s.partial, s.coef,
                               s.pooled, s.pooled, s.pooled, s.pooled,  s.room };
-    size_t bytes = arena_round((size_t)net->value_count);
+    size_t bytes = arena_round((size_t)net->value_count) +
+                   arena_round((size_t)net->op_count * sizeof(struct op_clock));
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
         bytes += arena_round(floats[i] * sizeof(float));
     return bytes;
@@ -100,6 +103,7 @@ int tape_open(struct tape **out, const struct net *net, int keep, struct tape *h
     t->d_pooled = take(&t->arena, s.pooled);
     t->d_hidden = take(&t->arena, s.pooled);
     t->room = take(&t->arena, s.room);
+    t->clocks = arena_take(&t->arena, (size_t)net->op_count * sizeof *t->clocks);
     t->written = arena_take(&t->arena, (size_t)net->value_count);
     *out = t;
     return MOCO_OK;
@@ -152,6 +156,29 @@ static size_t planes_of(const struct net *net, const struct value *v)
     return v->floats / ((size_t)(v->H * v->W) * (size_t)net->lanes);
 }
 
+struct op_clock *tape_clock(const struct tape *tape, int op)
+{
+    return &tape->clocks[op];
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Books the time since `start` on an operation's pass; returns the time. */
+static double book(const struct net *net, struct tape *t, const struct op *op, int pass,
+                   double start)
+{
+    struct op_clock *clock = &t->clocks[op - net->ops];
+    double end = now();
+    clock->seconds[pass] += end - start;
+    clock->count[pass]++;
+    return end;
+}
+
 static int forward_op(struct encoder *e, const struct net *net, struct tape *t,
                       const struct op *op, enum net_mode mode)
 {
@@ -194,8 +221,11 @@ int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, fl
     int err = MOCO_OK;
 
     t->x = x;
-    for (int i = 0; i < net->op_count && !err; i++)
+    for (int i = 0; i < net->op_count && !err; i++) {
+        double start = now();
         err = forward_op(e, net, t, &net->ops[i], mode);
+        book(net, t, &net->ops[i], CONV_FORWARD, start);
+    }
     if (err)
         return err;
     avgpool_forward(t->pooled, value_at(net, t, net->pooled), net->config.batch, v->C, v->H * v->W,
@@ -230,13 +260,16 @@ static void finish_gradient(const struct net *net, struct tape *t, const struct 
 static int conv_op_backward(struct encoder *e, const struct net *net, struct tape *t,
                             const struct op *op, const float *d_dst)
 {
+    double start = now();
     int err = conv_backward_weights(op->conv, e->grads + op->weight, read_back(net, t, op->src),
                                     d_dst, t->work + op->back_scratch_at);
+    start = book(net, t, op, CONV_BACKWARD_WEIGHTS, start);
     if (err || op->src == INPUT_VALUE)
         return err;
     err = conv_backward_data(op->conv, gradient_room(net, t, op, op->src), d_dst,
                              e->params + op->weight, t->work + op->back_scratch_at);
     finish_gradient(net, t, op, op->src);
+    book(net, t, op, CONV_BACKWARD_DATA, start);
     return err;
 }
 
@@ -257,14 +290,15 @@ static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
                        const struct op *op)
 {
     const float *d_dst = t->work + net->values[op->dst].grad_at;
+    double start = now();
 
     if (op->kind == OP_CONV)
         return conv_op_backward(e, net, t, op, d_dst);
     if (op->kind == OP_NORM) {
         struct norm_pass pass = norm_of(net, t, op);
         norm_backward(&pass, gradient_room(net, t, op, op->src),
-                      op->add >= 0 ? gradient_room(net, t, op, op->add) : NULL, e->grads + op->gamma,
-                      e->grads + op->beta, d_dst, op->relu ? read_back(net, t, op->dst) : NULL,
+                      op->add >= 0 ? gradient_room(net, t, op, op->add) : NULL,
+                      e->grads + op->gamma, e->grads + op->beta, d_dst, op->relu ? read_back(net, t, op->dst) : NULL,
                       read_back(net, t, op->src), e->params + op->gamma, t->saved + op->saved);
         finish_gradient(net, t, op, op->src);
         if (op->add >= 0)
@@ -275,6 +309,7 @@ static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
                          planes_of(net, v), v->H, v->W, net->lanes);
         finish_gradient(net, t, op, op->src);
     }
+    book(net, t, op, CONV_BACKWARD_DATA, start);
     return MOCO_OK;
 }
 
@@ -302,8 +337,8 @@ int encoder_backward(struct encoder *e, const struct net *net, struct tape *t,
 
     memset(t->written, 0, (size_t)net->value_count);
     head_backward(e, net, t, d_features);
-    avgpool_backward(t->work + net->values[net->pooled].grad_at, t->d_pooled, net->config.batch, v->C,
-                     v->H * v->W, net->lanes);
+    avgpool_backward(t->work + v->grad_at, t->d_pooled, net->config.batch, v->C, v->H * v->W,
+                     net->lanes);
     t->written[net->pooled] = 1;
     for (int i = net->op_count - 1; i >= 0 && !err; i--) {
         redo_source(net, t, i);

@@ -85,6 +85,15 @@ static inline size_t value_floats(const struct net *net, int C, int H, int W)
     return (size_t)net->config.batch * blocks * (size_t)net->lanes * (size_t)H * (size_t)W;
 }
 
+/* Time spent in one operation: forward, data gradient, weight gradient. */
+struct op_clock {
+    double seconds[3];
+    int count[3];
+};
+
+/* encoder.c */
+struct op_clock *tape_clock(const struct tape *tape, int op);
+
 /* norm.c: BatchNorm over strided groups of the batch. */
 struct norm_pass {
     const struct moco_simd *simd;
@@ -105,8 +114,8 @@ void norm_forward(const struct norm_pass *p, float *dst, const float *src, const
 void norm_again(const struct norm_pass *p, float *dst, const float *src, const float *saved,
                 int relu);
 
-/* d_src, d_add (or NULL) are written, either may be d_dst; d_gamma, d_beta: (C) are added to. act: the forward dst when
- * it went through a ReLU, else NULL. */
+/* d_src, d_add (or NULL) are written, either may be d_dst; d_gamma, d_beta: (C) are added to.
+ * act: the forward dst when it went through a ReLU, else NULL. */
 void norm_backward(const struct norm_pass *p, float *d_src, float *d_add, float *d_gamma,
                    float *d_beta, const float *d_dst, const float *act, const float *src,
                    const float *gamma, const float *saved);

@@ -72,6 +72,7 @@ static const struct setting rows[] = {
     INT("checkpoint-every", checkpoint_every, 0, "steps between checkpoints; 0: once per epoch"),
     SWITCH("resume", resume, 0, "go on from the checkpoint in the run folder"),
     SWITCH("json", json, 0, "progress as JSON lines on standard output"),
+    SWITCH("profile", profile, 0, "print the time of each layer after some steps"),
     SWITCH("deterministic", deterministic, 1, "direct convolutions only"),
     TEXT("conv", conv, 1, "who computes convolutions: auto, onednn or own"),
     TEXT("simd", simd, 0, "kernels: ref, avx2, avx512 or neon; the best when not given"),

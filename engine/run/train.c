@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "engine/base/error.h"
+#include "engine/net/report.h"
 #include "engine/run/run.h"
 
 enum { WATCHDOG_EPOCHS = 3 };
@@ -199,6 +200,18 @@ static int score_start(struct run *run)
     return log_append(&run->log, &row);
 }
 
+static void profile(struct run *run)
+{
+    if (!run->c->profile || !run->hooks || !run->hooks->profile)
+        return;
+    if (run->all_steps == TRAIN_WARM_UP) {
+        layer_report_restart(run->step.net, run->step.tape_q);
+        layer_report_restart(run->step.net, run->step.tape_k);
+    } else if (run->all_steps == TRAIN_WARM_UP + TRAIN_PROFILED) {
+        run->hooks->profile(run->hooks->user, &run->step);
+    }
+}
+
 static int loop(struct run *run)
 {
     const struct train_hooks *hooks = run->hooks;
@@ -217,6 +230,7 @@ static int loop(struct run *run)
             return rc;
         progress_of(&p, run);
         report(run, &p);
+        profile(run);
         int every = run->c->checkpoint_every;
         int stop = hooks && hooks->stop && hooks->stop(hooks->user);
         if (stop || (every > 0 && run->info.step % (uint64_t)every == 0))

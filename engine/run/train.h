@@ -8,8 +8,10 @@
 #define MOCO_ENGINE_RUN_TRAIN_H
 
 #include "engine/run/config.h"
+#include "engine/step.h"
 
 enum { TRAIN_INTERRUPTED = 1 }; /* stopped as asked, after a checkpoint */
+enum { TRAIN_WARM_UP = 2, TRAIN_PROFILED = 5 }; /* steps */
 
 /* Where a run stands; sent after every step and at the end of every epoch. */
 struct train_progress {
@@ -32,6 +34,8 @@ struct train_hooks {
     void (*started)(void *user, const struct config *config, uint64_t step, uint64_t steps);
     void (*progress)(void *user, const struct train_progress *progress);
     void (*notice)(void *user, const char *sentence);
+    /* After TRAIN_PROFILED steps, with --profile: the step's tapes hold the layers' mean times. */
+    void (*profile)(void *user, const struct step *step);
     int (*stop)(void *user); /* polled after every step; not 0: save and return */
 };
 

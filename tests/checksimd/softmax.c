@@ -48,6 +48,9 @@ void check_softmax(const struct moco_simd *t)
             for (size_t j = 0; j < COUNT(temperatures); j++)
                 softmax(t, next_random() % 6, edges[i], fill, temperatures[j]);
     softmax(t, 3, 4097, UNIFORM, 0.07f);
+    softmax(t, 9, 16384, MIXED, 0.07f);
+    softmax(t, 13, 16400, SPECIAL, 0.07f);
+    softmax(t, 5, 16385, UNIFORM, 1.0f);
     softmax(t, 2, 65536, UNIFORM, 0.01f);
     softmax(t, 2, 65535, EQUAL, 0.07f);
 }

@@ -1,0 +1,63 @@
+/* machine.c: the best of a few short runs; see machine.h. */
+#include "engine/run/machine.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { RUNS = 7, TRIAD = 32 << 20 };
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Winograd's register tiles on operands that stay in L1: nothing here is nearer to the peak. */
+enum { T = 24, C = 64, ROUNDS = 2000, WIDTH_MAX = 64 };
+
+static double flops_of_run(const struct moco_simd *simd)
+{
+    double start = now();
+#pragma omp parallel
+    {
+        _Alignas(64) float v[T * C] = { 1 }, u[C * WIDTH_MAX] = { 1 }, m[T * WIDTH_MAX];
+        for (int round = 0; round < ROUNDS; round++)
+            simd->winograd_product(m, v, u, T, C, simd->winograd_width);
+    }
+    return 2.0 * T * C * (double)simd->winograd_width * ROUNDS * omp_get_max_threads() /
+           (now() - start);
+}
+
+double machine_peak_flops(const struct moco_simd *simd)
+{
+    double best = 0;
+    for (int i = 0; i < RUNS; i++) {
+        double rate = flops_of_run(simd);
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+double machine_triad_bytes(void)
+{
+    double best = 0;
+    float *a = malloc(TRIAD * sizeof *a), *b = malloc(TRIAD * sizeof *b);
+    if (a && b) {
+#pragma omp parallel for schedule(static)
+        for (size_t i = 0; i < TRIAD; i++)
+            a[i] = b[i] = 1.0f;
+    }
+    for (int run = 0; a && b && run < RUNS; run++) {
+        double start = now();
+#pragma omp parallel for simd schedule(static)
+        for (size_t i = 0; i < TRIAD; i++)
+            a[i] += 0.5f * b[i];
+        double rate = 3.0 * sizeof *a * TRIAD / (now() - start);
+        best = rate > best ? rate : best;
+    }
+    free(a);
+    free(b);
+    return best;
+}
