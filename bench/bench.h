@@ -20,6 +20,7 @@ struct bench {
     size_t size[4];             /* as the name lists them */
     int variant;                /* the file's own */
     double flops, bytes, items; /* of one iteration; 0: not shown */
+    const char *label;          /* printed behind the line, or NULL */
     int (*open)(struct bench *bench); /* 0, or not 0 with a sentence in bench_failed() */
     void (*run)(struct bench *bench);
     void (*close)(struct bench *bench);
@@ -33,15 +34,22 @@ void bench_add(const struct bench *bench, const char *level);
 int bench_fail(const char *sentence);
 const char *bench_failed(void);
 
-/* kernels.c, conv.c, stages.c: register theirs for every level from `levels`. */
+/* Each file registers its rows, for every level from `levels` or for the best one. */
 void bench_kernels(const struct moco_simd *levels, size_t count);
+void bench_losses(const struct moco_simd *levels, size_t count);
+void bench_norm_dnnl(const struct moco_simd *best);
 void bench_convolutions(const struct moco_simd *levels, size_t count);
+void bench_views(const struct moco_simd *best);
 void bench_stages(const struct moco_simd *best);
+
+/* jpeg.c: an RGB image, three bytes a pixel, as a JPEG file; 0, or -1. */
+int bench_write_jpeg(const char *path, const unsigned char *pixels, int width, int height);
 
 /* machine.c: limits, measured once, on first use, with all threads. */
 double bench_peak_flops(void);   /* FMA on registers and L1, per second */
 double bench_triad_bytes(void);  /* a += s b in place, per second */
 void bench_limits(void);         /* registers `triad` and `sgemm/2048` */
+int bench_threads(void);         /* OMP_NUM_THREADS, or all */
 
 /* n floats in [-1, 1), 64-byte aligned, first touched by the threads that will use them. */
 float *bench_numbers(size_t n);

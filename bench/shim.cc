@@ -1,9 +1,12 @@
 // shim.cc: the bridge to Google Benchmark, and the only C++ file.
 //
-// Each struct bench becomes a registered benchmark on wall-clock time; counters are rates per
-// second of the work that the bench declares, and their share of the machine's measured limit.
+// Each struct bench becomes a registered benchmark on wall-clock time. Rates are counters per
+// second of the work that the bench declares; of_peak and of_triad are their shares of what this
+// machine was measured to reach. Google Benchmark calls a function again for each estimate of the
+// number of iterations: the data stays open until another benchmark's turn.
 #include <benchmark/benchmark.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -15,32 +18,56 @@ extern "C" {
 #include "engine/net/encoder.h"
 }
 
-static void run(benchmark::State &state, std::shared_ptr<bench> owned)
+static std::shared_ptr<bench> opened;
+
+static void close_opened()
 {
-    bench *b = owned.get();
-    if (b->open && b->open(b)) {
+    if (opened && opened->close)
+        opened->close(opened.get());
+    opened.reset();
+}
+
+static bool open(const std::shared_ptr<bench> &b)
+{
+    if (opened == b)
+        return true;
+    close_opened();
+    if (b->open && b->open(b.get()))
+        return false;
+    opened = b;
+    b->run(b.get()); // pages are touched, primitives warm
+    return true;
+}
+
+static void count(benchmark::State &state, const bench &b, double seconds)
+{
+    using benchmark::Counter;
+    double done = (double)state.iterations() / seconds;
+    if (b.flops > 0) {
+        state.counters["GFLOP/s"] = Counter(b.flops * 1e-9, Counter::kIsIterationInvariantRate);
+        state.counters["of_peak"] = b.flops * done / bench_peak_flops();
+    }
+    if (b.bytes > 0) {
+        state.counters["GB/s"] = Counter(b.bytes * 1e-9, Counter::kIsIterationInvariantRate);
+        state.counters["of_triad"] = b.bytes * done / bench_triad_bytes();
+    }
+    if (b.items > 0)
+        state.SetItemsProcessed((int64_t)(b.items * (double)state.iterations()));
+    if (b.label)
+        state.SetLabel(b.label);
+}
+
+static void run(benchmark::State &state, std::shared_ptr<bench> b)
+{
+    using clock = std::chrono::steady_clock;
+    if (!open(b)) {
         state.SkipWithError(bench_failed());
         return;
     }
-    b->run(b); // pages are touched, primitives warm
+    auto start = clock::now();
     for (auto _ : state)
-        b->run(b);
-    if (b->close)
-        b->close(b);
-    using benchmark::Counter;
-    auto rate = [](double amount) {
-        return Counter(amount, Counter::kIsIterationInvariantRate);
-    };
-    if (b->flops > 0) {
-        state.counters["GFLOP/s"] = rate(b->flops * 1e-9);
-        state.counters["of_peak"] = rate(b->flops / bench_peak_flops());
-    }
-    if (b->bytes > 0) {
-        state.counters["GB/s"] = rate(b->bytes * 1e-9);
-        state.counters["of_triad"] = rate(b->bytes / bench_triad_bytes());
-    }
-    if (b->items > 0)
-        state.SetItemsProcessed((int64_t)(b->items * (double)state.iterations()));
+        b->run(b.get());
+    count(state, *b, std::chrono::duration<double>(clock::now() - start).count());
 }
 
 extern "C" void bench_add(const bench *given, const char *level)
@@ -54,36 +81,60 @@ extern "C" void bench_add(const bench *given, const char *level)
         ->Unit(benchmark::kMillisecond);
 }
 
+// MOCO_SIMD caps oneDNN too, as it does in moco; oneDNN reads its cap at its first call.
+static void cap_onednn(const char *cap)
+{
+    const char *isa = !strcmp(cap, "ref")      ? "SSE41"
+                      : !strcmp(cap, "avx2")   ? "AVX2"
+                      : !strcmp(cap, "avx512") ? "AVX512_CORE"
+                                               : nullptr;
+    if (isa) {
+        setenv("ONEDNN_MAX_CPU_ISA", isa, 0);
+        setenv("DNNL_MAX_CPU_ISA", isa, 0);
+    }
+}
+
+// Every level up to `best`, each followed by what the compiler makes of ref with its instructions.
+static size_t all_levels(moco_simd *levels, const moco_simd &best)
+{
+    size_t count = 0;
+    for (int level = MOCO_LEVEL_REF; level <= MOCO_LEVEL_AVX512; level++) {
+        if (moco_simd_at(&levels[count], (moco_level)level))
+            continue;
+        const char *name = levels[count++].name;
+        if (bench_auto(&levels[count], name) == 0)
+            count++;
+        if (!strcmp(best.name, name))
+            break;
+    }
+    return count;
+}
+
 int main(int argc, char **argv)
 {
     moco_simd best, levels[8];
-    size_t count = 0;
+    const char *cap = getenv("MOCO_SIMD");
     if (moco_simd_init(&best, nullptr)) {
         fprintf(stderr, "moco-bench: MOCO_SIMD asks for kernels that are not available here\n");
         return 1;
     }
-    // MOCO_SIMD caps oneDNN too, as it does in moco.
-    if (!strcmp(best.name, "avx2"))
-        setenv("ONEDNN_MAX_CPU_ISA", "AVX2", 0);
-    for (int level = MOCO_LEVEL_REF; level <= MOCO_LEVEL_AVX512; level++) {
-        if (moco_simd_at(&levels[count], (moco_level)level))
-            continue;
-        count++;
-        if (bench_auto(&levels[count], levels[count - 1].name) == 0)
-            count++;
-        if (!strcmp(best.name, levels[count - 1].name) ||
-            (count > 1 && !strcmp(best.name, levels[count - 2].name)))
-            break;
-    }
+    cap_onednn(cap ? cap : "");
+    size_t count = all_levels(levels, best);
     bench_limits();
     bench_kernels(levels, count);
+    bench_losses(levels, count);
+    bench_norm_dnnl(&best);
     bench_convolutions(levels, count);
+    bench_views(&best);
     bench_stages(&best);
     benchmark::AddCustomContext("kernels", best.name);
+    benchmark::AddCustomContext("threads", std::to_string(bench_threads()));
     benchmark::AddCustomContext("onednn", net_dnnl_version());
+    benchmark::AddCustomContext("compiler", __VERSION__);
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))
         return 1;
     benchmark::RunSpecifiedBenchmarks();
+    close_opened();
     return 0;
 }

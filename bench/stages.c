@@ -1,64 +1,14 @@
-/* stages.c: whole stages: views of images, and whole training steps without a loader. */
+/* stages.c: whole training steps, without a loader: both branches, the loss, the optimiser, the
+ * momentum update, the queue. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench/bench.h"
 #include "engine/base/error.h"
-#include "engine/data/augment.h"
-#include "engine/run/config.h"
 #include "engine/step.h"
 
-/* ---- views: one thread, views a second ---- */
-
-enum { VIEWS = 64 };
-
-struct views {
-    struct policy policy;
-    struct image image;
-    struct augment_scratch scratch;
-    float *out;
-    uint64_t count;
-};
-
-static int views_open(struct bench *b)
-{
-    struct views *v = calloc(1, sizeof *v);
-    struct config config;
-    config_default(&config);
-    if (!v || config_preset(&config, "cifar-demo") ||
-        config_policy(&v->policy, &config.value, 3) || image_resize(&v->image, 3, 32, 32)) {
-        free(v);
-        return bench_fail(error_text());
-    }
-    v->out = bench_numbers(3 * 32 * 32);
-    for (int i = 0; i < 3 * 32 * 32; i++)
-        v->image.pixels[i] = 0.5f + 0.5f * v->out[i];
-    b->state = v;
-    return 0;
-}
-
-static void views_run(struct bench *b)
-{
-    struct views *v = b->state;
-    for (int i = 0; i < VIEWS; i++) {
-        struct rng rng = rng_at(1, RNG_TEST, 0, v->count++);
-        struct view view;
-        augment_draw(&view, &v->policy, 32, 32, &rng);
-        augment_apply(v->out, &v->image, &view, &v->policy, &v->scratch);
-    }
-}
-
-static void views_close(struct bench *b)
-{
-    struct views *v = b->state;
-    augment_scratch_close(&v->scratch);
-    image_close(&v->image);
-    free(v->out);
-    free(v);
-}
-
-/* ---- steps: (width, side, batch); variant 50 is the ResNet-50 of MoCo v2 ---- */
+/* size: (width, side, batch); variant 50 is the ResNet-50 of MoCo v2. */
 
 struct whole {
     struct step step;
@@ -111,8 +61,6 @@ static void whole_close(struct bench *b)
 void bench_stages(const struct moco_simd *best)
 {
     const struct bench all[] = {
-        { .name = "augment/cifar-demo", .items = VIEWS, .open = views_open, .run = views_run,
-          .close = views_close },
         { .name = "step/resnet18/64/32/128", .size = { 64, 32, 128 }, .variant = 18, .items = 128,
           .open = whole_open, .run = whole_run, .close = whole_close },
         { .name = "step/resnet18/16/32/128", .size = { 16, 32, 128 }, .variant = 18, .items = 128,
@@ -123,6 +71,7 @@ void bench_stages(const struct moco_simd *best)
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct bench b = all[i];
         b.simd = *best;
+        b.label = "images";
         bench_add(&b, NULL);
     }
 }

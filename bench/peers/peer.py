@@ -3,15 +3,19 @@
 
   peer.py CASE [--threads 2] [--runs 7]
 
-Cases: infonce-eager, infonce-chunked, infonce-sgemm (each with --n and --k), logits, logits-numpy,
-softmax, ema, sgd-ema, knn-torch, knn-faiss (with --dim), step (with --model resnet18-64,
-resnet18-16, resnet50; --bf16, --layout nchw|nhwc). Times are milliseconds: the median of the runs
-after a warm-up, their spread, and the process's peak memory in MiB.
+Cases: infonce-eager, infonce-compiled, infonce-chunked, infonce-mkl, infonce-openblas (each with
+--n and --k), logits-torch, logits-numpy, softmax, ema, sgd-ema, knn-torch, knn-faiss (with --dim),
+augment-cifar, augment-jpeg (one thread), step (with --model resnet18-64, resnet18-16, resnet50;
+--bf16, --compile, --layout nchw|nhwc). Times are milliseconds (of a view or an image for augment):
+the median of the runs after a warm-up, and their spread.
+
+`peer.py files` only writes the JPEG files, into the folder that MOCO_BENCH_JPEGS names; `peer.py
+versions` prints what is installed.
 """
 import argparse
 import json
 import os
-import resource
+import random
 import statistics
 import time
 
@@ -28,6 +32,7 @@ def options():
     p.add_argument("--dim", type=int, default=128)
     p.add_argument("--model", default="resnet18-64")
     p.add_argument("--bf16", action="store_true")
+    p.add_argument("--compile", action="store_true")
     p.add_argument("--layout", default="nhwc")
     return p.parse_args()
 
@@ -42,18 +47,24 @@ def infonce(torch, a, variant):
     queue = keys.t().contiguous()  # (dim, k), as the published code keeps it
     zeros = torch.zeros(a.n, dtype=torch.long)
 
-    def eager():
-        x = q.detach().requires_grad_()
+    def loss(x):
         positive = torch.einsum("nc,nc->n", x, pos).unsqueeze(1)
-        negative = torch.einsum("nc,ck->nk", x, queue)
+        negative = torch.einsum("nc,ck->nk", x, queue.clone().detach())
         logits = torch.cat([positive, negative], dim=1) / TEMPERATURE
-        torch.nn.functional.cross_entropy(logits, zeros).backward()
+        return torch.nn.functional.cross_entropy(logits, zeros)
+
+    def eager(of=loss):
+        of(q.detach().requires_grad_()).backward()
+
+    def compiled():
+        fast = torch.compile(loss, dynamic=False)
+        return lambda: eager(fast)
 
     def chunked():
         total = torch.zeros(a.n)
         grad = torch.zeros(a.n, DIM)
         shift = 1 / TEMPERATURE
-        for part in keys.split(4096):
+        for part in keys.split(2048):
             p = torch.mm(q, part.t()).div_(TEMPERATURE).sub_(shift).exp_()
             total += p.sum(1)
             grad.addmm_(p, part)
@@ -61,7 +72,15 @@ def infonce(torch, a, variant):
         total += first
         grad.add_(first[:, None] * pos).div_(total[:, None]).sub_(pos).div_(TEMPERATURE * a.n)
 
-    def sgemm():
+    def mkl():
+        p, d = torch.empty(a.n, a.k), torch.empty(a.n, DIM)
+
+        def both():
+            torch.mm(q, keys.t(), out=p)
+            torch.mm(p, keys, out=d)
+        return both
+
+    def openblas():
         import numpy
         x, y = q.numpy(), keys.numpy()
         p = numpy.empty((a.n, a.k), numpy.float32)
@@ -72,7 +91,8 @@ def infonce(torch, a, variant):
             numpy.matmul(p, y, out=d)
         return both
 
-    return {"eager": eager, "chunked": chunked, "sgemm": sgemm()}[variant]
+    return {"eager": lambda: eager, "chunked": lambda: chunked, "compiled": compiled, "mkl": mkl,
+            "openblas": openblas}[variant]()
 
 
 def logits(torch, a, library):
@@ -144,6 +164,69 @@ def knn(torch, a, library):
     return search
 
 
+def field(numpy, image, generator, height, width):
+    """A smooth random picture with some noise: three coarse grids, resized and added."""
+    out = 128 + generator.normal(0, 8, (height, width, 3))
+    for cells, strength in ((4, 90), (16, 40), (64, 20)):
+        for c in range(3):
+            grid = generator.normal(0, 1, (cells, cells)).astype(numpy.float32)
+            big = image.fromarray(grid).resize((width, height), image.BICUBIC)
+            out[..., c] += strength * numpy.asarray(big)
+    return image.fromarray(numpy.clip(out, 0, 255).astype(numpy.uint8))
+
+
+def files():
+    """Twelve JPEG files of 500 x 375, for both sides."""
+    import numpy
+    from PIL import Image
+    folder = os.environ["MOCO_BENCH_JPEGS"]
+    os.makedirs(folder, exist_ok=True)
+    generator = numpy.random.default_rng(0)
+    for i in range(12):
+        path = os.path.join(folder, f"{i:02d}.jpg")
+        field(numpy, Image, generator, 375, 500).save(path, quality=90)
+
+
+def pipeline(side, jpeg):
+    from torchvision.transforms import v2
+    import torch
+    from PIL import ImageFilter
+
+    def blur(image):
+        return image.filter(ImageFilter.GaussianBlur(radius=random.uniform(0.1, 2.0)))
+
+    steps = [v2.RandomResizedCrop(side, scale=(0.2 if jpeg else 0.08, 1.0)),
+             v2.RandomApply([v2.ColorJitter(0.4, 0.4, 0.4, 0.1)], p=0.8),
+             v2.RandomGrayscale(p=0.2)]
+    steps += [v2.RandomApply([v2.Lambda(blur)], p=0.5)] if jpeg else []
+    return v2.Compose(steps + [v2.RandomHorizontalFlip(), v2.PILToTensor(),
+                               v2.ToDtype(torch.float32, scale=True),
+                               v2.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))])
+
+
+def augment(torch, variant):
+    """Returns the work and its number of items: views, or JPEG files that give two views each."""
+    import numpy
+    from PIL import Image
+    torch.set_num_threads(1)
+    if variant == "cifar":
+        generator = numpy.random.default_rng(0)
+        images = [field(numpy, Image, generator, 32, 32) for _ in range(64)]
+        view = pipeline(32, 0)
+        return lambda: [view(x) for _ in range(8) for x in images], 8 * 64
+    folder = os.environ["MOCO_BENCH_JPEGS"]
+    paths = sorted(os.path.join(folder, x) for x in os.listdir(folder))
+    view = pipeline(224, 1)
+
+    def run():
+        for path in paths:
+            with Image.open(path) as opened:
+                image = opened.convert("RGB")
+            view(image)
+            view(image)
+    return run, len(paths)
+
+
 def network(torch, model):
     import torchvision
     if model == "resnet50":
@@ -183,6 +266,7 @@ def step(torch, a):
     for p in f_k.parameters():
         p.requires_grad_(False)
     x_q, x_k = (torch.randn(batch, 3, side, side).to(memory_format=layout) for _ in range(2))
+    run_q, run_k = (torch.compile(f, dynamic=False) if a.compile else f for f in (f_q, f_k))
     queue = unit_rows(torch, K, 128).t().contiguous()
     zeros = torch.zeros(batch, dtype=torch.long)
     q_params, k_params = list(f_q.parameters()), list(f_k.parameters())
@@ -191,12 +275,12 @@ def step(torch, a):
 
     def run():
         with torch.autocast("cpu", torch.bfloat16, enabled=a.bf16):
-            q = torch.nn.functional.normalize(f_q(x_q).float(), dim=1)
+            q = torch.nn.functional.normalize(run_q(x_q).float(), dim=1)
         with torch.no_grad():
             torch._foreach_lerp_(k_params, [p.detach() for p in q_params], 0.001)
             with torch.autocast("cpu", torch.bfloat16, enabled=a.bf16):
-                k = torch.nn.functional.normalize(f_k(x_k).float(), dim=1)
-        scores = torch.cat([(q * k).sum(1, keepdim=True), q @ queue], dim=1) / TEMPERATURE
+                k = torch.nn.functional.normalize(run_k(x_k).float(), dim=1)
+        scores = torch.cat([(q * k).sum(1, keepdim=True), q @ queue.clone()], dim=1) / TEMPERATURE
         sgd.zero_grad(set_to_none=True)
         torch.nn.functional.cross_entropy(scores, zeros).backward()
         sgd.step()
@@ -205,33 +289,52 @@ def step(torch, a):
     return run
 
 
-def main():
-    a = options()
-    import torch
-    torch.set_num_threads(a.threads)
-    torch.manual_seed(0)
+def versions(torch):
+    import faiss
+    import numpy
+    print(json.dumps({"torch": torch.__version__, "faiss": faiss.__version__,
+                      "numpy": numpy.__version__, "cap": torch.backends.cpu.get_cpu_capability()}))
+
+
+def work(torch, a):
+    """What the case runs, and how many items that is."""
     kind, _, variant = a.case.partition("-")
-    run = {
+    if kind == "augment":
+        return augment(torch, variant)
+    return {
         "infonce": lambda: infonce(torch, a, variant),
-        "logits": lambda: logits(torch, a, variant or "torch"),
+        "logits": lambda: logits(torch, a, variant),
         "softmax": lambda: softmax(torch, a),
         "ema": lambda: ema(torch),
         "sgd": lambda: sgd_ema(torch),
         "knn": lambda: knn(torch, a, variant),
         "step": lambda: step(torch, a),
-    }[kind]()
+    }[kind](), 1
+
+
+def main():
+    a = options()
+    if a.case == "files":
+        return files()
+    import torch
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(0)
+    if a.case == "versions":
+        return versions(torch)
+    if os.environ.get("ATEN_CPU_CAPABILITY") == "avx2" and (a.compile or "compiled" in a.case):
+        import torch._inductor.config
+        torch._inductor.config.cpp.simdlen = 256
+    run, items = work(torch, a)
     run()
     run()
-    times = []
-    for _ in range(a.runs):
+    times, begin = [], time.perf_counter()
+    while len(times) < a.runs or time.perf_counter() - begin < 0.5:
         start = time.perf_counter()
         run()
-        times.append(1e3 * (time.perf_counter() - start))
-    print(json.dumps({
-        "case": a.case, "ms": statistics.median(times), "min": min(times), "max": max(times),
-        "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "torch": torch.__version__, "cap": os.environ.get("ATEN_CPU_CAPABILITY", ""),
-    }))
+        times.append(1e3 * (time.perf_counter() - start) / items)
+    print(json.dumps({"case": a.case, "ms": statistics.median(times), "min": min(times),
+                      "max": max(times)}))
+    return None
 
 
 if __name__ == "__main__":

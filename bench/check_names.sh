@@ -1,0 +1,27 @@
+#!/bin/sh
+# check_names.sh MOCO-BENCH: the names that others rely on are all there, for the highest level of
+# this machine (reference rows that take too long are left out by moco-bench), and each once.
+set -u
+list=$("$1" --benchmark_list_tests) || exit 1
+isa=$(printf '%s\n' "$list" | sed -n 's|^softmax/256/65536/\([a-z0-9]*\)/real_time$|\1|p' | tail -1)
+names="triad sgemm/2048 augment/cifar-demo augment/moco-v2-jpeg
+step/resnet18/64/32/128 step/resnet18/16/32/128 step/resnet50/64/224/16"
+for name in infonce/128/4096/128 softmax/256/65536 ema/25557032 sgd_ema/25557032 \
+    bn_add_relu_fwd/128/64/32 bn_add_relu_bwd/128/64/32; do
+    names="$names $name/$isa"
+done
+if [ "$isa" != ref ]; then
+    names="$names infonce/256/65536/128/$isa logits/256/65536/128/$isa
+knn/2000/50000/128/$isa knn/2000/50000/512/$isa"
+fi
+for direction in fwd bwd_data bwd_weights; do
+    names="$names conv3x3/$direction/128/64/32/onednn"
+    [ "$isa" = ref ] || names="$names conv3x3/$direction/128/64/32/$isa"
+done
+bad=0
+for name in $names; do
+    [ "$(printf '%s\n' "$list" | grep -cxF "$name/real_time")" = 1 ] && continue
+    echo "moco-bench lists $name not once"
+    bad=1
+done
+exit $bad
