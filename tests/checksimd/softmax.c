@@ -6,7 +6,7 @@ static void oracle(const float *out, const float *x, size_t K, float T)
     double top = -INFINITY, sum = 0;
 
     for (size_t j = 0; j < K; j++)
-        top = fmax(top, x[j]);
+        top = x[j] > top ? x[j] : top; /* with fmax() gcc 12 for AArch64 breaks off */
     for (size_t j = 0; j < K; j++)
         sum += exp((x[j] - top) / T);
     for (size_t j = 0; j < K; j++) {
