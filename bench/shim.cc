@@ -129,7 +129,7 @@ int main(int argc, char **argv)
     bench_stages(&best);
     benchmark::AddCustomContext("kernels", best.name);
     benchmark::AddCustomContext("threads", std::to_string(bench_threads()));
-    benchmark::AddCustomContext("onednn", net_dnnl_version());
+    benchmark::AddCustomContext("onednn", net_library_version());
     benchmark::AddCustomContext("compiler", __VERSION__);
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))

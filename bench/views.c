@@ -15,7 +15,7 @@
 #include "engine/data/augment.h"
 #include "engine/run/config.h"
 
-enum { IMAGES = 12, VIEWS = 64, WIDTH = 500, HEIGHT = 375, PATH = 64 };
+enum { IMAGES = 12, VIEWS = 64, WIDTH = 500, HEIGHT = 375, PATH = 256 };
 
 struct views {
     struct policy policy;
@@ -137,7 +137,8 @@ static int make_files(struct views *v)
     unsigned char *pixels = malloc(3 * WIDTH * HEIGHT);
     char path[2 * PATH];
     int rc = 0;
-    strcpy(v->folder, "/tmp/moco-bench-XXXXXX");
+    const char *base = getenv("TMPDIR");
+    snprintf(v->folder, PATH, "%.200s/moco-bench-XXXXXX", base && *base ? base : "/tmp");
     if (!pixels || !mkdtemp(v->folder)) {
         *v->folder = 0;
         rc = -1;
@@ -159,7 +160,7 @@ static int jpeg_open(struct bench *b)
         return -1;
     struct views *v = b->state;
     if (!folder && make_files(v))
-        return refuse(b, "no JPEG files can be written below /tmp");
+        return refuse(b, "no JPEG files can be written below TMPDIR");
     snprintf(spec, sizeof spec, "folder:%s", folder ? folder : v->folder);
     if (source_open(&v->source, spec))
         return refuse(b, error_text());

@@ -8,18 +8,11 @@
 
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/base/rng.h"
 #include "engine/optim/update.h"
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 int key_encoder_named(enum key_encoder *out, const char *name)
 {
@@ -218,24 +211,24 @@ static int direction(struct step *s, const struct step_input *in, int i)
     const float *x_q = i ? in->x_k : in->x_q, *x_k = i ? in->x_q : in->x_k;
     struct contrast c = { .q = s->emb_q[i], .k = s->emb_k[i], .d_q = s->d_emb_q[i],
                           .d_k = is_trained(s) ? s->d_emb_k[i] : NULL, .ids = in->ids };
-    double start = now(), end;
+    double start = clock_seconds(), end;
     int err = features(s, &s->q, s->tape_q, s->emb_q[i], s->inv_norm_q, x_q);
-    s->seconds_q += (end = now()) - start;
+    s->seconds_q += (end = clock_seconds()) - start;
 
     if (!err && i == 0 && s->config.key == KEY_MOMENTUM)
         ema_update(&s->simd, s->k.params, s->q.params, net_param_count(s->net), in->m);
     if (!err)
         err = key_features(s, s->emb_k[i], x_k, permutation(s, in, i));
-    s->seconds_k += (start = now()) - end;
+    s->seconds_k += (start = clock_seconds()) - end;
     if (!err)
         err = s->config.kind->loss(s->state, &c);
-    s->seconds_loss += (end = now()) - start;
+    s->seconds_loss += (end = clock_seconds()) - start;
     if (!err)
         err = backward(s, &s->q, s->tape_q, s->d_emb_q[i], s->emb_q[i], s->inv_norm_q);
     if (!err && is_trained(s))
         err = backward(s, s->config.key == KEY_SAME ? &s->q : &s->k, s->tape_k, s->d_emb_k[i],
                        s->emb_k[i], s->inv_norm_k);
-    s->seconds_backward += now() - end;
+    s->seconds_backward += clock_seconds() - end;
     s->loss += c.loss;
     s->top1 += c.top1;
     return err;
@@ -286,10 +279,10 @@ int step_run(struct step *s, const struct step_input *in)
     if (!isfinite(s->loss))
         return error_set(MOCO_EDIVERGED, "the loss of step %llu is no longer finite: lower the "
                          "learning rate or raise the temperature", (unsigned long long)s->count);
-    double start = now();
+    double start = clock_seconds();
     optimise(s, in->lr);
     err = remember(s, in);
-    s->seconds_update = now() - start;
+    s->seconds_update = clock_seconds() - start;
     s->count++;
     return err;
 }

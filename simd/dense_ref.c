@@ -3,20 +3,13 @@
  * logits: one FMA chain over D. Row sums: lane i adds elements i, i + 16, ... (zeros past the
  * end), then the tree i + 8, i + 4, i + 2, i + 1. y = x / max(‖x‖, 1e-12), and its gradient
  * (g - y (g·y)) / max(‖x‖, 1e-12). */
-#include <math.h>
-
-#include "simd/kernels.h"
+#include "simd/ref_sums.h"
 
 void moco_logits_ref(float *out, const float *q, const float *keys, size_t B, size_t K, size_t D)
 {
     for (size_t b = 0; b < B; b++)
-        for (size_t j = 0; j < K; j++) {
-            float s = 0.0f;
-
-            for (size_t d = 0; d < D; d++)
-                s = fmaf(q[b * D + d], keys[j * D + d], s);
-            out[b * K + j] = s;
-        }
+        for (size_t j = 0; j < K; j++)
+            out[b * K + j] = chain_dot(q + b * D, keys + j * D, D);
 }
 
 static float row_dot(const float *a, const float *b, size_t D)
@@ -29,10 +22,7 @@ static float row_dot(const float *a, const float *b, size_t D)
 
             s[lane] = fmaf(in ? a[i + lane] : 0.0f, in ? b[i + lane] : 0.0f, s[lane]);
         }
-    for (int half = MOCO_VL / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            s[i] += s[i + half];
-    return s[0];
+    return tree_sum(s);
 }
 
 void moco_row_normalise_ref(float *dst, float *inv_norm, const float *src, size_t B, size_t D)

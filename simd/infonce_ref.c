@@ -5,11 +5,8 @@
  * rises, sum and gradient so far are multiplied by exp(m - m'). Key j of a block adds to sum
  * j mod 16, and the sixteen sums are added by a fixed tree. Keys that do not count have l = -inf,
  * hence p = 0, and still pass through the FMA chains: their values must be finite. */
-#include <math.h>
-#include <string.h>
-
 #include "simd/exp.h"
-#include "simd/kernels.h"
+#include "simd/ref_sums.h"
 
 struct row {
     const float *q;
@@ -18,26 +15,6 @@ struct row {
     float sum[MOCO_VL];
     float *acc;
 };
-
-static float dot(const float *a, const float *b, size_t D)
-{
-    float s = 0.0f;
-
-    for (size_t d = 0; d < D; d++)
-        s = fmaf(a[d], b[d], s);
-    return s;
-}
-
-static float tree_sum(const float *lanes)
-{
-    float s[MOCO_VL];
-
-    memcpy(s, lanes, sizeof s);
-    for (int half = MOCO_VL / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            s[i] += s[i + half];
-    return s[0];
-}
 
 static void raise_maximum(struct row *row, float m, size_t D)
 {
@@ -56,7 +33,7 @@ static void add_block(struct row *row, const float *keys, const int64_t *key_id,
     float l[MOCO_KEY_BLOCK], top = -INFINITY;
 
     for (size_t j = 0; j < n; j++) {
-        l[j] = dot(row->q, keys + j * D, D) * inv_T;
+        l[j] = chain_dot(row->q, keys + j * D, D) * inv_T;
         if (row->q_id && (key_id[j] < 0 || key_id[j] == *row->q_id))
             l[j] = -INFINITY;
         if (l[j] > top)
@@ -82,7 +59,7 @@ void moco_infonce_ref(float *loss, float *top1, float *d_q, const float *q, cons
 
     (void)scratch;
     for (size_t b = 0; b < B; b++, d_q += D, q += D, k += D) {
-        float l0 = dot(q, k, D) * inv_T, sum;
+        float l0 = chain_dot(q, k, D) * inv_T, sum;
         struct row row = {q, masked ? q_id + b : NULL, l0, {1.0f}, d_q};
 
         memcpy(d_q, k, D * sizeof *d_q);

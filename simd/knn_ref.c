@@ -3,10 +3,7 @@
  * A similarity is one FMA chain over D. What exceeds the floor joins the list; a full list keeps
  * those above the k-th largest value and the first of those that equal it. That value is the
  * smallest float with fewer than k candidates above it, found by halving the ordered floats. */
-#include <math.h>
-#include <string.h>
-
-#include "simd/kernels.h"
+#include "simd/ref_sums.h"
 
 /* Floats in rising order as integers: the magnitude of the negative ones is turned over. */
 static float float_of(int32_t order)
@@ -94,13 +91,7 @@ void moco_knn_scan_ref(const struct moco_knn *best, const float *q, const float 
 {
     (void)scratch;
     for (size_t b = 0; b < B; b++)
-        for (size_t j = 0; j < K; j++) {
-            float s = 0.0f;
-
-            if (labels && labels[j] < 0)
-                continue;
-            for (size_t d = 0; d < D; d++)
-                s = fmaf(q[b * D + d], keys[j * D + d], s);
-            offer(best, b, s, first + (uint32_t)j);
-        }
+        for (size_t j = 0; j < K; j++)
+            if (!labels || labels[j] >= 0)
+                offer(best, b, chain_dot(q + b * D, keys + j * D, D), first + (uint32_t)j);
 }

@@ -4,9 +4,7 @@
  * max(0, margin - D)²/2, gradient -(margin - D) (a - b) / D. The direction (a - b) / D is lost as
  * D goes to 0, so a pair nearer than MOCO_MARGIN_NEAR has D = 0 and hinge gradient 0.
  * D² : element i adds to sum i mod 16, then the fixed tree. */
-#include <math.h>
-
-#include "simd/kernels.h"
+#include "simd/ref_sums.h"
 
 static float squared_distance(const float *a, const float *b, size_t D)
 {
@@ -17,10 +15,7 @@ static float squared_distance(const float *a, const float *b, size_t D)
 
         s[i % MOCO_VL] = fmaf(d, d, s[i % MOCO_VL]);
     }
-    for (int half = MOCO_VL / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            s[i] += s[i + half];
-    return s[0];
+    return tree_sum(s);
 }
 
 void moco_margin_ref(float *loss, float *dist, float *d_a, float *d_b, const float *a,

@@ -7,28 +7,8 @@
  * the others.
  * Sampled softmax: the denominator is Σ e^s_j over the samples alone, with a running maximum over
  * blocks of 128. */
-#include "simd/kernels.h"
 #include "simd/logistic.h"
-
-static float dot(const float *a, const float *b, size_t D)
-{
-    float s = 0.0f;
-
-    for (size_t d = 0; d < D; d++)
-        s = fmaf(a[d], b[d], s);
-    return s;
-}
-
-static float tree_sum(const float *lanes)
-{
-    float s[MOCO_VL];
-
-    memcpy(s, lanes, sizeof s);
-    for (int half = MOCO_VL / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            s[i] += s[i + half];
-    return s[0];
-}
+#include "simd/ref_sums.h"
 
 static void add_row(float *acc, float weight, const float *row, size_t D)
 {
@@ -40,7 +20,7 @@ void moco_gather_logits_ref(float *out, const float *v, const float *bank, const
                             size_t B, size_t M, size_t D)
 {
     for (size_t i = 0; i < B * M; i++)
-        out[i] = dot(v + i / M * D, bank + (size_t)index[i] * D, D);
+        out[i] = chain_dot(v + i / M * D, bank + (size_t)index[i] * D, D);
 }
 
 void moco_nce_ref(float *loss, float *top1, float *d_v, const float *v, const float *bank,
@@ -51,14 +31,14 @@ void moco_nce_ref(float *loss, float *top1, float *d_v, const float *v, const fl
 
     for (size_t b = 0; b < B; b++, v += D, d_v += D, index += M) {
         const float *mine = bank + (size_t)own[b] * D;
-        float s = dot(v, mine, D), top = -INFINITY, sum[MOCO_VL] = {0}, miss, cost;
+        float s = chain_dot(v, mine, D), top = -INFINITY, sum[MOCO_VL] = {0}, miss, cost;
         float weight = -logistic_scalar(&miss, -fmaf(s, inv_T, -log_noise));
 
         for (size_t d = 0; d < D; d++)
             d_v[d] = weight * mine[d];
         for (size_t j = 0; j < M; j++) {
             const float *row = bank + (size_t)index[j] * D;
-            float other = dot(v, row, D);
+            float other = chain_dot(v, row, D);
 
             top = other > top ? other : top;
             weight = logistic_scalar(&cost, fmaf(other, inv_T, -log_noise));
@@ -83,7 +63,7 @@ static void add_block(struct row *row, const float *v, const float *bank, const 
     float l[MOCO_KEY_BLOCK], top = -INFINITY, factor;
 
     for (size_t j = 0; j < n; j++) {
-        l[j] = dot(v, bank + (size_t)index[j] * D, D) * inv_T;
+        l[j] = chain_dot(v, bank + (size_t)index[j] * D, D) * inv_T;
         top = l[j] > top ? l[j] : top;
     }
     if (top > row->m) {
@@ -111,7 +91,7 @@ void moco_sampled_ref(float *loss, float *top1, float *d_v, const float *v, cons
     for (size_t b = 0; b < B; b++, v += D, d_v += D, index += M) {
         const float *mine = bank + (size_t)own[b] * D;
         struct row row = {-INFINITY, {0}, d_v};
-        float s = dot(v, mine, D) * inv_T, sum;
+        float s = chain_dot(v, mine, D) * inv_T, sum;
 
         memset(d_v, 0, D * sizeof *d_v);
         for (size_t j = 0; j < M; j += MOCO_KEY_BLOCK)

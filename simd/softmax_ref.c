@@ -3,15 +3,7 @@
  * p_j = exp((x_j - m) (1/T)) with the row's maximum m; element j adds to sum j mod 16, the sixteen
  * sums are added by a fixed tree, and out_j = p_j (1 / sum). */
 #include "simd/exp.h"
-#include "simd/kernels.h"
-
-static float tree_sum(float s[MOCO_VL])
-{
-    for (int half = MOCO_VL / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++)
-            s[i] += s[i + half];
-    return s[0];
-}
+#include "simd/ref_sums.h"
 
 void moco_softmax_ref(float *out, const float *x, size_t B, size_t K, float T)
 {

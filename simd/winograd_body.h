@@ -153,24 +153,6 @@ INLINE void weights_grad_line(f32x16 *o, const f32x16 *s)
     o[2] = v_fma(sixth, v_sub(c, a), s[5]);
 }
 
-INLINE void weights_tile(float *u, size_t point, float taps[9][MOCO_VL])
-{
-    f32x16 t[6][3], in[3], out[6];
-
-    UNROLL for (size_t j = 0; j < 3; j++) {
-        UNROLL for (size_t i = 0; i < 3; i++)
-            in[i] = v_load(taps[3 * i + j]);
-        weights_line(out, in);
-        UNROLL for (size_t i = 0; i < 6; i++)
-            t[i][j] = out[i];
-    }
-    UNROLL for (size_t i = 0; i < 6; i++) {
-        weights_line(out, t[i]);
-        UNROLL for (size_t j = 0; j < 6; j++)
-            v_store(u + (6 * i + j) * point, out[j]);
-    }
-}
-
 /* Sixteen outputs of one input, by tap. */
 INLINE void gather_taps(float taps[9][MOCO_VL], const float *w, size_t O, size_t I, size_t out,
                         size_t in, int turned)
@@ -199,26 +181,9 @@ void KERNEL(winograd_weights)(float *u, size_t point, const float *w, size_t O, 
     for (size_t o = 0; o < width; o += MOCO_VL)
         for (size_t i = 0; i < rows; i++) {
             gather_taps(taps, w, O, I, first_out + o, first_in + i, turned);
-            weights_tile(u + i * width + o, point, taps);
+            winograd_transform_16(weights_line, 6, 3, u + i * width + o, 6 * point, point,
+                                  taps[0], 3 * MOCO_VL, MOCO_VL);
         }
-}
-
-INLINE void weights_grad_tile(float taps[9][MOCO_VL], const float *s, size_t point)
-{
-    f32x16 t[3][6], in[6], out[3];
-
-    UNROLL for (size_t j = 0; j < 6; j++) {
-        UNROLL for (size_t i = 0; i < 6; i++)
-            in[i] = v_load(s + (6 * i + j) * point);
-        weights_grad_line(out, in);
-        UNROLL for (size_t i = 0; i < 3; i++)
-            t[i][j] = out[i];
-    }
-    UNROLL for (size_t i = 0; i < 3; i++) {
-        weights_grad_line(out, t[i]);
-        UNROLL for (size_t j = 0; j < 3; j++)
-            v_store(taps[3 * i + j], out[j]);
-    }
 }
 
 void KERNEL(winograd_weights_grad)(float *d_w, const float *s, size_t point, size_t stride,
@@ -228,7 +193,8 @@ void KERNEL(winograd_weights_grad)(float *d_w, const float *s, size_t point, siz
 
     for (size_t o = 0; o < O; o += MOCO_VL)
         for (size_t i = first; i < first + count; i++) {
-            weights_grad_tile(taps, s + i * stride + o, point);
+            winograd_transform_16(weights_grad_line, 3, 6, taps[0], 3 * MOCO_VL, MOCO_VL,
+                                  s + i * stride + o, 6 * point, point);
             for (size_t lane = 0; lane < least(MOCO_VL, O - o); lane++)
                 for (size_t k = 0; k < 9; k++)
                     d_w[((o + lane) * I + i) * 9 + k] += taps[k][lane];

@@ -2,7 +2,7 @@
  * width with WG_VEC, WG_LANES, WG_OP and WG_FN, which it undefines at the end.
  *
  * A tile's channels are the lanes, so a 6x6 tile of one channel block is 36 vectors: columns are
- * transformed first, into t, then rows. A tile that reaches over the image's edge is copied into a
+ * transformed first, then rows. A tile that reaches over the image's edge is copied into a
  * patch with zeros around it, so that there is one transform. */
 
 /* Bᵀ d */
@@ -60,59 +60,42 @@ static void WG_FN(patch)(float *out, const float *plane, long H, long W, long y0
         }
 }
 
+/* line in line^T: `from` x `from` vectors at in + i * in_row + j * in_step become `to` x `to` at
+ * out + i * out_row + j * out_step, columns first. */
+INLINE void WG_FN(transform)(void (*line)(WG_VEC *, const WG_VEC *), size_t to, size_t from,
+                             float *out, size_t out_row, size_t out_step, const float *in,
+                             size_t in_row, size_t in_step)
+{
+    WG_VEC half[6][6], x[6], y[6];
+
+    UNROLL for (size_t j = 0; j < from; j++) {
+        UNROLL for (size_t i = 0; i < from; i++)
+            x[i] = WG_OP(load)(in + i * in_row + j * in_step);
+        line(y, x);
+        UNROLL for (size_t i = 0; i < to; i++)
+            half[i][j] = y[i];
+    }
+    UNROLL for (size_t i = 0; i < to; i++) {
+        line(y, half[i]);
+        UNROLL for (size_t j = 0; j < to; j++)
+            WG_OP(store)(out + i * out_row + j * out_step, y[j]);
+    }
+}
+
 INLINE void WG_FN(src_tile)(float *v, size_t point, const float *d, size_t row)
 {
-    WG_VEC t[6][6], in[6], out[6];
-
-    UNROLL for (size_t j = 0; j < 6; j++) {
-        UNROLL for (size_t i = 0; i < 6; i++)
-            in[i] = WG_OP(load)(d + i * row + j * WG_LANES);
-        WG_FN(src_line)(out, in);
-        UNROLL for (size_t i = 0; i < 6; i++)
-            t[i][j] = out[i];
-    }
-    UNROLL for (size_t i = 0; i < 6; i++) {
-        WG_FN(src_line)(out, t[i]);
-        UNROLL for (size_t j = 0; j < 6; j++)
-            WG_OP(store)(v + (6 * i + j) * point, out[j]);
-    }
+    WG_FN(transform)(WG_FN(src_line), 6, 6, v, 6 * point, point, d, row, WG_LANES);
 }
 
 INLINE void WG_FN(grad_tile)(float *y, size_t point, const float *d, size_t row)
 {
-    WG_VEC t[6][4], in[4], out[6];
-
-    UNROLL for (size_t j = 0; j < 4; j++) {
-        UNROLL for (size_t i = 0; i < 4; i++)
-            in[i] = WG_OP(load)(d + i * row + j * WG_LANES);
-        WG_FN(grad_line)(out, in);
-        UNROLL for (size_t i = 0; i < 6; i++)
-            t[i][j] = out[i];
-    }
-    UNROLL for (size_t i = 0; i < 6; i++) {
-        WG_FN(grad_line)(out, t[i]);
-        UNROLL for (size_t j = 0; j < 6; j++)
-            WG_OP(store)(y + (6 * i + j) * point, out[j]);
-    }
+    WG_FN(transform)(WG_FN(grad_line), 6, 4, y, 6 * point, point, d, row, WG_LANES);
 }
 
 /* The tile's outputs, `row` floats from one to the next row of the image. */
 INLINE void WG_FN(dst_tile)(float *d, size_t row, const float *m, size_t point)
 {
-    WG_VEC t[4][6], in[6], out[4];
-
-    UNROLL for (size_t j = 0; j < 6; j++) {
-        UNROLL for (size_t i = 0; i < 6; i++)
-            in[i] = WG_OP(load)(m + (6 * i + j) * point);
-        WG_FN(dst_line)(out, in);
-        UNROLL for (size_t i = 0; i < 4; i++)
-            t[i][j] = out[i];
-    }
-    UNROLL for (size_t i = 0; i < 4; i++) {
-        WG_FN(dst_line)(out, t[i]);
-        UNROLL for (size_t j = 0; j < 4; j++)
-            WG_OP(store)(d + i * row + j * WG_LANES, out[j]);
-    }
+    WG_FN(transform)(WG_FN(dst_line), 4, 6, d, row, WG_LANES, m, 6 * point, point);
 }
 
 static void WG_FN(src)(float *v, size_t point, const float *src, const struct moco_image *g,

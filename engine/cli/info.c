@@ -20,7 +20,7 @@ static void print_machine(const struct moco_simd *simd, int json)
         ? "{\"version\":\"%s\",\"cpu\":\"%s\",\"kernels\":\"%s\",\"onednn\":\"%s\","
           "\"threads\":%d}\n"
         : "moco      %s\ncpu       %s\nkernels   %s\noneDNN    %s\nthreads   %d\n";
-    printf(format, moco_version(), level, simd->name, net_dnnl_version(), omp_get_max_threads());
+    printf(format, moco_version(), level, simd->name, net_library_version(), omp_get_max_threads());
 }
 
 static void print_channels(const char *name, const float *values, int count, int json)

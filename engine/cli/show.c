@@ -8,9 +8,9 @@
 #include <math.h>
 #include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 
 static volatile sig_atomic_t caught;
@@ -33,13 +33,6 @@ struct show {
     int open;     /* a line without its end stands on the terminal */
     double shown; /* when */
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void end_line(struct show *show)
 {
@@ -124,7 +117,7 @@ static void on_progress(void *user, const struct train_progress *p)
 {
     struct show *show = user;
     char eta[32], line[300];
-    double time = now(), seconds = p->data_s + p->compute_s;
+    double time = clock_seconds(), seconds = p->data_s + p->compute_s;
     if (p->epoch_done && show->json)
         json_line(p);
     if (!p->epoch_done && time - show->shown < (show->terminal ? 0.2 : 10.0))
@@ -152,7 +145,8 @@ static void on_progress(void *user, const struct train_progress *p)
 
 int show_train(struct config *config, const struct moco_simd *simd)
 {
-    struct show show = {.terminal = isatty(2), .json = config->value.json, .shown = now()};
+    struct show show = {.terminal = isatty(2), .json = config->value.json,
+                        .shown = clock_seconds()};
     struct train_hooks hooks = {&show, on_started, on_progress, on_notice, on_profile, on_stop};
     catch_signals();
     int rc = train_run(config, simd, &hooks);

@@ -63,7 +63,7 @@ static int start_engine(void)
     return MOCO_OK;
 }
 
-const char *net_dnnl_version(void)
+const char *net_library_version(void)
 {
     static char text[32];
     const dnnl_version_t *v = dnnl_version();

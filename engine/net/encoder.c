@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "engine/base/arena.h"
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/net/program.h"
 
@@ -161,19 +161,12 @@ struct op_clock *tape_clock(const struct tape *tape, int op)
     return &tape->clocks[op];
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 /* Books the time since `start` on an operation's pass; returns the time. */
 static double book(const struct net *net, struct tape *t, const struct op *op, int pass,
                    double start)
 {
     struct op_clock *clock = &t->clocks[op - net->ops];
-    double end = now();
+    double end = clock_seconds();
     clock->seconds[pass] += end - start;
     clock->count[pass]++;
     return end;
@@ -222,7 +215,7 @@ int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, fl
 
     t->x = x;
     for (int i = 0; i < net->op_count && !err; i++) {
-        double start = now();
+        double start = clock_seconds();
         err = forward_op(e, net, t, &net->ops[i], mode);
         book(net, t, &net->ops[i], CONV_FORWARD, start);
     }
@@ -260,7 +253,7 @@ static void finish_gradient(const struct net *net, struct tape *t, const struct 
 static int conv_op_backward(struct encoder *e, const struct net *net, struct tape *t,
                             const struct op *op, const float *d_dst)
 {
-    double start = now();
+    double start = clock_seconds();
     int err = conv_backward_weights(op->conv, e->grads + op->weight, read_back(net, t, op->src),
                                     d_dst, t->work + op->back_scratch_at);
     start = book(net, t, op, CONV_BACKWARD_WEIGHTS, start);
@@ -273,24 +266,26 @@ static int conv_op_backward(struct encoder *e, const struct net *net, struct tap
     return err;
 }
 
-/* Makes the operation's source again when it is the first, backwards, to read it. Sources are
- * numbered like the operations that make them. */
+/* Makes the operation's source again when it is the first, backwards, to read it; the time belongs
+ * to the BatchNorm's backward pass. */
 static void redo_source(const struct net *net, struct tape *t, int i)
 {
     int value = net->ops[i].src;
     if (value < 0 || !net->values[value].redo || net->values[value].last_read != i)
         return;
+    double start = clock_seconds();
     const struct op *maker = &net->ops[net->values[value].first];
     struct norm_pass pass = norm_of(net, t, maker);
     norm_again(&pass, t->work + net->values[value].redo_at, read_back(net, t, maker->src),
                t->saved + maker->saved, maker->relu);
+    t->clocks[maker - net->ops].seconds[CONV_BACKWARD_DATA] += clock_seconds() - start;
 }
 
 static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
                        const struct op *op)
 {
     const float *d_dst = t->work + net->values[op->dst].grad_at;
-    double start = now();
+    double start = clock_seconds();
 
     if (op->kind == OP_CONV)
         return conv_op_backward(e, net, t, op, d_dst);

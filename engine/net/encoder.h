@@ -102,7 +102,7 @@ int encoder_backward(struct encoder *encoder, const struct net *net, struct tape
                      const float *d_features);
 
 /* Version of the convolution library, "2.6.3"; static storage. */
-const char *net_dnnl_version(void);
+const char *net_library_version(void);
 
 /* c(M, N) = a(M, K) b(K, N) by that library, for benchmarks. */
 void net_sgemm(float *c, const float *a, const float *b, size_t M, size_t N, size_t K);

@@ -97,8 +97,8 @@ static void lifetimes(struct net *net)
             dst->kept = 1; /* what the ReLU let through */
     }
     net->values[net->pooled].last_forward = net->op_count;
-    if (!net->values[net->pooled].redo)
-        net->values[net->pooled].kept = 1;
+    net->values[net->pooled].kept = 1;
+    net->values[net->pooled].redo = 0;
 }
 
 static size_t scratch_floats(const struct op *op)
@@ -163,9 +163,9 @@ static void plan_backward(struct net *net, struct list *list)
         int last = v->last_forward;
         if (last == net->op_count || !in_place(net, last) || net->ops[last].src != i)
             plan_gradient(net, list, i);
-        if (v->redo)
-            add(list, moment(net, v->last_read < 0 ? v->first : v->last_read),
-                moment(net, v->first) + 1, v->floats, &v->redo_at);
+        if (v->redo && v->last_read >= 0)
+            add(list, moment(net, v->last_read), moment(net, v->first) + 1, v->floats,
+                &v->redo_at);
     }
     for (int i = 0; i < net->op_count; i++) {
         add(list, moment(net, i), moment(net, i) + 1, scratch_floats(&net->ops[i]),

@@ -3,23 +3,17 @@
 
 #include <omp.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "engine/base/clock.h"
 
 enum { RUNS = 7, TRIAD = 32 << 20 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 /* Winograd's register tiles on operands that stay in L1: nothing here is nearer to the peak. */
 enum { T = 24, C = 64, ROUNDS = 2000, WIDTH_MAX = 64 };
 
 static double flops_of_run(const struct moco_simd *simd)
 {
-    double start = now();
+    double start = clock_seconds();
 #pragma omp parallel
     {
         _Alignas(64) float v[T * C] = { 1 }, u[C * WIDTH_MAX] = { 1 }, m[T * WIDTH_MAX];
@@ -27,7 +21,7 @@ static double flops_of_run(const struct moco_simd *simd)
             simd->winograd_product(m, v, u, T, C, simd->winograd_width);
     }
     return 2.0 * T * C * (double)simd->winograd_width * ROUNDS * omp_get_max_threads() /
-           (now() - start);
+           (clock_seconds() - start);
 }
 
 double machine_peak_flops(const struct moco_simd *simd)
@@ -50,11 +44,11 @@ double machine_triad_bytes(void)
             a[i] = b[i] = 1.0f;
     }
     for (int run = 0; a && b && run < RUNS; run++) {
-        double start = now();
+        double start = clock_seconds();
 #pragma omp parallel for simd schedule(static)
         for (size_t i = 0; i < TRIAD; i++)
             a[i] += 0.5f * b[i];
-        double rate = 3.0 * sizeof *a * TRIAD / (now() - start);
+        double rate = 3.0 * sizeof *a * TRIAD / (clock_seconds() - start);
         best = rate > best ? rate : best;
     }
     free(a);

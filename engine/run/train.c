@@ -6,20 +6,13 @@
 #include "engine/run/train.h"
 
 #include <math.h>
-#include <time.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/net/report.h"
 #include "engine/run/run.h"
 
 enum { WATCHDOG_EPOCHS = 3 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int score(struct run *run)
 {
@@ -117,11 +110,11 @@ static double lr_of(const struct run *run, uint64_t step)
 static int train_step(struct run *run)
 {
     const struct batch *batch;
-    double start = now();
+    double start = clock_seconds();
     int rc = loader_next(run->loader, &batch);
     if (rc)
         return rc;
-    double middle = now();
+    double middle = clock_seconds();
     run->lr = lr_of(run, run->info.epoch_steps);
     struct step_input input = {.x_q = batch->x_q, .x_k = batch->x_k, .ids = batch->ids,
                                .lr = (float)run->lr, .m = (float)run->c->m};
@@ -135,8 +128,8 @@ static int train_step(struct run *run)
     run->info.loss_sum += run->step.loss;
     run->info.top1_sum += run->step.top1;
     run->data_s += middle - start;
-    run->compute_s += now() - middle;
-    run->all_s += now() - start;
+    run->compute_s += clock_seconds() - middle;
+    run->all_s += clock_seconds() - start;
     run->timed++;
     run->all_steps++;
     return MOCO_OK;

@@ -8,7 +8,8 @@
 #define MOCO_ENGINE_RUN_TRAIN_H
 
 #include "engine/run/config.h"
-#include "engine/step.h"
+
+struct step;
 
 enum { TRAIN_INTERRUPTED = 1 }; /* stopped as asked, after a checkpoint */
 enum { TRAIN_WARM_UP = 2, TRAIN_PROFILED = 5 }; /* steps */
