@@ -9,12 +9,13 @@
 
 #include "bench/bench.h"
 #include "engine/eval/knn.h"
+#include "engine/net/program.h"
 
 enum { PIECE = 1 << 14, PARAMETERS = 25557032 };
 
 /* Whatever a kernel needs; unused ones are NULL. */
 struct data {
-    float *a, *b, *c, *d, *e, *f, *scratch;
+    float *a, *b, *c, *d, *e, *f, *g, *scratch;
     int32_t *labels;
     size_t stride; /* of the threads' scratch */
 };
@@ -27,7 +28,7 @@ static struct data *data_of(struct bench *b)
 static void data_close(struct bench *b)
 {
     struct data *x = b->state;
-    float *all[] = { x->a, x->b, x->c, x->d, x->e, x->f, x->scratch };
+    float *all[] = { x->a, x->b, x->c, x->d, x->e, x->f, x->g, x->scratch };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         free(all[i]);
     free(x->labels);
@@ -158,51 +159,53 @@ static void knn_run(struct bench *b)
                  b->size[2], &config, &b->simd);
 }
 
-/* ---- BatchNorm + addition + ReLU: (B, C, side) ---- */
+/* ---- BatchNorm + addition + ReLU as the engine runs it: (B, C, side) ---- */
 
+/* a: src, b: add or d_src, c: dst, d: d_dst and d_add, e: what a norm keeps and its parameters,
+ * g: what the ReLU let through. */
 static int bn_open(struct bench *b)
 {
     struct data *x = data_of(b);
-    size_t n = b->size[0] * b->size[1] * b->size[2] * b->size[2];
+    size_t C = b->size[1], n = b->size[0] * C * b->size[2] * b->size[2];
     x->a = bench_numbers(n);
     x->b = bench_numbers(n);
     x->c = bench_numbers(n);
     x->d = bench_numbers(n);
-    x->e = bench_numbers(2 * b->size[0] * b->size[1]);
-    x->f = bench_numbers(3 * MOCO_BN_LANES_MAX);
+    x->e = bench_numbers((NORM_SAVED + 6) * C);
+    for (size_t i = C; i < 2 * C; i++)
+        x->e[i] = 1.0f; /* inverse deviations, should the backward pass come first */
+    x->f = bench_numbers(norm_partial_floats((int)b->size[0], (int)C, b->simd.lanes));
+    x->g = bench_numbers(n / 32);
+    x->scratch = bench_numbers(norm_coef_floats(1, (int)C, b->simd.lanes));
     return 0;
 }
 
-/* Statistics and their use. What stands between, a sum over some hundred planes, does not show and
- * is left out: f are coefficients below 1, so that no value grows from run to run. */
+static struct norm_pass bn_pass(const struct bench *b)
+{
+    struct data *x = b->state;
+    return (struct norm_pass){ .simd = &b->simd, .B = (int)b->size[0], .C = (int)b->size[1],
+                               .pixels = (int)(b->size[2] * b->size[2]), .lanes = b->simd.lanes,
+                               .splits = 1, .partial = x->f, .coef = x->scratch };
+}
+
 static void bn_forward_run(struct bench *b)
 {
     struct data *x = b->state;
-    size_t lanes = (size_t)b->simd.lanes, pixels = b->size[2] * b->size[2], plane = pixels * lanes;
-    size_t planes = b->size[0] * b->size[1] / lanes;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < planes; i++)
-        b->simd.bn_stats(x->e + 2 * i * lanes, x->e + (2 * i + 1) * lanes, x->a + i * plane,
-                         pixels, lanes);
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < planes; i++)
-        b->simd.bn_apply(x->c + i * plane, x->a + i * plane, x->b + i * plane, x->f, x->f + lanes,
-                         pixels, lanes, 1);
+    struct norm_pass pass = bn_pass(b);
+    float *more = x->e + NORM_SAVED * b->size[1];
+    size_t C = b->size[1];
+    norm_forward(&pass, x->c, (uint8_t *)x->g, x->a, x->b, more, more + C, more + 2 * C, more + 3 * C, x->e, 1,
+                 NET_TRAIN);
 }
 
 static void bn_backward_run(struct bench *b)
 {
     struct data *x = b->state;
-    size_t lanes = (size_t)b->simd.lanes, pixels = b->size[2] * b->size[2], plane = pixels * lanes;
-    size_t planes = b->size[0] * b->size[1] / lanes;
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < planes; i++)
-        b->simd.bn_grad_sums(x->e + 2 * i * lanes, x->e + (2 * i + 1) * lanes, x->d + i * plane,
-                             x->c + i * plane, x->a + i * plane, x->f, pixels, lanes);
-#pragma omp parallel for schedule(static)
-    for (size_t i = 0; i < planes; i++)
-        b->simd.bn_grad(x->d + i * plane, x->b + i * plane, x->d + i * plane, x->c + i * plane,
-                        x->a + i * plane, x->f, x->f + lanes, x->f + 2 * lanes, pixels, lanes);
+    struct norm_pass pass = bn_pass(b);
+    float *more = x->e + NORM_SAVED * b->size[1];
+    size_t C = b->size[1];
+    norm_backward(&pass, x->b, x->d, more + 4 * C, more + 5 * C, (uint8_t *)x->g, x->a, more, x->e,
+                  1);
 }
 
 /* ---- ---- */

@@ -26,30 +26,37 @@ void KERNEL(bn_stats)(float *mean, float *m2, const float *src, size_t pixels, s
         stats_8(mean, m2, src, pixels);
 }
 
-void KERNEL(bn_apply)(float *dst, const float *src, const float *add, const float *scale,
-                      const float *shift, size_t pixels, size_t lanes, int relu)
+void KERNEL(bn_apply)(float *dst, uint8_t *open, const float *src, const float *add,
+                      const float *scale, const float *shift, size_t pixels, size_t lanes, int relu,
+                      int far)
 {
+    far = far && dst != src && dst != add && (uintptr_t)dst % (lanes * sizeof *dst) == 0;
     if (lanes == 16)
-        apply_16(dst, src, add, scale, shift, pixels, relu);
+        apply_16(dst, open, src, add, scale, shift, pixels, relu, far);
     else
-        apply_8(dst, src, add, scale, shift, pixels, relu);
+        apply_8(dst, open, src, add, scale, shift, pixels, relu, far);
+    if (far)
+        v_stream_end();
 }
 
-void KERNEL(bn_grad_sums)(float *sum_g, float *sum_gx, const float *d_dst, const float *act,
-                          const float *src, const float *mean, size_t pixels, size_t lanes)
+void KERNEL(bn_grad_sums)(float *sum_g, float *sum_gx, float *g, const float *d_dst,
+                          const struct moco_bn_gate *gate, const float *src, const float *mean,
+                          size_t pixels, size_t lanes)
 {
     if (lanes == 16)
-        grad_sums_16(sum_g, sum_gx, d_dst, act, src, mean, pixels);
+        grad_sums_16(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels);
     else
-        grad_sums_8(sum_g, sum_gx, d_dst, act, src, mean, pixels);
+        grad_sums_8(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels);
 }
 
-void KERNEL(bn_grad)(float *d_src, float *d_add, const float *d_dst, const float *act,
-                     const float *src, const float *a, const float *b, const float *c,
-                     size_t pixels, size_t lanes)
+void KERNEL(bn_grad)(float *d_src, const float *g, const float *src, const float *a,
+                     const float *b, const float *c, size_t pixels, size_t lanes, int far)
 {
+    far = far && d_src != g && (uintptr_t)d_src % (lanes * sizeof *d_src) == 0;
     if (lanes == 16)
-        grad_16(d_src, d_add, d_dst, act, src, a, b, c, pixels);
+        grad_16(d_src, g, src, a, b, c, pixels, far);
     else
-        grad_8(d_src, d_add, d_dst, act, src, a, b, c, pixels);
+        grad_8(d_src, g, src, a, b, c, pixels, far);
+    if (far)
+        v_stream_end();
 }

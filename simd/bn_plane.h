@@ -50,8 +50,30 @@ static void BN_FN(stats)(float *mean, float *m2, const float *src, size_t pixels
     BN_OP(store)(m2, BN_FN(plane_sum)(src, pixels, centre, 1));
 }
 
-INLINE void BN_FN(apply_as)(int relu, int adds, float *dst, const float *src, const float *add,
-                            const float *scale, const float *shift, size_t pixels)
+INLINE void BN_FN(put)(float *to, BN_VEC x, int far)
+{
+    if (far)
+        BN_OP(stream)(to, x);
+    else
+        BN_OP(store)(to, x);
+}
+
+/* The bits of one pixel's lanes. */
+INLINE void BN_FN(put_bits)(uint8_t *to, unsigned bits)
+{
+    to[0] = (uint8_t)bits;
+    if (BN_LANES == 16)
+        to[1] = (uint8_t)(bits >> 8);
+}
+
+INLINE unsigned BN_FN(bits_at)(const uint8_t *at)
+{
+    return BN_LANES == 16 ? at[0] | (unsigned)at[1] << 8 : at[0];
+}
+
+INLINE void BN_FN(apply_as)(int relu, int adds, int notes, int far, float *dst, uint8_t *open,
+                            const float *src, const float *add, const float *scale,
+                            const float *shift, size_t pixels)
 {
     BN_VEC a = BN_OP(load)(scale), b = BN_OP(load)(shift);
 
@@ -60,44 +82,69 @@ INLINE void BN_FN(apply_as)(int relu, int adds, float *dst, const float *src, co
 
         if (adds)
             y = BN_OP(add)(y, BN_OP(load)(add + i));
-        BN_OP(store)(dst + i, relu ? BN_OP(relu)(y) : y);
+        if (notes)
+            BN_FN(put_bits)(open + i / 8, BN_OP(above)(y, BN_OP(zero)()));
+        BN_FN(put)(dst + i, relu ? BN_OP(relu)(y) : y, far);
     }
 }
 
-static void BN_FN(apply)(float *dst, const float *src, const float *add, const float *scale,
-                         const float *shift, size_t pixels, int relu)
+INLINE void BN_FN(apply_to)(int far, float *dst, uint8_t *open, const float *src, const float *add,
+                            const float *scale, const float *shift, size_t pixels, int relu)
 {
-    if (relu && add)
-        BN_FN(apply_as)(1, 1, dst, src, add, scale, shift, pixels);
-    else if (relu)
-        BN_FN(apply_as)(1, 0, dst, src, add, scale, shift, pixels);
-    else if (add)
-        BN_FN(apply_as)(0, 1, dst, src, add, scale, shift, pixels);
+    if (relu && add && open)
+        BN_FN(apply_as)(1, 1, 1, far, dst, open, src, add, scale, shift, pixels);
+    else if (relu && add)
+        BN_FN(apply_as)(1, 1, 0, far, dst, NULL, src, add, scale, shift, pixels);
+    else if (relu && !open)
+        BN_FN(apply_as)(1, 0, 0, far, dst, NULL, src, NULL, scale, shift, pixels);
     else
-        BN_FN(apply_as)(0, 0, dst, src, add, scale, shift, pixels);
+        BN_FN(apply_as)(relu, add != NULL, open != NULL, far, dst, open, src, add, scale, shift,
+                        pixels);
+}
+
+static void BN_FN(apply)(float *dst, uint8_t *open, const float *src, const float *add,
+                         const float *scale, const float *shift, size_t pixels, int relu, int far)
+{
+    if (far)
+        BN_FN(apply_to)(1, dst, open, src, add, scale, shift, pixels, relu);
+    else
+        BN_FN(apply_to)(0, dst, open, src, add, scale, shift, pixels, relu);
 }
 
 struct BN_FN(grad_total) {
     BN_VEC g, gx;
 };
 
-INLINE void BN_FN(grad_stages)(size_t ways, int gated, struct BN_FN(grad_total) *total,
-                               const float *d_dst, const float *act, const float *src, BN_VEC mean,
-                               size_t n)
+enum BN_FN(gate) { BN_FN(OPEN), BN_FN(BY_BITS), BN_FN(BY_SRC) };
+
+/* One plane's operands; the gate's scale and shift are zero where they do not count. */
+struct BN_FN(grad_plane) {
+    float *g;
+    const uint8_t *open;
+    const float *d_dst, *src;
+    BN_VEC mean, scale, shift;
+};
+
+INLINE void BN_FN(grad_stages)(enum BN_FN(gate) gate, size_t ways, struct BN_FN(grad_total) *total,
+                               const struct BN_FN(grad_plane) *p, size_t first, size_t n)
 {
     struct BN_FN(grad_total) sum[4];
 
     UNROLL for (size_t w = 0; w < ways; w++)
         sum[w].g = sum[w].gx = BN_OP(zero)();
-    for (size_t i = 0; i < n * BN_LANES; i += BN_LANES)
+    for (size_t i = first; i < first + n * BN_LANES; i += BN_LANES)
         UNROLL for (size_t w = 0; w < ways; w++) {
             size_t at = w * BN_FN(STAGE) + i;
-            BN_VEC g = BN_OP(load)(d_dst + at);
+            BN_VEC g = BN_OP(load)(p->d_dst + at), x = BN_OP(load)(p->src + at);
 
-            if (gated)
-                g = BN_OP(where_positive)(g, BN_OP(load)(act + at));
+            if (gate == BN_FN(BY_BITS))
+                g = BN_OP(where_bits)(g, BN_FN(bits_at)(p->open + at / 8));
+            else if (gate == BN_FN(BY_SRC))
+                g = BN_OP(where_positive)(g, BN_OP(fma)(x, p->scale, p->shift));
+            if (gate != BN_FN(OPEN))
+                BN_OP(store)(p->g + at, g);
             sum[w].g = BN_OP(add)(sum[w].g, g);
-            sum[w].gx = BN_OP(fma)(g, BN_OP(sub)(BN_OP(load)(src + at), mean), sum[w].gx);
+            sum[w].gx = BN_OP(fma)(g, BN_OP(sub)(x, p->mean), sum[w].gx);
         }
     UNROLL for (size_t w = 0; w < ways; w++) {
         total->g = BN_OP(add)(total->g, sum[w].g);
@@ -105,64 +152,59 @@ INLINE void BN_FN(grad_stages)(size_t ways, int gated, struct BN_FN(grad_total) 
     }
 }
 
-INLINE void BN_FN(grad_sums_as)(int gated, float *sum_g, float *sum_gx, const float *d_dst,
-                                const float *act, const float *src, const float *mean,
-                                size_t pixels)
+INLINE void BN_FN(grad_sums_as)(enum BN_FN(gate) gate, float *sum_g, float *sum_gx,
+                                const struct BN_FN(grad_plane) *p, size_t pixels)
 {
     struct BN_FN(grad_total) total = {BN_OP(zero)(), BN_OP(zero)()};
-    BN_VEC centre = BN_OP(load)(mean);
     size_t at = 0, n;
 
     for (; pixels >= 4 * MOCO_BN_STAGE; pixels -= 4 * MOCO_BN_STAGE, at += 4 * BN_FN(STAGE))
-        BN_FN(grad_stages)(4, gated, &total, d_dst + at, gated ? act + at : NULL, src + at, centre,
-                           MOCO_BN_STAGE);
+        BN_FN(grad_stages)(gate, 4, &total, p, at, MOCO_BN_STAGE);
     for (; pixels; pixels -= n, at += n * BN_LANES) {
         n = least(pixels, MOCO_BN_STAGE);
-        BN_FN(grad_stages)(1, gated, &total, d_dst + at, gated ? act + at : NULL, src + at, centre,
-                           n);
+        BN_FN(grad_stages)(gate, 1, &total, p, at, n);
     }
     BN_OP(store)(sum_g, total.g);
     BN_OP(store)(sum_gx, total.gx);
 }
 
-static void BN_FN(grad_sums)(float *sum_g, float *sum_gx, const float *d_dst, const float *act,
-                             const float *src, const float *mean, size_t pixels)
+static void BN_FN(grad_sums)(float *sum_g, float *sum_gx, float *g, const float *d_dst,
+                             const struct moco_bn_gate *gate, const float *src, const float *mean,
+                             size_t pixels)
 {
-    if (act)
-        BN_FN(grad_sums_as)(1, sum_g, sum_gx, d_dst, act, src, mean, pixels);
-    else
-        BN_FN(grad_sums_as)(0, sum_g, sum_gx, d_dst, NULL, src, mean, pixels);
+    struct BN_FN(grad_plane) p = {g, gate->open, d_dst, src, BN_OP(load)(mean), BN_OP(zero)(),
+                                  BN_OP(zero)()};
+
+    if (gate->open) {
+        BN_FN(grad_sums_as)(BN_FN(BY_BITS), sum_g, sum_gx, &p, pixels);
+    } else if (gate->scale) {
+        p.scale = BN_OP(load)(gate->scale);
+        p.shift = BN_OP(load)(gate->shift);
+        BN_FN(grad_sums_as)(BN_FN(BY_SRC), sum_g, sum_gx, &p, pixels);
+    } else {
+        BN_FN(grad_sums_as)(BN_FN(OPEN), sum_g, sum_gx, &p, pixels);
+    }
 }
 
-INLINE void BN_FN(grad_as)(int gated, int passes, float *d_src, float *d_add, const float *d_dst,
-                           const float *act, const float *src, const float *a, const float *b,
-                           const float *c, size_t pixels)
+INLINE void BN_FN(grad_to)(int far, float *d_src, const float *g, const float *src, const float *a,
+                           const float *b, const float *c, size_t pixels)
 {
     BN_VEC va = BN_OP(load)(a), vb = BN_OP(load)(b), vc = BN_OP(load)(c);
 
     for (size_t i = 0; i < pixels * BN_LANES; i += BN_LANES) {
-        BN_VEC g = BN_OP(load)(d_dst + i), x = BN_OP(load)(src + i);
+        BN_VEC rest = BN_OP(fma)(BN_OP(load)(src + i), vb, vc);
 
-        if (gated)
-            g = BN_OP(where_positive)(g, BN_OP(load)(act + i));
-        if (passes)
-            BN_OP(store)(d_add + i, g);
-        BN_OP(store)(d_src + i, BN_OP(fma)(g, va, BN_OP(fma)(x, vb, vc)));
+        BN_FN(put)(d_src + i, BN_OP(fma)(BN_OP(load)(g + i), va, rest), far);
     }
 }
 
-static void BN_FN(grad)(float *d_src, float *d_add, const float *d_dst, const float *act,
-                        const float *src, const float *a, const float *b, const float *c,
-                        size_t pixels)
+static void BN_FN(grad)(float *d_src, const float *g, const float *src, const float *a,
+                        const float *b, const float *c, size_t pixels, int far)
 {
-    if (act && d_add)
-        BN_FN(grad_as)(1, 1, d_src, d_add, d_dst, act, src, a, b, c, pixels);
-    else if (act)
-        BN_FN(grad_as)(1, 0, d_src, NULL, d_dst, act, src, a, b, c, pixels);
-    else if (d_add)
-        BN_FN(grad_as)(0, 1, d_src, d_add, d_dst, NULL, src, a, b, c, pixels);
+    if (far)
+        BN_FN(grad_to)(1, d_src, g, src, a, b, c, pixels);
     else
-        BN_FN(grad_as)(0, 0, d_src, NULL, d_dst, NULL, src, a, b, c, pixels);
+        BN_FN(grad_to)(0, d_src, g, src, a, b, c, pixels);
 }
 
 #undef BN_VEC

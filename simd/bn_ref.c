@@ -39,26 +39,37 @@ void moco_bn_stats_ref(float *mean, float *m2, const float *src, size_t pixels, 
     }
 }
 
-void moco_bn_apply_ref(float *dst, const float *src, const float *add, const float *scale,
-                       const float *shift, size_t pixels, size_t lanes, int relu)
+void moco_bn_apply_ref(float *dst, uint8_t *open, const float *src, const float *add,
+                       const float *scale, const float *shift, size_t pixels, size_t lanes,
+                       int relu, int far)
 {
+    (void)far;
     for (size_t i = 0; i < pixels * lanes; i++) {
         float y = fmaf(src[i], scale[i % lanes], shift[i % lanes]);
 
         if (add)
             y += add[i];
+        if (open && i % 8 == 0)
+            open[i / 8] = 0;
+        if (open)
+            open[i / 8] |= (uint8_t)((y > 0.0f) << i % 8);
         dst[i] = relu && 0.0f > y ? 0.0f : y;
     }
 }
 
-static float gate(const float *d_dst, const float *act, size_t i)
+static int is_open(const struct moco_bn_gate *gate, const float *src, size_t i, size_t c)
 {
-    return !act || act[i] > 0.0f ? d_dst[i] : 0.0f;
+    if (gate->open)
+        return gate->open[i / 8] >> i % 8 & 1;
+    return !gate->scale || fmaf(src[i], gate->scale[c], gate->shift[c]) > 0.0f;
 }
 
-void moco_bn_grad_sums_ref(float *sum_g, float *sum_gx, const float *d_dst, const float *act,
-                           const float *src, const float *mean, size_t pixels, size_t lanes)
+void moco_bn_grad_sums_ref(float *sum_g, float *sum_gx, float *g, const float *d_dst,
+                           const struct moco_bn_gate *gate, const float *src, const float *mean,
+                           size_t pixels, size_t lanes)
 {
+    int gated = gate->open || gate->scale;
+
     for (size_t c = 0; c < lanes; c++) {
         float total_g = 0.0f, total_gx = 0.0f;
 
@@ -66,10 +77,13 @@ void moco_bn_grad_sums_ref(float *sum_g, float *sum_gx, const float *d_dst, cons
             float s = 0.0f, sx = 0.0f;
 
             for (size_t end = stage_end(i, pixels); i < end; i++) {
-                float g = gate(d_dst, act, i * lanes + c);
+                size_t at = i * lanes + c;
+                float x = is_open(gate, src, at, c) ? d_dst[at] : 0.0f;
 
-                s += g;
-                sx = fmaf(g, src[i * lanes + c] - mean[c], sx);
+                s += x;
+                sx = fmaf(x, src[at] - mean[c], sx);
+                if (gated)
+                    g[at] = x;
             }
             total_g += s;
             total_gx += sx;
@@ -79,16 +93,13 @@ void moco_bn_grad_sums_ref(float *sum_g, float *sum_gx, const float *d_dst, cons
     }
 }
 
-void moco_bn_grad_ref(float *d_src, float *d_add, const float *d_dst, const float *act,
-                      const float *src, const float *a, const float *b, const float *c,
-                      size_t pixels, size_t lanes)
+void moco_bn_grad_ref(float *d_src, const float *g, const float *src, const float *a,
+                      const float *b, const float *c, size_t pixels, size_t lanes, int far)
 {
+    (void)far;
     for (size_t i = 0; i < pixels * lanes; i++) {
         size_t lane = i % lanes;
-        float g = gate(d_dst, act, i);
 
-        if (d_add)
-            d_add[i] = g;
-        d_src[i] = fmaf(g, a[lane], fmaf(src[i], b[lane], c[lane]));
+        d_src[i] = fmaf(g[i], a[lane], fmaf(src[i], b[lane], c[lane]));
     }
 }

@@ -115,22 +115,31 @@ typedef void moco_bn_stats_fn(float *mean, float *m2, const float *src, size_t p
                               size_t lanes);
 
 /* dst = fma(src, scale, shift) (+ add unless NULL), then max(·, 0) when relu. dst may be src or
- * add. scale, shift: (lanes). */
-typedef void moco_bn_apply_fn(float *dst, const float *src, const float *add, const float *scale,
-                              const float *shift, size_t pixels, size_t lanes, int relu);
+ * add. scale, shift: (lanes). open: NULL, or (pixels, lanes / 8) bytes, in which bit l % 8 of byte
+ * l / 8 tells whether dst > 0 in lane l. far: what is written is wanted so late that it should go past the
+ * caches; then dst is a multiple of 4 lanes bytes (where it is not, or is src or add, far says
+ * nothing). */
+typedef void moco_bn_apply_fn(float *dst, uint8_t *open, const float *src, const float *add,
+                              const float *scale, const float *shift, size_t pixels, size_t lanes,
+                              int relu, int far);
+
+/* Where the ReLU behind a norm is open: as bn_apply wrote down; or, with open NULL, where
+ * fma(src, scale, shift) > 0 by lanes; or, with scale NULL too, everywhere. */
+struct moco_bn_gate {
+    const uint8_t *open;
+    const float *scale, *shift;
+};
 
 /* Sums for the backward pass over one plane, in stages of 64 pixels like the statistics:
- * g = d_dst where act > 0, else 0 (act NULL: no ReLU, g = d_dst); sum_g = Σ g,
- * sum_gx = Σ g (src - mean). act is the plane's output after the ReLU. */
-typedef void moco_bn_grad_sums_fn(float *sum_g, float *sum_gx, const float *d_dst,
-                                  const float *act, const float *src, const float *mean,
-                                  size_t pixels, size_t lanes);
+ * g = d_dst where the gate is open, else 0, which is kept (may be d_dst; with a gate that is always
+ * open nothing is written); sum_g = Σ g, sum_gx = Σ g (src - mean). */
+typedef void moco_bn_grad_sums_fn(float *sum_g, float *sum_gx, float *g, const float *d_dst,
+                                  const struct moco_bn_gate *gate, const float *src,
+                                  const float *mean, size_t pixels, size_t lanes);
 
-/* The gradient itself: d_src = fma(g, a, fma(src, b, c)) by lanes, g as above;
- * d_add (NULL or a plane) receives g. d_src or d_add may be d_dst; not both. */
-typedef void moco_bn_grad_fn(float *d_src, float *d_add, const float *d_dst, const float *act,
-                             const float *src, const float *a, const float *b, const float *c,
-                             size_t pixels, size_t lanes);
+/* The gradient itself: d_src = fma(g, a, fma(src, b, c)) by lanes; d_src may be g. far as above. */
+typedef void moco_bn_grad_fn(float *d_src, const float *g, const float *src, const float *a,
+                             const float *b, const float *c, size_t pixels, size_t lanes, int far);
 
 /* Candidates for the k nearest keys of B queries: lists in the order in which the keys came.
  * A list opens with count 0 and floor -inf; every similarity in it is above its floor, or among the

@@ -107,6 +107,11 @@ static inline f32x16 v_where_positive(f32x16 a, f32x16 s)
     return (f32x16){h_where_positive(a.lo, s.lo), h_where_positive(a.hi, s.hi)};
 }
 
+static inline f32x16 v_where_bits(f32x16 a, unsigned bits)
+{
+    return (f32x16){h_where_bits(a.lo, bits), h_where_bits(a.hi, bits >> 8)};
+}
+
 static inline f32x16 v_zero_below(f32x16 a, f32x16 x, f32x16 floor)
 {
     return (f32x16){h_zero_below(a.lo, x.lo, floor.lo), h_zero_below(a.hi, x.hi, floor.hi)};

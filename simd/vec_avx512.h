@@ -107,6 +107,12 @@ static inline f32x16 v_where_positive(f32x16 a, f32x16 s)
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(s, _mm512_setzero_ps(), _CMP_GT_OQ), a);
 }
 
+/* a where the lane's bit is set, else +0 */
+static inline f32x16 v_where_bits(f32x16 a, unsigned bits)
+{
+    return _mm512_maskz_mov_ps((__mmask16)bits, a);
+}
+
 /* +0 where x < floor, else a */
 static inline f32x16 v_zero_below(f32x16 a, f32x16 x, f32x16 floor)
 {

@@ -39,6 +39,22 @@ static inline float32x4_t q_where_positive(float32x4_t a, float32x4_t s)
     return vbslq_f32(vcgtq_f32(s, vdupq_n_f32(0.0f)), a, vdupq_n_f32(0.0f));
 }
 
+/* a where the lane's bit is set, else +0 */
+static inline float32x4_t q_where_bits(float32x4_t a, unsigned bits)
+{
+    static const uint32_t one[4] = {1, 2, 4, 8};
+
+    return vbslq_f32(vtstq_u32(vdupq_n_u32(bits), vld1q_u32(one)), a, vdupq_n_f32(0.0f));
+}
+
+/* Bit i is set where lane i of a is above lane i of b; never for NaN. */
+static inline unsigned q_above(float32x4_t a, float32x4_t b)
+{
+    static const uint32_t one[4] = {1, 2, 4, 8};
+
+    return vaddvq_u32(vandq_u32(vcgtq_f32(a, b), vld1q_u32(one)));
+}
+
 /* +0 where x < floor, else a */
 static inline float32x4_t q_zero_below(float32x4_t a, float32x4_t x, float32x4_t floor)
 {
@@ -80,6 +96,11 @@ static inline void h_store(float *p, f32x8 a)
 {
     for (int i = 0; i < 2; i++)
         vst1q_f32(p + 4 * i, a.r[i]);
+}
+
+static inline void h_stream(float *p, f32x8 a)
+{
+    h_store(p, a);
 }
 
 static inline f32x8 h_add(f32x8 a, f32x8 b)
@@ -163,6 +184,20 @@ static inline f32x8 h_where_positive(f32x8 a, f32x8 s)
     for (int i = 0; i < 2; i++)
         out.r[i] = q_where_positive(a.r[i], s.r[i]);
     return out;
+}
+
+static inline f32x8 h_where_bits(f32x8 a, unsigned bits)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = q_where_bits(a.r[i], bits >> 4 * i);
+    return out;
+}
+
+static inline unsigned h_above(f32x8 a, f32x8 b)
+{
+    return q_above(a.r[0], b.r[0]) | q_above(a.r[1], b.r[1]) << 4;
 }
 
 static inline f32x16 v_set1(float x)
@@ -315,6 +350,15 @@ static inline f32x16 v_where_positive(f32x16 a, f32x16 s)
     return out;
 }
 
+static inline f32x16 v_where_bits(f32x16 a, unsigned bits)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = q_where_bits(a.r[i], bits >> 4 * i);
+    return out;
+}
+
 static inline f32x16 v_zero_below(f32x16 a, f32x16 x, f32x16 floor)
 {
     f32x16 out;
@@ -335,14 +379,12 @@ static inline f32x16 v_times_pow2(f32x16 p, f32x16 n, f32x16 t)
     return out;
 }
 
-/* Bit i is set where lane i of a is above lane i of b; never for NaN. */
 static inline unsigned v_above(f32x16 a, f32x16 b)
 {
-    static const uint32_t weight[4] = {1, 2, 4, 8};
     unsigned bits = 0;
 
     for (int i = 0; i < 4; i++)
-        bits |= vaddvq_u32(vandq_u32(vcgtq_f32(a.r[i], b.r[i]), vld1q_u32(weight))) << 4 * i;
+        bits |= q_above(a.r[i], b.r[i]) << 4 * i;
     return bits;
 }
 

@@ -49,6 +49,12 @@ static inline void h_store_n(float *p, f32x8 a, size_t n)
     _mm256_maskstore_ps(p, h_first(n), a);
 }
 
+/* Past the caches, to an address that is a multiple of 32; v_stream_end before anyone reads it. */
+static inline void h_stream(float *p, f32x8 a)
+{
+    _mm256_stream_ps(p, a);
+}
+
 static inline f32x8 h_add(f32x8 a, f32x8 b)
 {
     return _mm256_add_ps(a, b);
@@ -102,6 +108,15 @@ static inline f32x8 h_relu(f32x8 a)
 static inline f32x8 h_where_positive(f32x8 a, f32x8 s)
 {
     return _mm256_and_ps(a, _mm256_cmp_ps(s, _mm256_setzero_ps(), _CMP_GT_OQ));
+}
+
+/* a where the lane's bit is set, else +0 */
+static inline f32x8 h_where_bits(f32x8 a, unsigned bits)
+{
+    const __m256i one = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    __m256i set = _mm256_and_si256(_mm256_set1_epi32((int)bits), one);
+
+    return _mm256_and_ps(a, _mm256_castsi256_ps(_mm256_cmpeq_epi32(set, one)));
 }
 
 /* +0 where x < floor, else a */

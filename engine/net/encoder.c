@@ -2,7 +2,8 @@
  *
  * Backwards each value has one gradient buffer. Its first reader (in reverse) writes it, a second
  * one writes into the waiting room and is added: that happens where a block's input also feeds
- * its shortcut. A BatchNorm turns the gradient of its output into that of its input in place. */
+ * its shortcut. A BatchNorm leaves the gradient of what was added to it, or else of its input, in
+ * the place of its output's. */
 #include "engine/net/encoder.h"
 
 #include <stdlib.h>
@@ -19,6 +20,7 @@ struct tape {
     float *kept;     /* (keep_floats) values that the backward pass reads, when it keeps */
     float *work;     /* working memory; the host's, or its own */
     float *saved;    /* (saved_count) of the BatchNorms */
+    uint8_t *open;   /* (open_bytes) of their ReLUs, when it keeps */
     float *partial, *coef;
     float *pooled, *hidden, *d_pooled, *d_hidden; /* (B, backbone) each */
     float *room;     /* of the linear layers */
@@ -29,7 +31,7 @@ struct tape {
 
 /* Floats of each of a tape's pieces; one list serves sizing and carving. */
 struct tape_sizes {
-    size_t kept, work, saved, partial, coef, pooled, room;
+    size_t kept, work, saved, open, partial, coef, pooled, room;
 };
 
 /* A keeping tape's working memory serves the other kind too. */
@@ -46,6 +48,7 @@ static struct tape_sizes tape_sizes(const struct net *net, int keep, int hosted)
         .kept = keep ? net->keep_floats : 0,
         .work = hosted ? 0 : work_floats(net, keep),
         .saved = net->saved_count,
+        .open = keep ? (net->open_bytes + sizeof(float) - 1) / sizeof(float) : 0,
         .pooled = (size_t)c->batch * net_backbone_dim(net),
     };
     for (int i = 0; i < net->value_count; i++) {
@@ -64,8 +67,8 @@ static struct tape_sizes tape_sizes(const struct net *net, int keep, int hosted)
 size_t net_tape_bytes(const struct net *net, int keep, int hosted)
 {
     struct tape_sizes s = tape_sizes(net, keep, hosted);
-    const size_t floats[] = { s.kept,   s.work,   s.saved,  s.partial, s.coef,
-                              s.pooled, s.pooled, s.pooled, s.pooled,  s.room };
+    const size_t floats[] = { s.kept, s.work,   s.saved,  s.open,   s.partial, s.coef,
+                              s.room, s.pooled, s.pooled, s.pooled, s.pooled };
     size_t bytes = arena_round((size_t)net->value_count) +
                    arena_round((size_t)net->op_count * sizeof(struct op_clock));
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
@@ -96,6 +99,7 @@ int tape_open(struct tape **out, const struct net *net, int keep, struct tape *h
     t->kept = take(&t->arena, s.kept);
     t->work = host ? host->work : take(&t->arena, s.work);
     t->saved = take(&t->arena, s.saved);
+    t->open = (uint8_t *)take(&t->arena, s.open);
     t->partial = take(&t->arena, s.partial);
     t->coef = take(&t->arena, s.coef);
     t->pooled = take(&t->arena, s.pooled);
@@ -183,7 +187,8 @@ static int forward_op(struct encoder *e, const struct net *net, struct tape *t,
                             t->work + (t->keep ? op->keep_scratch_at : op->scratch_at));
     if (op->kind == OP_NORM) {
         struct norm_pass pass = norm_of(net, t, op);
-        norm_forward(&pass, dst, src, op->add >= 0 ? value_at(net, t, op->add) : NULL,
+        norm_forward(&pass, dst, t->keep && has_bits(op) ? t->open + op->open : NULL, src,
+                     op->add >= 0 ? value_at(net, t, op->add) : NULL,
                      e->params + op->gamma, e->params + op->beta, e->stats + op->mean,
                      e->stats + op->var, t->saved + op->saved, op->relu, mode);
     } else {
@@ -284,21 +289,20 @@ static void redo_source(const struct net *net, struct tape *t, int i)
 static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
                        const struct op *op)
 {
-    const float *d_dst = t->work + net->values[op->dst].grad_at;
+    float *d_dst = t->work + net->values[op->dst].grad_at;
     double start = clock_seconds();
 
     if (op->kind == OP_CONV)
         return conv_op_backward(e, net, t, op, d_dst);
     if (op->kind == OP_NORM) {
         struct norm_pass pass = norm_of(net, t, op);
-        norm_backward(&pass, gradient_room(net, t, op, op->src),
-                      op->add >= 0 ? gradient_room(net, t, op, op->add) : NULL,
-                      e->grads + op->gamma, e->grads + op->beta, d_dst,
-                      op->relu ? read_back(net, t, op->dst) : NULL, read_back(net, t, op->src),
-                      e->params + op->gamma, t->saved + op->saved);
-        finish_gradient(net, t, op, op->src);
+        norm_backward(&pass, t->work + net->values[op->src].grad_at, d_dst, e->grads + op->gamma,
+                      e->grads + op->beta,
+                      has_bits(op) ? t->open + op->open : NULL, read_back(net, t, op->src), e->params + op->gamma, t->saved + op->saved,
+                      op->relu);
+        t->written[op->src] = 1;
         if (op->add >= 0)
-            finish_gradient(net, t, op, op->add);
+            t->written[op->add] = 1; /* in the place of d_dst */
     } else {
         const struct value *v = &net->values[op->src];
         maxpool_backward(gradient_room(net, t, op, op->src), d_dst, read_back(net, t, op->src),

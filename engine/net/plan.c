@@ -1,7 +1,7 @@
 /* plan.c: which activation lives where.
  *
- * A tape keeps what its backward pass reads and can not make again: outputs of convolutions, and
- * outputs of blocks. The output of a BatchNorm that nothing is added to is made again from the
+ * A tape keeps what its backward pass reads and can not make again: outputs of convolutions,
+ * outputs of blocks, and for these a bit a number that tells what the ReLU let through. The output of a BatchNorm that nothing is added to is made again from the
  * convolution's output when the backward pass comes to it, a streaming pass that costs little.
  * Everything else is working memory that no pass leaves behind, shared by all tapes: activations
  * on their way, gradients, recomputed outputs, the convolutions' scratch. Each thing has an
@@ -93,8 +93,6 @@ static void lifetimes(struct net *net)
         }
         if (op->add >= 0)
             net->values[op->add].last_forward = i;
-        if (op->kind == OP_NORM && op->relu && op->add >= 0)
-            dst->kept = 1; /* what the ReLU let through */
     }
     net->values[net->pooled].last_forward = net->op_count;
     net->values[net->pooled].kept = 1;
@@ -126,20 +124,31 @@ static int moment(const struct net *net, int op)
     return 2 * (net->op_count - op);
 }
 
-/* Whether the BatchNorm's input gradient takes the place of its output's. */
-static int in_place(const struct net *net, int op)
+/* The value whose gradient an operation leaves in the place of its output's: what a BatchNorm
+ * added, or else its input. Both are read by no later operation. */
+static int heir(const struct net *net, int op)
 {
-    return net->ops[op].kind == OP_NORM && net->values[net->ops[op].src].last_forward == op;
+    const struct op *o = &net->ops[op];
+    if (o->kind != OP_NORM)
+        return NO_VALUE;
+    return o->add >= 0 ? o->add : o->src;
 }
 
+static int inherits(const struct net *net, int value)
+{
+    int last = net->values[value].last_forward;
+    return last < net->op_count && heir(net, last) == value;
+}
+
+/* One place for the gradients of a value, its heir, the heir's heir. */
 static void plan_gradient(struct net *net, struct list *list, int value)
 {
     struct value *v = &net->values[value];
-    int last = v->last_forward, birth = moment(net, last), end = v->first;
+    int last = v->last_forward, birth = moment(net, last), end = v->first, next = value;
     if (last < net->op_count && net->ops[last].kind == OP_CONV)
         birth++;
-    if (in_place(net, v->first))
-        end = net->values[net->ops[v->first].src].first;
+    for (; next >= 0; next = heir(net, end))
+        end = net->values[next].first;
     add(list, birth, moment(net, end) + 1, v->floats, &v->grad_at);
 }
 
@@ -160,11 +169,10 @@ static void plan_backward(struct net *net, struct list *list)
 {
     for (int i = 0; i < net->value_count; i++) {
         struct value *v = &net->values[i];
-        int last = v->last_forward;
-        if (last == net->op_count || !in_place(net, last) || net->ops[last].src != i)
+        if (!inherits(net, i))
             plan_gradient(net, list, i);
         if (v->redo && v->last_read >= 0)
-            add(list, moment(net, v->last_read), moment(net, v->first) + 1, v->floats,
+            add(list, moment(net, v->last_read), moment(net, v->first + 1) + 1,v->floats,
                 &v->redo_at);
     }
     for (int i = 0; i < net->op_count; i++) {
@@ -174,11 +182,21 @@ static void plan_backward(struct net *net, struct list *list)
     }
 }
 
-static void finish_aliases(struct net *net)
+static void finish_heirs(struct net *net)
 {
+    for (int i = net->op_count - 1; i >= 0; i--)
+        if (heir(net, i) >= 0)
+            net->values[heir(net, i)].grad_at = net->values[net->ops[i].dst].grad_at;
+}
+
+static void plan_bits(struct net *net)
+{
+    net->open_bytes = 0;
     for (int i = 0; i < net->op_count; i++)
-        if (in_place(net, i))
-            net->values[net->ops[i].src].grad_at = net->values[net->ops[i].dst].grad_at;
+        if (has_bits(&net->ops[i])) {
+            net->ops[i].open = net->open_bytes;
+            net->open_bytes += net->values[net->ops[i].dst].floats / 8;
+        }
 }
 
 int plan_memory(struct net *net)
@@ -188,13 +206,14 @@ int plan_memory(struct net *net)
     if (!list.all)
         return error_memory("the memory plan", room * sizeof *list.all);
     lifetimes(net);
+    plan_bits(net);
     plan_forward(net, &list, 0);
     forward = first_fit(&list);
     plan_forward(net, &list, 1);
     keeping = first_fit(&list);
     plan_backward(net, &list);
     backward = first_fit(&list);
-    finish_aliases(net);
+    finish_heirs(net);
     net->work_forward = forward;
     net->work_training = keeping > backward ? keeping : backward;
     net->keep_floats = 0;

@@ -29,6 +29,7 @@ struct op {
     size_t gamma, beta; /* offsets into params */
     size_t mean, var;   /* offsets into stats */
     size_t saved;       /* offset into the tape's NORM_SAVED arrays of (splits, C) */
+    size_t open;        /* offset into the tape's bits, in bytes; where relu and add */
     /* plan.c: offsets into the working memory, in floats */
     size_t scratch_at, keep_scratch_at, back_scratch_at; /* of the convolution, by kind of pass */
     size_t sum_at;      /* where a second gradient of src or add waits to be added */
@@ -68,6 +69,7 @@ struct net {
     struct linear linear[2];  /* head: one layer, or two with a ReLU between */
     int linear_count;
     size_t saved_count;       /* floats that the BatchNorms save on a tape */
+    size_t open_bytes;        /* what their ReLUs let through, a bit a number */
 
     size_t keep_floats;                 /* kept by a tape */
     size_t work_forward, work_training; /* floats of working memory, by kind of tape */
@@ -83,6 +85,12 @@ static inline size_t value_floats(const struct net *net, int C, int H, int W)
 {
     size_t blocks = (size_t)(C + net->lanes - 1) / (size_t)net->lanes;
     return (size_t)net->config.batch * blocks * (size_t)net->lanes * (size_t)H * (size_t)W;
+}
+
+/* Whether a keeping tape notes what the ReLU lets through: its input can not be told from src. */
+static inline int has_bits(const struct op *op)
+{
+    return op->kind == OP_NORM && op->relu && op->add >= 0;
 }
 
 /* Time spent in one operation: forward, data gradient, weight gradient. */
@@ -105,20 +113,23 @@ size_t norm_partial_floats(int B, int C, int lanes);
 size_t norm_coef_floats(int splits, int C, int lanes);
 
 /* saved: (NORM_SAVED, splits, C) mean, inverse deviation, scale and shift, written in NET_TRAIN.
+ * open: NULL, or a bit for each number of dst: whether it is above 0 (simd.h, bn_apply).
  * running_mean, running_var: (C), moved in NET_TRAIN, used in NET_EVAL. */
-void norm_forward(const struct norm_pass *p, float *dst, const float *src, const float *add,
-                  const float *gamma, const float *beta, float *running_mean, float *running_var,
-                  float *saved, int relu, enum net_mode mode);
+void norm_forward(const struct norm_pass *p, float *dst, uint8_t *open, const float *src,
+                  const float *add, const float *gamma, const float *beta, float *running_mean,
+                  float *running_var, float *saved, int relu, enum net_mode mode);
 
 /* dst of that forward pass again, to the byte; nothing was added. */
 void norm_again(const struct norm_pass *p, float *dst, const float *src, const float *saved,
                 int relu);
 
-/* d_src, d_add (or NULL) are written, either may be d_dst; d_gamma, d_beta: (C) are added to.
- * act: the forward dst when it went through a ReLU, else NULL. */
-void norm_backward(const struct norm_pass *p, float *d_src, float *d_add, float *d_gamma,
-                   float *d_beta, const float *d_dst, const float *act, const float *src,
-                   const float *gamma, const float *saved);
+/* d_dst becomes what came through the ReLU, which is the gradient of `add` too; d_src is written,
+ * and may be d_dst where nothing was added; d_gamma, d_beta: (C) are added to. open: of
+ * the forward pass, needed where something was added before the ReLU; NULL: what the ReLU let
+ * through follows from src. */
+void norm_backward(const struct norm_pass *p, float *d_src, float *d_dst, float *d_gamma,
+                   float *d_beta, const uint8_t *open, const float *src, const float *gamma,
+                   const float *saved, int relu);
 
 /* pool.c */
 void maxpool_forward(float *dst, const float *src, size_t planes, int H, int W, int lanes);

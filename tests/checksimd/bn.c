@@ -55,34 +55,47 @@ static void apply(const struct moco_simd *t, size_t pixels, size_t lanes, enum f
     float *src = take_filled(0, n, fill), *add = adds ? take_filled(1, n, fill) : NULL;
     float *scale = take_filled(2, lanes, UNIFORM), *shift = take_filled(3, lanes, fill);
     float *want = take(4, n), *got = take(5, n), *in_place = take_copy(6, src, n);
+    uint8_t *open1 = take_bytes(7, n / 8), *open2 = take_bytes(8, n / 8);
 
-    ref.bn_apply(want, src, add, scale, shift, pixels, lanes, relu);
-    t->bn_apply(got, src, add, scale, shift, pixels, lanes, relu);
+    ref.bn_apply(want, open1, src, add, scale, shift, pixels, lanes, relu, 0);
+    t->bn_apply(got, open2, src, add, scale, shift, pixels, lanes, relu, 0);
     same("bn_apply", t, got, want, n, "dst", pixels, lanes, 0);
+    expect(!memcmp(open1, open2, n / 8), "bn_apply %s: other bits, %zu pixels, %zu lanes", t->name,
+           pixels, lanes);
+    for (size_t i = 0; relu && i < n; i++)
+        expect((open1[i / 8] >> i % 8 & 1) == (want[i] > 0), "bn_apply ref: bit %zu", i);
+    memset(got, 0, n * sizeof *got);
+    t->bn_apply(got, NULL, src, add, scale, shift, pixels, lanes, relu, 1);
+    same("bn_apply", t, got, want, n, "dst past the caches", pixels, lanes, 0);
     if (t->bn_apply == ref.bn_apply && fill != SPECIAL)
         apply_oracle(want, src, add, scale, shift, n, lanes, relu);
-    t->bn_apply(got, src, add, scale, shift, pixels / 3, lanes, relu);
-    t->bn_apply(got + cut, src + cut, add ? add + cut : NULL, scale, shift, pixels - pixels / 3,
-                lanes, relu);
+    t->bn_apply(got, NULL, src, add, scale, shift, pixels / 3, lanes, relu, 0);
+    t->bn_apply(got + cut, NULL, src + cut, add ? add + cut : NULL, scale, shift, pixels - pixels / 3,
+                lanes, relu, 0);
     same("bn_apply", t, got, want, n, "split", pixels, lanes, 0);
-    t->bn_apply(in_place, in_place, add, scale, shift, pixels, lanes, relu);
+    t->bn_apply(in_place, NULL, in_place, add, scale, shift, pixels, lanes, relu, 0);
     same("bn_apply", t, in_place, want, n, "dst = src", pixels, lanes, 0);
     if (add) {
-        t->bn_apply(add, src, add, scale, shift, pixels, lanes, relu);
+        t->bn_apply(add, NULL, src, add, scale, shift, pixels, lanes, relu, 0);
         same("bn_apply", t, add, want, n, "dst = add", pixels, lanes, 0);
     }
     strips_intact("bn_apply", t->name);
 }
 
-static double gated_grad(const float *g, const float *act, size_t i)
+/* Nothing closes it, bits do, src does. */
+enum gate { OPEN, BY_BITS, BY_SRC, GATES };
+
+static int is_open(const struct moco_bn_gate *gate, const float *src, size_t i, size_t c)
 {
-    return !act || act[i] > 0 ? g[i] : 0;
+    if (gate->open)
+        return gate->open[i / 8] >> i % 8 & 1;
+    return !gate->scale || fmaf(src[i], gate->scale[c], gate->shift[c]) > 0;
 }
 
 /* A term passes at most 64 additions of its stage and those of the stages; src - mean rounds. */
 static void grad_sums_oracle(const float *sum_g, const float *sum_gx, const float *d_dst,
-                             const float *act, const float *src, const float *mean, size_t pixels,
-                             size_t lanes)
+                             const struct moco_bn_gate *gate, const float *src, const float *mean,
+                             size_t pixels, size_t lanes)
 {
     double relative = ((double)pixels / 64 + 68) * UNIT;
 
@@ -90,7 +103,7 @@ static void grad_sums_oracle(const float *sum_g, const float *sum_gx, const floa
         double s = 0, size = 0, sx = 0, size_x = 0;
 
         for (size_t i = c; i < pixels * lanes; i += lanes) {
-            double g = gated_grad(d_dst, act, i), x = (double)src[i] - mean[c];
+            double g = is_open(gate, src, i, c) ? d_dst[i] : 0, x = (double)src[i] - mean[c];
 
             s += g;
             size += fabs(g);
@@ -103,60 +116,72 @@ static void grad_sums_oracle(const float *sum_g, const float *sum_gx, const floa
 }
 
 static void grad_sums(const struct moco_simd *t, size_t pixels, size_t lanes, enum fill fill,
-                            int gated)
+                      enum gate how)
 {
     size_t n = pixels * lanes;
-    float *g = take_filled(0, n, fill), *act = gated ? take_filled(1, n, fill) : NULL;
-    float *src = take_filled(2, n, fill), *mean = take_filled(3, lanes, fill);
+    float *d = take_filled(0, n, fill), *src = take_filled(2, n, fill);
+    float *mean = take_filled(3, lanes, fill), *alias = take_copy(10, d, n);
     float *g1 = take(4, lanes), *gx1 = take(5, lanes), *g2 = take(6, lanes), *gx2 = take(7, lanes);
+    float *want = take(8, how == OPEN ? 0 : n), *got = take(9, how == OPEN ? 0 : n);
+    struct moco_bn_gate gate = {NULL, NULL, NULL};
 
-    ref.bn_grad_sums(g1, gx1, g, act, src, mean, pixels, lanes);
-    t->bn_grad_sums(g2, gx2, g, act, src, mean, pixels, lanes);
-    same("bn_grad_sums", t, g2, g1, lanes, "sum_g", pixels, lanes, 0);
-    same("bn_grad_sums", t, gx2, gx1, lanes, "sum_gx", pixels, lanes, 0);
+    if (how == BY_BITS) {
+        uint8_t *bits = take_bytes(1, n / 8);
+
+        for (size_t i = 0; i < n / 8; i++)
+            bits[i] = (uint8_t)next_random();
+        gate.open = bits;
+    }
+    if (how == BY_SRC) {
+        gate.scale = take_filled(1, lanes, UNIFORM);
+        gate.shift = take_filled(11, lanes, fill);
+    }
+    ref.bn_grad_sums(g1, gx1, want, d, &gate, src, mean, pixels, lanes);
+    t->bn_grad_sums(g2, gx2, got, d, &gate, src, mean, pixels, lanes);
+    same("bn_grad_sums", t, g2, g1, lanes, "sum_g", pixels, lanes, how);
+    same("bn_grad_sums", t, gx2, gx1, lanes, "sum_gx", pixels, lanes, how);
+    same("bn_grad_sums", t, got, want, how == OPEN ? 0 : n, "g", pixels, lanes, how);
     if (t->bn_grad_sums == ref.bn_grad_sums && fill != SPECIAL)
-        grad_sums_oracle(g1, gx1, g, act, src, mean, pixels, lanes);
+        grad_sums_oracle(g1, gx1, d, &gate, src, mean, pixels, lanes);
+    for (size_t i = 0; how != OPEN && i < n; i++)
+        expect(!is_open(&gate, src, i, i % lanes) ? want[i] == 0
+                                                  : !memcmp(want + i, d + i, sizeof *d),
+               "bn_grad_sums ref: g[%zu] is %g of %g", i, (double)want[i], (double)d[i]);
+    t->bn_grad_sums(g2, gx2, alias, alias, &gate, src, mean, pixels, lanes);
+    same("bn_grad_sums", t, gx2, gx1, lanes, "sum_gx with g = d_dst", pixels, lanes, how);
+    same("bn_grad_sums", t, alias, how == OPEN ? d : want, n, "g = d_dst", pixels, lanes, how);
     strips_intact("bn_grad_sums", t->name);
 }
 
-static void grad_oracle(const float *d_src, const float *d_add, const float *d_dst,
-                        const float *act, const float *src, const float *a, const float *b,
-                        const float *c, size_t n, size_t lanes)
+static void grad_oracle(const float *d_src, const float *g, const float *src, const float *a,
+                        const float *b, const float *c, size_t n, size_t lanes)
 {
     for (size_t i = 0; i < n; i++) {
-        double g = gated_grad(d_dst, act, i), first = g * a[i % lanes];
+        double first = (double)g[i] * a[i % lanes];
         double second = (double)src[i] * b[i % lanes], third = c[i % lanes];
         double size = fabs(first) + fabs(second) + fabs(third);
 
         near("bn_grad", d_src[i], first + second + third, 2.01 * UNIT * size + 2 * LEAST);
-        if (d_add)
-            near("bn_grad d_add", d_add[i], g, 0);
     }
 }
 
-static void grad(const struct moco_simd *t, size_t pixels, size_t lanes, enum fill fill,
-                       int gated, int adds)
+static void grad(const struct moco_simd *t, size_t pixels, size_t lanes, enum fill fill)
 {
     size_t n = pixels * lanes;
-    float *g = take_filled(0, n, fill), *act = gated ? take_filled(1, n, fill) : NULL;
-    float *src = take_filled(2, n, fill), *a = take_filled(3, lanes, UNIFORM);
-    float *b = take_filled(4, lanes, UNIFORM), *c = take_filled(5, lanes, fill);
-    float *want = take(6, n), *got = take(7, n), *alias = take_copy(10, g, n);
-    float *add1 = adds ? take(8, n) : NULL, *add2 = adds ? take(9, n) : NULL;
+    float *g = take_filled(0, n, fill), *src = take_filled(2, n, fill);
+    float *a = take_filled(3, lanes, UNIFORM), *b = take_filled(4, lanes, UNIFORM);
+    float *c = take_filled(5, lanes, fill), *want = take(6, n), *got = take(7, n);
 
-    ref.bn_grad(want, add1, g, act, src, a, b, c, pixels, lanes);
-    t->bn_grad(got, add2, g, act, src, a, b, c, pixels, lanes);
-    same("bn_grad", t, got, want, n, "d_src", pixels, lanes, 0);
+    ref.bn_grad(want, g, src, a, b, c, pixels, lanes, 0);
     if (t->bn_grad == ref.bn_grad && fill != SPECIAL)
-        grad_oracle(want, add1, g, act, src, a, b, c, n, lanes);
-    t->bn_grad(alias, add2, alias, act, src, a, b, c, pixels, lanes);
-    same("bn_grad", t, alias, want, n, "d_src = d_dst", pixels, lanes, 0);
-    if (adds) {
-        same("bn_grad", t, add2, add1, n, "d_add", pixels, lanes, 0);
-        t->bn_grad(got, g, g, act, src, a, b, c, pixels, lanes);
-        same("bn_grad", t, got, want, n, "d_src beside d_add = d_dst", pixels, lanes, 0);
-        same("bn_grad", t, g, add1, n, "d_add = d_dst", pixels, lanes, 0);
-    }
+        grad_oracle(want, g, src, a, b, c, n, lanes);
+    t->bn_grad(got, g, src, a, b, c, pixels, lanes, 0);
+    same("bn_grad", t, got, want, n, "d_src", pixels, lanes, 0);
+    memset(got, 0, n * sizeof *got);
+    t->bn_grad(got, g, src, a, b, c, pixels, lanes, 1);
+    same("bn_grad", t, got, want, n, "d_src past the caches", pixels, lanes, 0);
+    t->bn_grad(g, g, src, a, b, c, pixels, lanes, 1);
+    same("bn_grad", t, g, want, n, "d_src = g", pixels, lanes, 0);
     strips_intact("bn_grad", t->name);
 }
 
@@ -164,13 +189,13 @@ void check_bn(const struct moco_simd *t)
 {
     for (size_t i = 0; i < COUNT(pixels_of); i++)
         for (enum fill fill = 0; fill < FILLS; fill++)
-            for (int how = 0; how < 8; how++) {
-                size_t lanes = how & 4 ? 16 : 8;
-
+            for (size_t lanes = 8; lanes <= 16; lanes += 8) {
                 stats(t, pixels_of[i], lanes, fill);
-                apply(t, pixels_of[i], lanes, fill, how & 1, how & 2);
-                grad_sums(t, pixels_of[i], lanes, fill, how & 1);
-                grad(t, pixels_of[i], lanes, fill, how & 1, how & 2);
+                for (int how = 0; how < 4; how++)
+                    apply(t, pixels_of[i], lanes, fill, how & 1, how & 2);
+                for (enum gate gate = OPEN; gate < GATES; gate++)
+                    grad_sums(t, pixels_of[i], lanes, fill, gate);
+                grad(t, pixels_of[i], lanes, fill);
             }
 }
 
@@ -179,31 +204,42 @@ static void mutant_stats(float *mean, float *m2, const float *src, size_t pixels
     ref.bn_stats(mean, m2, src, pixels > 64 ? pixels / 64 * 64 : pixels, lanes);
 }
 
-static void mutant_apply(float *dst, const float *src, const float *add, const float *scale,
-                         const float *shift, size_t pixels, size_t lanes, int relu)
+static void mutant_apply(float *dst, uint8_t *open, const float *src, const float *add, const float *scale,
+                         const float *shift, size_t pixels, size_t lanes, int relu, int far)
 {
-    ref.bn_apply(dst, src, add, scale, shift, pixels / 4 * 4, lanes, relu);
+    ref.bn_apply(dst, open, src, add, scale, shift, pixels / 4 * 4, lanes, relu, far);
 }
 
-static void mutant_sums(float *sum_g, float *sum_gx, const float *d_dst, const float *act,
-                        const float *src, const float *mean, size_t pixels, size_t lanes)
-{
-    ref.bn_grad_sums(sum_g, sum_gx, d_dst, act, src, mean, pixels / 4 * 4, lanes);
-}
-
-static void mutant_grad(float *d_src, float *d_add, const float *d_dst, const float *act,
-                        const float *src, const float *a, const float *b, const float *c,
+static void mutant_sums(float *sum_g, float *sum_gx, float *g, const float *d_dst,
+                        const struct moco_bn_gate *gate, const float *src, const float *mean,
                         size_t pixels, size_t lanes)
 {
-    ref.bn_grad(d_src, d_add, d_dst, act, src, a, b, c, pixels / 4 * 4, lanes);
+    ref.bn_grad_sums(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels / 4 * 4, lanes);
+}
+
+/* Takes the last pixel for closed. */
+static void mutant_gate(float *sum_g, float *sum_gx, float *g, const float *d_dst,
+                        const struct moco_bn_gate *gate, const float *src, const float *mean,
+                        size_t pixels, size_t lanes)
+{
+    ref.bn_grad_sums(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels, lanes);
+    if (gate->open || gate->scale)
+        memset(g + (pixels - 1) * lanes, 0, lanes * sizeof *g);
+}
+
+static void mutant_grad(float *d_src, const float *g, const float *src, const float *a,
+                        const float *b, const float *c, size_t pixels, size_t lanes, int far)
+{
+    ref.bn_grad(d_src, g, src, a, b, c, pixels / 4 * 4, lanes, far);
 }
 
 static void some(const struct moco_simd *t)
 {
     stats(t, 65, 8, UNIFORM);
     apply(t, 65, 8, UNIFORM, 0, 0);
-    grad_sums(t, 65, 8, UNIFORM, 0);
-    grad(t, 65, 8, UNIFORM, 0, 0);
+    grad_sums(t, 65, 8, UNIFORM, OPEN);
+    grad_sums(t, 65, 8, UNIFORM, BY_SRC);
+    grad(t, 65, 8, UNIFORM);
 }
 
 void mutants_bn(void)
@@ -218,6 +254,8 @@ void mutants_bn(void)
     t = ref;
     t.bn_grad_sums = mutant_sums;
     must_catch("bn_grad_sums", some, &t);
+    t.bn_grad_sums = mutant_gate;
+    must_catch("bn_grad_sums' gate", some, &t);
     t = ref;
     t.bn_grad = mutant_grad;
     must_catch("bn_grad", some, &t);
