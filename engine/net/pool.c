@@ -5,101 +5,118 @@
 #include "engine/net/program.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
+enum { LANES_MAX = 16, PART = 4 };
+
+/* Part of a pixel's lanes, and a mask of it: the compiler's portable vectors, because it does not
+ * find them in the loops by itself (the gradient of 16 x 64 x 112 x 112: 22 ms instead of 6). */
+typedef float part __attribute__((vector_size(PART * sizeof(float)), aligned(4), may_alias));
+typedef int32_t mask __attribute__((vector_size(PART * sizeof(float))));
+
 /* The window of output position o along an axis of `size`: [*from, *to). */
-static void window(int *from, int *to, int o, int size)
+static inline void window(int *from, int *to, int o, int size)
 {
     *from = 2 * o - 1 < 0 ? 0 : 2 * o - 1;
     *to = 2 * o + 2 > size ? size : 2 * o + 2;
 }
 
-static void pool_pixel(float *dst, const float *src, int oh, int ow, int H, int W, int lanes)
+static inline part choose(mask where, part a, part b)
 {
+    return (part)((where & (mask)a) | (~where & (mask)b));
+}
+
+/* The maximum in one window, of the lanes that src opens with. */
+static inline part largest(const float *src, int oh, int ow, int H, int W, int lanes)
+{
+    part most = { -INFINITY, -INFINITY, -INFINITY, -INFINITY };
     int h0, h1, w0, w1;
     window(&h0, &h1, oh, H);
     window(&w0, &w1, ow, W);
-    for (int l = 0; l < lanes; l++)
-        dst[l] = -INFINITY;
     for (int h = h0; h < h1; h++)
         for (int w = w0; w < w1; w++) {
-            const float *x = src + (size_t)(h * W + w) * (size_t)lanes;
-            for (int l = 0; l < lanes; l++)
-                dst[l] = x[l] > dst[l] ? x[l] : dst[l];
+            part x = *(const part *)(src + (size_t)(h * W + w) * (size_t)lanes);
+            most = choose(x > most, x, most);
         }
+    return most;
+}
+
+/* The first pixel of the window that holds the maximum takes the gradient. */
+static inline void give_back(float *d_src, part gradient, const float *src, int oh, int ow, int H,
+                             int W, int lanes)
+{
+    part most = largest(src, oh, ow, H, W, lanes), none = { 0 };
+    int h0, h1, w0, w1;
+    window(&h0, &h1, oh, H);
+    window(&w0, &w1, ow, W);
+    for (int h = h0; h < h1; h++)
+        for (int w = w0; w < w1; w++) {
+            size_t at = (size_t)(h * W + w) * (size_t)lanes;
+            mask here = *(const part *)(src + at) == most;
+            *(part *)(d_src + at) += choose(here, gradient, none);
+            gradient = choose(here, none, gradient);
+        }
+}
+
+static size_t pooled_pixels(int H, int W)
+{
+    return (size_t)((H - 1) / 2 + 1) * (size_t)((W - 1) / 2 + 1);
 }
 
 void maxpool_forward(float *dst, const float *src, size_t planes, int H, int W, int lanes)
 {
-    int OH = (H - 1) / 2 + 1, OW = (W - 1) / 2 + 1;
-    size_t in = (size_t)H * (size_t)W * (size_t)lanes, out = (size_t)(OH * OW) * (size_t)lanes;
+    size_t in = (size_t)H * (size_t)W * (size_t)lanes, OW = (size_t)(W - 1) / 2 + 1;
 #pragma omp parallel for schedule(static)
     for (long p = 0; p < (long)planes; p++)
-        for (int oh = 0; oh < OH; oh++)
-            for (int ow = 0; ow < OW; ow++)
-                pool_pixel(dst + (size_t)p * out + (size_t)(oh * OW + ow) * (size_t)lanes,
-                           src + (size_t)p * in, oh, ow, H, W, lanes);
-}
-
-static void unpool_pixel(float *d_src, const float *d_dst, const float *src, int oh, int ow, int H,
-                         int W, int lanes)
-{
-    int h0, h1, w0, w1;
-    window(&h0, &h1, oh, H);
-    window(&w0, &w1, ow, W);
-    for (int l = 0; l < lanes; l++) {
-        size_t best = (size_t)(h0 * W + w0) * (size_t)lanes + (size_t)l;
-        for (int h = h0; h < h1; h++)
-            for (int w = w0; w < w1; w++) {
-                size_t at = (size_t)(h * W + w) * (size_t)lanes + (size_t)l;
-                if (src[at] > src[best])
-                    best = at;
-            }
-        d_src[best] += d_dst[l];
-    }
+        for (size_t i = 0; i < pooled_pixels(H, W); i++)
+            for (int l = 0; l < lanes; l += PART)
+                *(part *)(dst + ((size_t)p * pooled_pixels(H, W) + i) * (size_t)lanes + l) =
+                    largest(src + (size_t)p * in + l, (int)(i / OW), (int)(i % OW), H, W, lanes);
 }
 
 void maxpool_backward(float *d_src, const float *d_dst, const float *src, size_t planes, int H,
                       int W, int lanes)
 {
-    int OH = (H - 1) / 2 + 1, OW = (W - 1) / 2 + 1;
-    size_t in = (size_t)H * (size_t)W * (size_t)lanes, out = (size_t)(OH * OW) * (size_t)lanes;
+    size_t in = (size_t)H * (size_t)W * (size_t)lanes, OW = (size_t)(W - 1) / 2 + 1;
 #pragma omp parallel for schedule(static)
     for (long p = 0; p < (long)planes; p++) {
-        float *d_plane = d_src + (size_t)p * in;
-        memset(d_plane, 0, in * sizeof *d_plane);
-        for (int oh = 0; oh < OH; oh++)
-            for (int ow = 0; ow < OW; ow++)
-                unpool_pixel(d_plane,
-                             d_dst + (size_t)p * out + (size_t)(oh * OW + ow) * (size_t)lanes,
-                             src + (size_t)p * in, oh, ow, H, W, lanes);
+        float *to = d_src + (size_t)p * in;
+        const float *from = d_dst + (size_t)p * pooled_pixels(H, W) * (size_t)lanes;
+        memset(to, 0, in * sizeof *to);
+        for (size_t i = 0; i < pooled_pixels(H, W); i++)
+            for (int l = 0; l < lanes; l += PART)
+                give_back(to + l, *(const part *)(from + i * (size_t)lanes + l),
+                          src + (size_t)p * in + l, (int)(i / OW), (int)(i % OW), H, W, lanes);
     }
 }
 
 void avgpool_forward(float *dst, const float *src, int B, int C, int pixels, int lanes)
 {
     int blocks = (C + lanes - 1) / lanes;
-    for (int n = 0; n < B; n++)
-        for (int c = 0; c < C; c++) {
-            const float *plane = src + (size_t)(n * blocks + c / lanes) * (size_t)(pixels * lanes);
-            double sum = 0;
-            for (int i = 0; i < pixels; i++)
-                sum += plane[(size_t)(i * lanes + c % lanes)];
-            dst[(size_t)n * (size_t)C + (size_t)c] = (float)(sum / pixels);
-        }
+#pragma omp parallel for schedule(static)
+    for (long i = 0; i < (long)B * blocks; i++) {
+        const float *plane = src + (size_t)i * (size_t)(pixels * lanes);
+        int first = (int)(i % blocks) * lanes;
+        double sum[LANES_MAX] = { 0 };
+        for (int p = 0; p < pixels * lanes; p += lanes)
+            for (int l = 0; l < lanes; l++)
+                sum[l] += plane[p + l];
+        for (int l = 0; l < lanes && first + l < C; l++)
+            dst[(size_t)(i / blocks) * (size_t)C + (size_t)(first + l)] = (float)(sum[l] / pixels);
+    }
 }
 
 void avgpool_backward(float *d_src, const float *d_dst, int B, int C, int pixels, int lanes)
 {
     int blocks = (C + lanes - 1) / lanes;
-    for (int n = 0; n < B; n++)
-        for (int b = 0; b < blocks; b++)
-            for (int i = 0; i < pixels; i++) {
-                float *d = d_src + ((size_t)(n * blocks + b) * (size_t)pixels + (size_t)i) *
-                                       (size_t)lanes;
-                for (int l = 0; l < lanes; l++) {
-                    int c = b * lanes + l;
-                    d[l] = c < C ? d_dst[(size_t)n * (size_t)C + (size_t)c] / (float)pixels : 0;
-                }
-            }
+#pragma omp parallel for schedule(static)
+    for (long i = 0; i < (long)B * blocks; i++) {
+        float *plane = d_src + (size_t)i * (size_t)(pixels * lanes), d[LANES_MAX] = { 0 };
+        int first = (int)(i % blocks) * lanes;
+        for (int l = 0; l < lanes && first + l < C; l++)
+            d[l] = d_dst[(size_t)(i / blocks) * (size_t)C + (size_t)(first + l)] / (float)pixels;
+        for (int p = 0; p < pixels * lanes; p += lanes)
+            memcpy(plane + p, d, (size_t)lanes * sizeof *d);
+    }
 }
