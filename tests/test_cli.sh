@@ -75,6 +75,24 @@ train "$work/again" --threads 2 --resume
 check $? 0 "--resume without a run"
 same "$work/whole" "$work/again" "two equal runs"
 
+# Micro-batches: other groups for BatchNorm, so other weights, and a setting that must not change.
+train "$work/parts" --accumulate 4
+check $? 0 "micro-batches"
+train "$work/parts" --resume
+check $? 1 "resumed without --accumulate"
+grep -q 'accumulate 4, this run has the default' "$work/err"
+check $? 0 "sentence about accumulate"
+train "$work/whole" --resume --accumulate 2
+check $? 1 "resumed with --accumulate"
+train "$work/x" --accumulate 3
+check $? 1 "accumulate that does not divide the batch"
+train "$work/x" --accumulate 16
+check $? 1 "micro-batches that bn-splits does not divide"
+train "$work/x" --accumulate 2 --method end-to-end
+check $? 1 "micro-batches of the end-to-end method"
+grep -q 'its negatives are the batch' "$work/err"
+check $? 0 "sentence about end-to-end"
+
 # One run interrupted by each signal and killed five times, each time resumed; another left alone.
 long="--epochs 12 --checkpoint-every 1"
 # shellcheck disable=SC2086

@@ -18,21 +18,11 @@ void train_help(void)
     }
 }
 
-static const struct setting *find_setting(const char *name)
-{
-    size_t count;
-    const struct setting *rows = config_settings(&count);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(rows[i].name, name) == 0)
-            return &rows[i];
-    return NULL;
-}
-
 /* One flag at argv[*i]; steps over its value. */
 static int take_flag(struct config *config, int argc, char **argv, int *i)
 {
     const char *flag = argv[*i], *name = flag + 2, *value;
-    const struct setting *row = strncmp(flag, "--", 2) ? NULL : find_setting(name);
+    const struct setting *row = strncmp(flag, "--", 2) ? NULL : config_setting(name);
     if (row && row->type == SETTING_SWITCH) {
         value = "1";
     } else if (row) {
@@ -40,7 +30,7 @@ static int take_flag(struct config *config, int argc, char **argv, int *i)
             return cli_usage("%s needs a value", flag);
         value = argv[*i];
     } else {
-        row = strncmp(flag, "--no-", 5) ? NULL : find_setting(flag + 5);
+        row = strncmp(flag, "--no-", 5) ? NULL : config_setting(flag + 5);
         if (!row || row->type != SETTING_SWITCH)
             return cli_usage("option %s is not known", flag);
         name = flag + 5;

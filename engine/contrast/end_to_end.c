@@ -178,6 +178,7 @@ const struct method method_end_to_end = {
     .name = "end-to-end",
     .unit = 1,
     .key_gradient = 1,
+    .whole_batch = 1,
     .positive_index = 0,
     .open = end_to_end_open,
     .close = end_to_end_close,

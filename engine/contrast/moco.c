@@ -18,7 +18,7 @@ struct moco {
     struct moco_simd simd;
     struct queue queue;
     struct arena arena; /* all below */
-    float *loss;        /* (B) */
+    float *loss;        /* (B); a call fills its rows */
     float *top1;        /* (B) */
     float *scratch;     /* (threads, stride) */
     size_t stride;      /* floats of one thread's scratch, whole cache lines */
@@ -92,7 +92,7 @@ fail:
     return err;
 }
 
-/* Rows first..last-1 of the batch, on the calling thread. */
+/* Rows first..last-1 of the call, on the calling thread. */
 static void loss_rows(const struct moco *s, const struct contrast *c, size_t first, size_t last,
                       float *scratch)
 {
@@ -111,7 +111,7 @@ static void loss_rows(const struct moco *s, const struct contrast *c, size_t fir
 static int moco_loss(void *state, struct contrast *c)
 {
     struct moco *s = state;
-    size_t B = s->config.B;
+    size_t rows = c->rows;
 
     if (s->config.mask && !c->ids)
         return error_set(MOCO_EARG, "masking needs to know which image each sample is: give ids, "
@@ -119,18 +119,18 @@ static int moco_loss(void *state, struct contrast *c)
 #pragma omp parallel num_threads(s->threads)
     {
         size_t team = (size_t)omp_get_num_threads(), thread = (size_t)omp_get_thread_num();
-        size_t first = B * thread / team, last = B * (thread + 1) / team;
+        size_t first = rows * thread / team, last = rows * (thread + 1) / team;
 
         if (first < last)
             loss_rows(s, c, first, last, s->scratch + thread * s->stride);
     }
     c->loss = c->top1 = 0.0;
-    for (size_t i = 0; i < B; i++) {
+    for (size_t i = 0; i < rows; i++) {
         c->loss += s->loss[i];
         c->top1 += s->top1[i];
     }
-    c->loss /= (double)B;
-    c->top1 /= (double)B;
+    c->loss /= (double)s->config.B;
+    c->top1 /= (double)s->config.B;
     return MOCO_OK;
 }
 

@@ -99,7 +99,8 @@ static int make_folder(const char *path)
 static int open_step(struct run *run)
 {
     const struct run_config *c = run->c;
-    struct step_config s = {.shuffle = c->shuffle_bn, .momentum = (float)c->momentum,
+    struct step_config s = {.accumulate = c->accumulate, .shuffle = c->shuffle_bn,
+                            .momentum = (float)c->momentum,
                             .weight_decay = (float)c->wd, .seed = c->seed};
     int rc = config_net(&s.net, c, run->source->channels);
     if (rc)
@@ -158,8 +159,8 @@ static int open_data(struct run *run)
     if (!rc)
         rc = open_scores(run);
     if (!rc)
-        rc = loader_open(&run->loader, run->source, &run->policy, (size_t)c->batch, c->seed,
-                         c->workers);
+        rc = loader_open(&run->loader, run->source, &run->policy, (size_t)c->batch,
+                         c->accumulate, c->seed, c->workers);
     return rc;
 }
 

@@ -42,6 +42,9 @@ struct run {
 int run_open(struct run *run);
 void run_close(struct run *run);
 
+/* One step on the loader's next batch; data_s: seconds spent waiting for it. */
+int run_step(struct run *run, double lr, double *data_s);
+
 int run_exists(const char *path);
 
 /* A sentence for the person who waits; it stops nothing. */
