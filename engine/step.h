@@ -76,6 +76,18 @@ struct step {
     struct moved_stats moved[2]; /* of q, k; with micro-batches only */
 };
 
+/* The program of a step: that of a micro-batch. The caller closes it. */
+int step_net(struct net **out, const struct step_config *config, const struct moco_simd *simd);
+
+/* Memory that step_open() takes beside that program, in bytes. */
+struct step_memory {
+    size_t encoders;    /* both, with gradients, velocities and the step's own buffers */
+    size_t activations;
+    size_t dictionary;  /* of the method */
+};
+void step_memory(struct step_memory *out, const struct step_config *config,
+                 const struct net *net);
+
 int step_open(struct step *step, const struct step_config *config, const struct moco_simd *simd);
 void step_close(struct step *step);
 

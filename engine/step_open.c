@@ -115,11 +115,21 @@ static void carve(struct step *s)
         }
 }
 
+void step_memory(struct step_memory *out, const struct step_config *c, const struct net *net)
+{
+    int own_key = c->key == KEY_MOMENTUM || c->key == KEY_SEPARATE;
+    *out = (struct step_memory){
+        .encoders = encoder_bytes(net, 1, 1) + own_bytes(c, net),
+        .activations = net_tape_bytes(net, 1, 0) + net_tape_bytes(net, is_trained(c), 1),
+        .dictionary = c->kind->bytes(&c->method),
+    };
+    if (c->key != KEY_SAME)
+        out->encoders += encoder_bytes(net, c->key == KEY_SEPARATE, own_key);
+}
+
 /* ---- opening ---- */
 
-/* The program of a micro-batch. */
-static int open_net(struct net **out, const struct step_config *config,
-                    const struct moco_simd *simd)
+int step_net(struct net **out, const struct step_config *config, const struct moco_simd *simd)
 {
     struct net_config part = config->net;
     int err = check(config);
@@ -158,7 +168,7 @@ int step_open(struct step *s, const struct step_config *config, const struct moc
     *s = (struct step){ .config = *config, .simd = *simd };
     if (!s->config.accumulate)
         s->config.accumulate = 1;
-    int err = open_net(&s->net, config, simd);
+    int err = step_net(&s->net, config, simd);
     if (!err) {
         s->rows = (size_t)net_get_config(s->net)->batch;
         err = encoder_open(&s->q, s->net, 1, NULL);

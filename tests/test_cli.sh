@@ -93,6 +93,27 @@ check $? 1 "micro-batches of the end-to-end method"
 grep -q 'its negatives are the batch' "$work/err"
 check $? 0 "sentence about end-to-end"
 
+# Runs that do not fit: refused before anything is made, unless --force.
+huge="--batch-size 1048576 --moco-k 1048576 --bn-splits 1 --mean 0.5 --std 0.25"
+# shellcheck disable=SC2086
+status 1 "a batch that fits nowhere" train synthetic:n=1048576,side=32 $huge --out "$work/huge"
+grep -q '^moco: the run needs [0-9.]* GiB of memory and [0-9.]* GiB are available' "$work/err"
+check $? 0 "sentence about memory: $(tail -1 "$work/err")"
+check "$(grep -c . "$work/err")" 1 "sentences about memory"
+[ ! -e "$work/huge" ]
+check $? 0 "no folder of a refused run"
+limited() { (ulimit -v 1500000 && "$@"); }
+if limited "$moco" --version >/dev/null 2>&1; then # not with a sanitizer
+    limited "$moco" train $data --out "$work/tight" --batch-size 256 --side 48 --threads 1 \
+        --moco-k 256 >"$work/out" 2>"$work/err"
+    check $? 1 "a run larger than ulimit -v"
+    grep -q 'ulimit -v): give --accumulate' "$work/err"
+    check $? 0 "sentence about ulimit -v: $(tail -1 "$work/err")"
+    # shellcheck disable=SC2086
+    limited "$moco" train $data --out "$work/tight" $small >"$work/out" 2>"$work/err"
+    check $? 0 "a run smaller than ulimit -v: $(tail -1 "$work/err")"
+fi
+
 # One run interrupted by each signal and killed five times, each time resumed; another left alone.
 long="--epochs 12 --checkpoint-every 1"
 # shellcheck disable=SC2086

@@ -53,6 +53,9 @@ struct method {
     int (*open)(void **state, const struct method_config *config, const struct moco_simd *simd);
     void (*close)(void *state);
 
+    /* Memory that open() takes. */
+    size_t (*bytes)(const struct method_config *config);
+
     /* Loss of one direction, for the dictionary as it stood at the start of the step. */
     int (*loss)(void *state, struct contrast *c);
 

@@ -36,12 +36,19 @@ static void moco_close_state(void *state)
     free(s);
 }
 
+static size_t buffer_bytes(const struct method_config *c, int threads)
+{
+    return 2 * arena_round(c->B * sizeof(float)) +
+           (size_t)threads * arena_round(moco_infonce_scratch(c->D) * sizeof(float));
+}
+
 static int open_buffers(struct moco *s)
 {
     size_t row = arena_round(s->config.B * sizeof(float));
     size_t scratch = arena_round(moco_infonce_scratch(s->config.D) * sizeof(float));
     size_t threads = (size_t)s->threads;
-    int err = arena_open(&s->arena, 2 * row + threads * scratch, "the buffers of the loss");
+    int err = arena_open(&s->arena, buffer_bytes(&s->config, s->threads),
+                         "the buffers of the loss");
 
     if (err)
         return err;
@@ -90,6 +97,11 @@ static int moco_open_state(void **state, const struct method_config *config,
 fail:
     moco_close_state(s);
     return err;
+}
+
+static size_t moco_bytes(const struct method_config *config)
+{
+    return queue_bytes(config->K, config->D) + buffer_bytes(config, omp_get_max_threads());
 }
 
 /* Rows first..last-1 of the call, on the calling thread. */
@@ -173,6 +185,7 @@ const struct method method_moco = {
     .positive_index = 0,
     .open = moco_open_state,
     .close = moco_close_state,
+    .bytes = moco_bytes,
     .loss = moco_loss,
     .remember = moco_remember,
     .state = moco_state,

@@ -255,6 +255,25 @@ int loader_next(struct loader *loader, const struct batch **out)
     return rc == MOCO_OK ? next_by_workers(loader, out) : rc;
 }
 
+static size_t slots_of(int workers)
+{
+    return workers ? SLOTS : 1;
+}
+
+static size_t hands_of(int workers)
+{
+    return workers ? (size_t)workers : (size_t)omp_get_max_threads();
+}
+
+size_t loader_bytes(const struct source *source, const struct policy *policy, size_t B, int parts,
+                    int workers)
+{
+    size_t view = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
+    size_t sample = 2 * view * sizeof(float) + sizeof(int64_t);
+    return slots_of(workers) * (B / (size_t)parts) * sample + source->count * sizeof(uint32_t) +
+           hands_of(workers) * (source_reader_bytes(source) + 2 * view * sizeof(float));
+}
+
 static int check(const struct source *source, const struct policy *policy, size_t B, int parts,
                  int workers)
 {
@@ -316,8 +335,8 @@ int loader_open(struct loader **out, const struct source *source, const struct p
                                .parts = (size_t)parts, .seed = seed, .workers = workers,
                                .steps = source->count / B * (size_t)parts };
     loader->view_floats = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
-    loader->slot_count = workers ? SLOTS : 1;
-    loader->hand_count = workers ? workers : omp_get_max_threads();
+    loader->slot_count = (int)slots_of(workers);
+    loader->hand_count = (int)hands_of(workers);
     rc = allocate(loader);
     if (rc == MOCO_OK)
         rc = open_mutex(loader);

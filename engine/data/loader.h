@@ -26,6 +26,10 @@ struct loader; /* opaque */
 int loader_open(struct loader **out, const struct source *source, const struct policy *policy,
                 size_t B, int parts, uint64_t seed, int workers);
 
+/* Memory that a loader takes. */
+size_t loader_bytes(const struct source *source, const struct policy *policy, size_t B, int parts,
+                    int workers);
+
 /* Steps of an epoch: count / B. */
 size_t loader_steps(const struct loader *loader);
 

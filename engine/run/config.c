@@ -73,6 +73,7 @@ static const struct setting rows[] = {
     INT("workers", workers, 0, "threads that prepare images; 0: chosen"),
     INT("checkpoint-every", checkpoint_every, 0, "steps between checkpoints; 0: once per epoch"),
     SWITCH("resume", resume, 0, "go on from the checkpoint in the run folder"),
+    SWITCH("force", force, 0, "start also where the memory seems too small"),
     SWITCH("json", json, 0, "progress as JSON lines on standard output"),
     SWITCH("profile", profile, 0, "print the time of each layer after some steps"),
     SWITCH("deterministic", deterministic, 1, "direct convolutions only"),

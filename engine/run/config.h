@@ -42,7 +42,7 @@ struct run_config {
     double knn_t;
     /* the run */
     uint64_t seed;
-    int threads, workers, checkpoint_every, resume, json, deterministic, profile;
+    int threads, workers, checkpoint_every, resume, force, json, deterministic, profile;
     char conv[16], simd[16], config[1024];
 };
 

@@ -174,7 +174,8 @@ static int is_extra(const char *name)
 /* Flags of one process: no settings of a run. */
 static int is_of_process(const char *name)
 {
-    return !strcmp(name, "resume") || !strcmp(name, "json") || !strcmp(name, "config");
+    return !strcmp(name, "resume") || !strcmp(name, "force") || !strcmp(name, "json") ||
+           !strcmp(name, "config");
 }
 
 static int apply_item(struct config *config, const cJSON *item, const char *path)
