@@ -114,6 +114,16 @@ if limited "$moco" --version >/dev/null 2>&1; then # not with a sanitizer
     check $? 0 "a run smaller than ulimit -v: $(tail -1 "$work/err")"
 fi
 
+# shellcheck disable=SC2086
+status 0 "bench" bench $data $small --knn-every 1
+grep -q 'images/s, median of' "$work/out"
+check $? 0 "bench prints images/s"
+# shellcheck disable=SC2086
+status 0 "bench --json" bench $data $small --json
+check "$(grep -c '^{.*"img_s":[0-9].*"total_s":[0-9].*"memory_predicted":[0-9].*}$' "$work/out")" 1 \
+    "bench --json prints one object"
+status 2 "bench without data" bench --json
+
 # One run interrupted by each signal and killed five times, each time resumed; another left alone.
 long="--epochs 12 --checkpoint-every 1"
 # shellcheck disable=SC2086

@@ -60,23 +60,30 @@ static int read_flags(struct config *config, int argc, char **argv)
     return 0;
 }
 
+int cli_settings(struct config *config, struct moco_simd *simd, const char *command, int argc,
+                 char **argv)
+{
+    config_default(config);
+    int rc = read_flags(config, argc, argv);
+    if (rc)
+        return rc;
+    if (config->value.config[0] && config_read(config, config->value.config))
+        return cli_failed();
+    if (config->value.preset[0] && config_preset(config, config->value.preset))
+        return cli_usage("%s", error_text());
+    if (!config->value.data[0])
+        return cli_usage("moco %s needs DATA", command);
+    return cli_machine(simd, config->value.threads, config->value.simd) ? cli_failed() : 0;
+}
+
 int command_train(int argc, char **argv)
 {
     struct moco_simd simd;
     struct config config;
-    config_default(&config);
-    int rc = read_flags(&config, argc, argv);
+    int rc = cli_settings(&config, &simd, "train", argc, argv);
     if (rc)
         return rc;
-    if (config.value.config[0] && config_read(&config, config.value.config))
-        return cli_failed();
-    if (config.value.preset[0] && config_preset(&config, config.value.preset))
-        return cli_usage("%s", error_text());
-    if (!config.value.data[0])
-        return cli_usage("moco train needs DATA");
     if (!config.value.out[0])
         return cli_usage("moco train needs --out RUN");
-    if (cli_machine(&simd, config.value.threads, config.value.simd))
-        return cli_failed();
     return show_train(&config, &simd);
 }
