@@ -86,6 +86,7 @@ static int recipe_of(char **out, const moco_config *config)
     snprintf(c->stem, sizeof c->stem, "%s", config->stem);
     snprintf(c->key_encoder, sizeof c->key_encoder, "%s", config->key_encoder);
     c->width = config->width, c->side = config->side, c->batch = config->batch;
+    c->accumulate = config->accumulate > 1 ? config->accumulate : 1;
     c->dim = config->dim, c->queue = config->queue, c->mlp = config->mlp;
     c->bn_splits = config->bn_splits, c->shuffle_bn = config->shuffle_bn;
     c->symmetric = config->symmetric, c->mask = config->mask;
@@ -105,8 +106,9 @@ static int translate(struct step_config *out, const moco_config *config)
         .method = {.B = (size_t)config->batch, .D = (size_t)config->dim,
                    .K = (size_t)config->queue, .T = config->temperature, .mask = config->mask,
                    .symmetric = config->symmetric, .seed = config->seed},
-        .kind = method_named(config->method), .shuffle = config->shuffle_bn,
-        .momentum = config->momentum_sgd, .weight_decay = config->weight_decay,
+        .kind = method_named(config->method), .accumulate = config->accumulate,
+        .shuffle = config->shuffle_bn, .momentum = config->momentum_sgd,
+        .weight_decay = config->weight_decay,
         .seed = config->seed,
     };
     snprintf(out->net.arch, sizeof out->net.arch, "%s", config->arch);

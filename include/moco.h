@@ -54,6 +54,7 @@ typedef struct moco_config {
     int channels;            /* C of the images */
     int side;                /* H = W of the views */
     int batch;               /* B */
+    int accumulate;          /* micro-batches of a step; memory holds one. 0 and 1: no division */
     int dim;                 /* D */
     int queue;               /* K */
     int mlp;                 /* 0: one linear layer; 1: linear, ReLU, linear (MoCo v2) */

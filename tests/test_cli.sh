@@ -75,6 +75,55 @@ train "$work/again" --threads 2 --resume
 check $? 0 "--resume without a run"
 same "$work/whole" "$work/again" "two equal runs"
 
+# Micro-batches: other groups for BatchNorm, so other weights, and a setting that must not change.
+train "$work/parts" --accumulate 4
+check $? 0 "micro-batches"
+train "$work/parts" --resume
+check $? 1 "resumed without --accumulate"
+grep -q 'accumulate 4, this run has the default' "$work/err"
+check $? 0 "sentence about accumulate"
+train "$work/whole" --resume --accumulate 2
+check $? 1 "resumed with --accumulate"
+train "$work/x" --accumulate 3
+check $? 1 "accumulate that does not divide the batch"
+train "$work/x" --accumulate 16
+check $? 1 "micro-batches that bn-splits does not divide"
+train "$work/x" --accumulate 2 --method end-to-end
+check $? 1 "micro-batches of the end-to-end method"
+grep -q 'its negatives are the batch' "$work/err"
+check $? 0 "sentence about end-to-end"
+
+# Runs that do not fit: refused before anything is made, unless --force.
+huge="--batch-size 1048576 --moco-k 1048576 --bn-splits 1 --mean 0.5 --std 0.25"
+# shellcheck disable=SC2086
+status 1 "a batch that fits nowhere" train synthetic:n=1048576,side=32 $huge --out "$work/huge"
+grep -q '^moco: the run needs [0-9.]* GiB of memory and [0-9.]* GiB are available' "$work/err"
+check $? 0 "sentence about memory: $(tail -1 "$work/err")"
+check "$(grep -c . "$work/err")" 1 "sentences about memory"
+[ ! -e "$work/huge" ]
+check $? 0 "no folder of a refused run"
+limited() { (ulimit -v 1500000 && "$@"); }
+if limited "$moco" --version >/dev/null 2>&1; then # not with a sanitizer
+    limited "$moco" train $data --out "$work/tight" --batch-size 256 --side 48 --threads 1 \
+        --moco-k 256 >"$work/out" 2>"$work/err"
+    check $? 1 "a run larger than ulimit -v"
+    grep -q 'ulimit -v): give --accumulate' "$work/err"
+    check $? 0 "sentence about ulimit -v: $(tail -1 "$work/err")"
+    # shellcheck disable=SC2086
+    limited "$moco" train $data --out "$work/tight" $small >"$work/out" 2>"$work/err"
+    check $? 0 "a run smaller than ulimit -v: $(tail -1 "$work/err")"
+fi
+
+# shellcheck disable=SC2086
+status 0 "bench" bench $data $small --knn-every 1
+grep -q 'images/s, median of' "$work/out"
+check $? 0 "bench prints images/s"
+# shellcheck disable=SC2086
+status 0 "bench --json" bench $data $small --json
+check "$(grep -c '^{.*"img_s":[0-9].*"total_s":[0-9].*"memory_predicted":[0-9].*}$' "$work/out")" 1 \
+    "bench --json prints one object"
+status 2 "bench without data" bench --json
+
 # One run interrupted by each signal and killed five times, each time resumed; another left alone.
 long="--epochs 12 --checkpoint-every 1"
 # shellcheck disable=SC2086

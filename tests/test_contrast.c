@@ -195,7 +195,7 @@ static struct contrast batch_open(struct batch *b, int trained, uint64_t stream)
     }
     memset(b->d_q, 0xff, sizeof b->d_q);
     memset(b->d_k, 0xff, sizeof b->d_k);
-    return (struct contrast){ .q = b->q, .k = b->k, .d_q = b->d_q,
+    return (struct contrast){ .rows = B, .q = b->q, .k = b->k, .d_q = b->d_q,
                               .d_k = trained ? b->d_k : NULL, .ids = b->ids };
 }
 

@@ -375,7 +375,7 @@ static void run_loader(const struct source *source, int workers)
     struct policy policy = small_policy();
     struct loader *loader;
     const struct batch *batch;
-    CHECK(loader_open(&loader, source, &policy, B, 5, workers) == MOCO_OK);
+    CHECK(loader_open(&loader, source, &policy, B, 1, 5, workers) == MOCO_OK);
     CHECK(loader_steps(loader) == STEPS);
     CHECK(loader_seek(loader, 0, 0) == MOCO_OK);
     for (size_t i = 0; i <= 2 * STEPS; i++) {
@@ -394,6 +394,26 @@ static void run_loader(const struct source *source, int workers)
     CHECK(loader_seek(loader, 0, STEPS) != MOCO_OK);
     loader_close(&loader);
     CHECK(loader == NULL);
+}
+
+/* In parts the batches are the same, and an epoch has no part more. */
+static void run_parts(const struct source *source, int workers)
+{
+    enum { PARTS = 2, ROWS = B / PARTS };
+    struct policy policy = small_policy();
+    struct loader *loader;
+    const struct batch *part;
+    CHECK(loader_open(&loader, source, &policy, B, 3, 5, workers) == MOCO_EARG);
+    CHECK(loader_open(&loader, source, &policy, B, PARTS, 5, workers) == MOCO_OK);
+    CHECK(loader_steps(loader) == STEPS);
+    CHECK(loader_seek(loader, 0, 1) == MOCO_OK);
+    for (size_t i = PARTS; i < 2 * STEPS * PARTS; i++) {
+        size_t first = i % PARTS * ROWS, view = sizeof kept[0][0] / B;
+        CHECK_MSG(loader_next(loader, &part) == MOCO_OK, "%s", error_text());
+        CHECK(!memcmp(part->ids, kept_ids[i / PARTS] + first, ROWS * sizeof *part->ids));
+        CHECK(!memcmp(part->x_k, (char *)kept[i / PARTS][1] + first * view, ROWS * view));
+    }
+    loader_close(&loader);
 }
 
 /* No image twice in an epoch; two epochs differ in order. */
@@ -425,8 +445,8 @@ static void test_loader_failure(int workers)
     struct policy policy = small_policy();
     struct loader *loader;
     const struct batch *batch;
-    CHECK(loader_open(&loader, &source, &policy, B + 1, 5, workers) == MOCO_EARG);
-    CHECK(loader_open(&loader, &source, &policy, B, 5, workers) == MOCO_OK);
+    CHECK(loader_open(&loader, &source, &policy, B + 1, 1, 5, workers) == MOCO_EARG);
+    CHECK(loader_open(&loader, &source, &policy, B, 1, 5, workers) == MOCO_OK);
     error_set(MOCO_OK, "%s", "");
     CHECK(loader_next(loader, &batch) == MOCO_EIO && !strcmp(error_text(), "bad: image 3 is gone"));
     CHECK(loader_next(loader, &batch) == MOCO_EIO);
@@ -441,6 +461,8 @@ static void test_loader(void)
     run_loader(source, 0);
     run_loader(source, 1);
     run_loader(source, 3);
+    run_parts(source, 0);
+    run_parts(source, 2);
     test_order();
     test_loader_failure(0);
     test_loader_failure(2);

@@ -1,6 +1,7 @@
 /* test_resume: a run that is stopped right after any of its steps and resumed gives the bytes of
- * one that ran through. Every step of two epochs is a stop, so the last step of an epoch (whose
- * end, kNN and log row are still to come) and the last of the run are among them. */
+ * one that ran through, with whole batches and with micro-batches. Every step of two epochs is a
+ * stop, so the last step of an epoch (whose end, kNN and log row are still to come) and the last of
+ * the run are among them. */
 #include "engine/run/train.h"
 
 #include <math.h>
@@ -18,6 +19,7 @@ enum { EPOCHS = 2, STEPS = 3, BYTES = 1 << 22 };
 static const char *const files[] = { "weights.safetensors", "checkpoint.safetensors" };
 static char folder[64];
 static struct moco_simd simd;
+static const char *accumulate; /* of the runs being made */
 
 struct stopper {
     int after, seen; /* steps of this process */
@@ -51,6 +53,7 @@ static int train(const char *out, int after)
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         CHECK_MSG(config_set(&config, settings[i][0], settings[i][1], FROM_FLAG) == MOCO_OK,
                   "%s", error_text());
+    CHECK(config_set(&config, "accumulate", accumulate, FROM_FLAG) == MOCO_OK);
     snprintf(path, sizeof path, "%s/%s", folder, out);
     config_set(&config, "out", path, FROM_FLAG);
     config_set(&config, "resume", "1", FROM_FLAG);
@@ -110,12 +113,8 @@ static int rows(const char *run)
     return count;
 }
 
-int main(void)
+static void test_stops(void)
 {
-    char *dir = getenv("TMPDIR");
-    snprintf(folder, sizeof folder, "%.40s/moco-resume-XXXXXX", dir ? dir : "/tmp");
-    if (!mkdtemp(folder) || moco_simd_init(&simd, NULL))
-        return 1;
     CHECK(train("whole", 0) == MOCO_OK);
     for (int after = 1; after <= EPOCHS * STEPS; after++) {
         CHECK(train("stopped", after) == TRAIN_INTERRUPTED);
@@ -130,6 +129,18 @@ int main(void)
     same("steps", 1);
     forget("steps");
     forget("whole");
+}
+
+int main(void)
+{
+    char *dir = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%.40s/moco-resume-XXXXXX", dir ? dir : "/tmp");
+    if (!mkdtemp(folder) || moco_simd_init(&simd, NULL))
+        return 1;
+    accumulate = "1";
+    test_stops();
+    accumulate = "4";
+    test_stops();
     CHECK(rmdir(folder) == 0);
     return check_summary("resume");
 }

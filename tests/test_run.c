@@ -235,6 +235,8 @@ static void test_check(void)
         { "std", "0.1,0", "std" },            { "crop-min", "2", "crop-min" },
         { "blur-min", "3", "blur-min" },      { "hue", "0.6", "hue" },
         { "epochs", "0", "epochs" },          { "conv", "mkl", "conv" },
+        { "accumulate", "0", "accumulate" },  { "accumulate", "3", "accumulate 3" },
+        { "accumulate", "128", "bn-splits" },
         { "key-encoder", "same", "same" },    { "feature", "tail", "feature" },
     };
     struct config c;
@@ -272,8 +274,13 @@ static void test_file(void)
     char *p = config_recipe(&a), *q = config_recipe(&b);
     CHECK(p && q && !strcmp(p, q) && strstr(p, "\"moco-k\":65536") && !strstr(p, "\"out\""));
     CHECK(p && strstr(p, "\"lr\":0.1234567890123,") && !strstr(p, "threads"));
+    CHECK(p && !strstr(p, "accumulate")); /* nor in the files of older versions */
     free(p);
     free(q);
+    CHECK(sets(&a, "accumulate", "2", FROM_FLAG));
+    p = config_recipe(&a);
+    CHECK(p && strstr(p, "\"accumulate\":2"));
+    free(p);
     put("{\"lr\": \"x\"}", 11);
     CHECK(config_read(&b, path) != MOCO_OK && strstr(error_text(), path));
     put("{\"lr\": 1", 8);

@@ -12,6 +12,7 @@
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 int command_train(int argc, char **argv);
+int command_bench(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_knn(int argc, char **argv);
 int command_embed(int argc, char **argv);
@@ -37,8 +38,16 @@ struct option {
 int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
               int count);
 
+/* train.c: DATA and the settings of a run from flags, file and preset, and the machine that they
+ * ask for. 0 or an exit status, with its sentence. */
+int cli_settings(struct config *config, struct moco_simd *simd, const char *command, int argc,
+                 char **argv);
+
 /* Threads (0: all) and kernels (NULL: MOCO_SIMD) of the process, oneDNN's included. */
 int cli_machine(struct moco_simd *simd, int threads, const char *cap);
+
+/* "1h05m", "4m07s" */
+void cli_duration(char *out, size_t size, double seconds);
 
 /* "text" as JSON on standard output. */
 void cli_json_text(const char *text);

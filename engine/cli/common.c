@@ -107,6 +107,15 @@ int cli_machine(struct moco_simd *simd, int threads, const char *cap)
     return MOCO_OK;
 }
 
+void cli_duration(char *out, size_t size, double seconds)
+{
+    long s = (long)(seconds + 0.5);
+    if (s >= 3600)
+        snprintf(out, size, "%ldh%02ldm", s / 3600, s / 60 % 60);
+    else
+        snprintf(out, size, "%ldm%02lds", s / 60, s % 60);
+}
+
 void cli_json_text(const char *text)
 {
     putchar('"');

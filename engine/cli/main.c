@@ -13,6 +13,8 @@ static const struct command {
 } commands[] = {
     {"train", "DATA --out RUN [--preset cifar-demo] [SETTINGS] [--resume]",
      "train an encoder (moco train --help lists all settings)", command_train},
+    {"bench", "DATA [SETTINGS of train]",
+     "how fast, how long and how large a run of these settings will be", command_bench},
     {"knn", "WEIGHTS --train DATA --test DATA [--feature backbone|head] [--knn-k 200 --knn-t .1]",
      "k-nearest-neighbour accuracy of its features", command_knn},
     {"embed", "WEIGHTS DATA -o X.npy [--feature backbone|head]",
@@ -71,7 +73,7 @@ int main(int argc, char **argv)
         if (argc > 2 && is(argv[2], "--help", "-h")) {
             printf("moco %s %s\n  %s\n", commands[i].name, commands[i].arguments,
                    commands[i].summary);
-            if (commands[i].run == command_train)
+            if (commands[i].run == command_train || commands[i].run == command_bench)
                 train_help();
             return EXIT_DONE;
         }

@@ -104,15 +104,6 @@ static void json_line(const struct train_progress *p)
     fflush(stdout);
 }
 
-static void duration(char *out, size_t size, double seconds)
-{
-    long s = (long)(seconds + 0.5);
-    if (s >= 3600)
-        snprintf(out, size, "%ldh%02ldm", s / 3600, s / 60 % 60);
-    else
-        snprintf(out, size, "%ldm%02lds", s / 60, s % 60);
-}
-
 static void on_progress(void *user, const struct train_progress *p)
 {
     struct show *show = user;
@@ -127,7 +118,7 @@ static void on_progress(void *user, const struct train_progress *p)
         fprintf(stderr, "before training: kNN %.2f %%\n", p->knn);
         return;
     }
-    duration(eta, sizeof eta, p->eta_s);
+    cli_duration(eta, sizeof eta, p->eta_s);
     int used = snprintf(line, sizeof line,
                         "epoch %d/%d step %llu/%llu loss %.4f (ln(K+1) %.4f) queue %.0f%% "
                         "top-1 %.1f%% %.0f img/s data %.0f%% compute %.0f%% ETA %s",

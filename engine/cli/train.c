@@ -18,21 +18,11 @@ void train_help(void)
     }
 }
 
-static const struct setting *find_setting(const char *name)
-{
-    size_t count;
-    const struct setting *rows = config_settings(&count);
-    for (size_t i = 0; i < count; i++)
-        if (strcmp(rows[i].name, name) == 0)
-            return &rows[i];
-    return NULL;
-}
-
 /* One flag at argv[*i]; steps over its value. */
 static int take_flag(struct config *config, int argc, char **argv, int *i)
 {
     const char *flag = argv[*i], *name = flag + 2, *value;
-    const struct setting *row = strncmp(flag, "--", 2) ? NULL : find_setting(name);
+    const struct setting *row = strncmp(flag, "--", 2) ? NULL : config_setting(name);
     if (row && row->type == SETTING_SWITCH) {
         value = "1";
     } else if (row) {
@@ -40,7 +30,7 @@ static int take_flag(struct config *config, int argc, char **argv, int *i)
             return cli_usage("%s needs a value", flag);
         value = argv[*i];
     } else {
-        row = strncmp(flag, "--no-", 5) ? NULL : find_setting(flag + 5);
+        row = strncmp(flag, "--no-", 5) ? NULL : config_setting(flag + 5);
         if (!row || row->type != SETTING_SWITCH)
             return cli_usage("option %s is not known", flag);
         name = flag + 5;
@@ -70,23 +60,30 @@ static int read_flags(struct config *config, int argc, char **argv)
     return 0;
 }
 
+int cli_settings(struct config *config, struct moco_simd *simd, const char *command, int argc,
+                 char **argv)
+{
+    config_default(config);
+    int rc = read_flags(config, argc, argv);
+    if (rc)
+        return rc;
+    if (config->value.config[0] && config_read(config, config->value.config))
+        return cli_failed();
+    if (config->value.preset[0] && config_preset(config, config->value.preset))
+        return cli_usage("%s", error_text());
+    if (!config->value.data[0])
+        return cli_usage("moco %s needs DATA", command);
+    return cli_machine(simd, config->value.threads, config->value.simd) ? cli_failed() : 0;
+}
+
 int command_train(int argc, char **argv)
 {
     struct moco_simd simd;
     struct config config;
-    config_default(&config);
-    int rc = read_flags(&config, argc, argv);
+    int rc = cli_settings(&config, &simd, "train", argc, argv);
     if (rc)
         return rc;
-    if (config.value.config[0] && config_read(&config, config.value.config))
-        return cli_failed();
-    if (config.value.preset[0] && config_preset(&config, config.value.preset))
-        return cli_usage("%s", error_text());
-    if (!config.value.data[0])
-        return cli_usage("moco train needs DATA");
     if (!config.value.out[0])
         return cli_usage("moco train needs --out RUN");
-    if (cli_machine(&simd, config.value.threads, config.value.simd))
-        return cli_failed();
     return show_train(&config, &simd);
 }

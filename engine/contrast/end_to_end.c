@@ -36,12 +36,18 @@ static void end_to_end_close(void *state)
     free(s);
 }
 
+static size_t end_to_end_bytes(const struct method_config *c)
+{
+    return 2 * (arena_round(c->B * c->B * sizeof(float)) +
+                arena_round(c->B * c->D * sizeof(float)) + arena_round(c->B * sizeof(double)));
+}
+
 static int open_buffers(struct end_to_end *s)
 {
     size_t B = s->config.B, square = arena_round(B * B * sizeof(float));
     size_t turned = arena_round(B * s->config.D * sizeof(float));
     size_t row = arena_round(B * sizeof(double));
-    int err = arena_open(&s->arena, 2 * (square + turned + row), "the buffers of the loss");
+    int err = arena_open(&s->arena, end_to_end_bytes(&s->config), "the buffers of the loss");
 
     if (err)
         return err;
@@ -178,9 +184,11 @@ const struct method method_end_to_end = {
     .name = "end-to-end",
     .unit = 1,
     .key_gradient = 1,
+    .whole_batch = 1,
     .positive_index = 0,
     .open = end_to_end_open,
     .close = end_to_end_close,
+    .bytes = end_to_end_bytes,
     .loss = end_to_end_loss,
     .remember = NULL,
     .state = end_to_end_state,

@@ -13,22 +13,25 @@
 
 /* Settings that methods read. */
 struct method_config {
-    size_t B, D, K;
+    size_t B;          /* of a step */
+    size_t D, K;
     float T;
     int mask;          /* leave out unfilled slots and slots of the query's own image */
     int symmetric;     /* two directions a step */
     uint64_t seed;     /* of the queue's first rows */
 };
 
-/* One direction of one step: features in, loss and gradients out. */
+/* One direction of one step, or of one of its micro-batches: features in, loss and gradients out.
+ * Losses of rows are divided by B, so what the micro-batches of a step give adds up to the mean. */
 struct contrast {
-    const float *q;      /* (B, D) features of the query branch */
-    const float *k;      /* (B, D) features of the key branch, row i the positive of query i */
-    float *d_q;          /* (B, D) gradient of `loss` with respect to q; written */
-    float *d_k;          /* (B, D) the same for k; NULL when no gradient flows there */
-    const int64_t *ids;  /* (B) image of each sample, or NULL */
-    double loss;         /* mean over the batch */
-    double top1;         /* share of queries whose positive has the largest logit */
+    size_t rows;         /* B, or those of a micro-batch */
+    const float *q;      /* (rows, D) features of the query branch */
+    const float *k;      /* (rows, D) features of the key branch, row i the positive of query i */
+    float *d_q;          /* (rows, D) gradient of `loss` with respect to q; written */
+    float *d_k;          /* (rows, D) the same for k; NULL when no gradient flows there */
+    const int64_t *ids;  /* (rows) image of each sample, or NULL */
+    double loss;         /* Σ over the rows / B */
+    double top1;         /* queries whose positive has the largest logit / B */
 };
 
 /* A tensor of a method's state, for the checkpoint. */
@@ -44,10 +47,14 @@ struct method {
     const char *name;    /* as typed behind --method */
     int unit;            /* features are L2-normalised before they reach loss() */
     int key_gradient;    /* the key branch is trained too */
+    int whole_batch;     /* negatives come from the batch itself: it can not be divided */
     int positive_index;  /* column of the positive in the logits */
 
     int (*open)(void **state, const struct method_config *config, const struct moco_simd *simd);
     void (*close)(void *state);
+
+    /* Memory that open() takes. */
+    size_t (*bytes)(const struct method_config *config);
 
     /* Loss of one direction, for the dictionary as it stood at the start of the step. */
     int (*loss)(void *state, struct contrast *c);

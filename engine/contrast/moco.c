@@ -18,7 +18,7 @@ struct moco {
     struct moco_simd simd;
     struct queue queue;
     struct arena arena; /* all below */
-    float *loss;        /* (B) */
+    float *loss;        /* (B); a call fills its rows */
     float *top1;        /* (B) */
     float *scratch;     /* (threads, stride) */
     size_t stride;      /* floats of one thread's scratch, whole cache lines */
@@ -36,12 +36,19 @@ static void moco_close_state(void *state)
     free(s);
 }
 
+static size_t buffer_bytes(const struct method_config *c, int threads)
+{
+    return 2 * arena_round(c->B * sizeof(float)) +
+           (size_t)threads * arena_round(moco_infonce_scratch(c->D) * sizeof(float));
+}
+
 static int open_buffers(struct moco *s)
 {
     size_t row = arena_round(s->config.B * sizeof(float));
     size_t scratch = arena_round(moco_infonce_scratch(s->config.D) * sizeof(float));
     size_t threads = (size_t)s->threads;
-    int err = arena_open(&s->arena, 2 * row + threads * scratch, "the buffers of the loss");
+    int err = arena_open(&s->arena, buffer_bytes(&s->config, s->threads),
+                         "the buffers of the loss");
 
     if (err)
         return err;
@@ -92,7 +99,12 @@ fail:
     return err;
 }
 
-/* Rows first..last-1 of the batch, on the calling thread. */
+static size_t moco_bytes(const struct method_config *config)
+{
+    return queue_bytes(config->K, config->D) + buffer_bytes(config, omp_get_max_threads());
+}
+
+/* Rows first..last-1 of the call, on the calling thread. */
 static void loss_rows(const struct moco *s, const struct contrast *c, size_t first, size_t last,
                       float *scratch)
 {
@@ -111,7 +123,7 @@ static void loss_rows(const struct moco *s, const struct contrast *c, size_t fir
 static int moco_loss(void *state, struct contrast *c)
 {
     struct moco *s = state;
-    size_t B = s->config.B;
+    size_t rows = c->rows;
 
     if (s->config.mask && !c->ids)
         return error_set(MOCO_EARG, "masking needs to know which image each sample is: give ids, "
@@ -119,18 +131,18 @@ static int moco_loss(void *state, struct contrast *c)
 #pragma omp parallel num_threads(s->threads)
     {
         size_t team = (size_t)omp_get_num_threads(), thread = (size_t)omp_get_thread_num();
-        size_t first = B * thread / team, last = B * (thread + 1) / team;
+        size_t first = rows * thread / team, last = rows * (thread + 1) / team;
 
         if (first < last)
             loss_rows(s, c, first, last, s->scratch + thread * s->stride);
     }
     c->loss = c->top1 = 0.0;
-    for (size_t i = 0; i < B; i++) {
+    for (size_t i = 0; i < rows; i++) {
         c->loss += s->loss[i];
         c->top1 += s->top1[i];
     }
-    c->loss /= (double)B;
-    c->top1 /= (double)B;
+    c->loss /= (double)s->config.B;
+    c->top1 /= (double)s->config.B;
     return MOCO_OK;
 }
 
@@ -173,6 +185,7 @@ const struct method method_moco = {
     .positive_index = 0,
     .open = moco_open_state,
     .close = moco_close_state,
+    .bytes = moco_bytes,
     .loss = moco_loss,
     .remember = moco_remember,
     .state = moco_state,

@@ -16,6 +16,12 @@ struct queue {
     int64_t fill;  /* slots that hold a key of an image, 0..K */
 };
 
+/* Memory of a queue. */
+static inline size_t queue_bytes(size_t K, size_t D)
+{
+    return K * (D * sizeof(float) + sizeof(int64_t));
+}
+
 /* Random unit rows, ids -1, empty. */
 int queue_open(struct queue *queue, size_t K, size_t D, uint64_t seed);
 

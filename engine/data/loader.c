@@ -1,10 +1,10 @@
 /* loader.c: batches of pairs of views; see loader.h.
  *
- * A slot is a batch in the making. Slots are filled in the order of their tickets (0, 1, …): who
- * takes the first sample of a ticket writes the ids of the whole batch, so what is in a batch never
- * depends on who draws it. With workers, four slots form a ring: one in the caller's hands and
- * three ahead. Threads share the samples of a batch, not whole batches: the first batch is ready
- * soonest, and all state between them is under one mutex that is held for moments only. */
+ * A slot is a batch, or a part of one, in the making. Slots are filled in the order of tickets (0,
+ * 1, …): who takes the first sample of a ticket writes the ids of the whole slot, so what is in
+ * it never depends on who draws it. With workers, four slots form a ring: one in the caller's
+ * hands and three ahead. Threads share the samples of a slot, not whole slots: the first batch is
+ * ready soonest, and all state between them is under one mutex that is held for moments only. */
 #define _GNU_SOURCE
 #include "engine/data/loader.h"
 
@@ -36,7 +36,8 @@ struct hand {
 struct loader {
     const struct source *source;
     const struct policy *policy;
-    size_t B, steps, view_floats;
+    size_t B, steps, view_floats; /* samples of a slot; slots of an epoch; floats of a view */
+    size_t parts;          /* slots of a step */
     uint64_t seed;
     uint32_t *order;       /* (source->count), of order_epoch */
     uint64_t order_epoch;
@@ -231,16 +232,17 @@ static int next_by_workers(struct loader *loader, const struct batch **out)
 
 size_t loader_steps(const struct loader *loader)
 {
-    return loader->steps;
+    return loader->steps / loader->parts;
 }
 
 int loader_seek(struct loader *loader, uint64_t epoch, size_t step)
 {
-    if (step >= loader->steps)
-        return error_set(MOCO_EARG, "step %zu of an epoch of %zu steps", step, loader->steps);
+    if (step >= loader_steps(loader))
+        return error_set(MOCO_EARG, "step %zu of an epoch of %zu steps", step,
+                         loader_steps(loader));
     stop_workers(loader); /* loader_next() starts them again */
     loader->epoch = epoch;
-    loader->step = step;
+    loader->step = step * loader->parts;
     return MOCO_OK;
 }
 
@@ -253,11 +255,33 @@ int loader_next(struct loader *loader, const struct batch **out)
     return rc == MOCO_OK ? next_by_workers(loader, out) : rc;
 }
 
-static int check(const struct source *source, const struct policy *policy, size_t B, int workers)
+static size_t slots_of(int workers)
+{
+    return workers ? SLOTS : 1;
+}
+
+static size_t hands_of(int workers)
+{
+    return workers ? (size_t)workers : (size_t)omp_get_max_threads();
+}
+
+size_t loader_bytes(const struct source *source, const struct policy *policy, size_t B, int parts,
+                    int workers)
+{
+    size_t view = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
+    size_t sample = 2 * view * sizeof(float) + sizeof(int64_t);
+    return slots_of(workers) * (B / (size_t)parts) * sample + source->count * sizeof(uint32_t) +
+           hands_of(workers) * (source_reader_bytes(source) + 2 * view * sizeof(float));
+}
+
+static int check(const struct source *source, const struct policy *policy, size_t B, int parts,
+                 int workers)
 {
     if (B == 0 || B > source->count)
         return error_set(MOCO_EARG, "a batch of %zu from %zu images of %s: a batch needs 1 to all "
                          "images", B, source->count, source->where);
+    if (parts < 1 || B % (size_t)parts)
+        return error_set(MOCO_EARG, "a batch of %zu can not come in %d equal parts", B, parts);
     if (source->count > UINT32_MAX)
         return error_set(MOCO_EARG, "%s: more than %u images", source->where, UINT32_MAX);
     if (workers < 0 || workers > WORKERS_MAX)
@@ -298,20 +322,21 @@ static int open_mutex(struct loader *loader)
 }
 
 int loader_open(struct loader **out, const struct source *source, const struct policy *policy,
-                size_t B, uint64_t seed, int workers)
+                size_t B, int parts, uint64_t seed, int workers)
 {
     *out = NULL;
-    int rc = check(source, policy, B, workers);
+    int rc = check(source, policy, B, parts, workers);
     if (rc != MOCO_OK)
         return rc;
     struct loader *loader = calloc(1, sizeof *loader);
     if (!loader)
         return error_memory("a loader", sizeof *loader);
-    *loader = (struct loader){ .source = source, .policy = policy, .B = B, .seed = seed,
-                               .workers = workers, .steps = source->count / B };
+    *loader = (struct loader){ .source = source, .policy = policy, .B = B / (size_t)parts,
+                               .parts = (size_t)parts, .seed = seed, .workers = workers,
+                               .steps = source->count / B * (size_t)parts };
     loader->view_floats = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
-    loader->slot_count = workers ? SLOTS : 1;
-    loader->hand_count = workers ? workers : omp_get_max_threads();
+    loader->slot_count = (int)slots_of(workers);
+    loader->hand_count = (int)hands_of(workers);
     rc = allocate(loader);
     if (rc == MOCO_OK)
         rc = open_mutex(loader);

@@ -3,7 +3,8 @@
  * In: a source and a policy. Out: batches x_q, x_k of (B, C, S, S) with the ids of their images.
  * The order of an epoch is a permutation that depends on (seed, epoch); a view depends on
  * (seed, epoch, index of the image, 0 or 1) alone, never on the number of workers. The last,
- * partial batch of an epoch is dropped.
+ * partial batch of an epoch is dropped. A batch may come in parts, so that memory never holds a
+ * whole one: the images and their order are the same.
  * workers = 0: the OpenMP team makes the batch when it is asked for (no oversubscription, the
  * default); workers > 0: that many threads work ahead through a bounded queue of batches and
  * sleep when it is full. */
@@ -12,26 +13,32 @@
 
 #include "engine/data/augment.h"
 
+/* A batch, or a part of one: rows = B / parts. */
 struct batch {
-    float *x_q, *x_k; /* (B, C, S, S) */
-    int64_t *ids;     /* (B) index of each image in the source */
+    float *x_q, *x_k; /* (rows, C, S, S) */
+    int64_t *ids;     /* (rows) index of each image in the source */
 };
 
 struct loader; /* opaque */
 
-/* Views of `source` under `policy`; both are borrowed and outlive the loader. */
+/* Views of `source` under `policy`; both are borrowed and outlive the loader. B is a multiple of
+ * `parts`. */
 int loader_open(struct loader **out, const struct source *source, const struct policy *policy,
-                size_t B, uint64_t seed, int workers);
+                size_t B, int parts, uint64_t seed, int workers);
+
+/* Memory that a loader takes. */
+size_t loader_bytes(const struct source *source, const struct policy *policy, size_t B, int parts,
+                    int workers);
 
 /* Steps of an epoch: count / B. */
 size_t loader_steps(const struct loader *loader);
 
-/* The next batch asked for is step `step` of epoch `epoch` (both from 0). Call it at the start and
- * to jump; going on to the following epoch happens by itself. */
+/* The next batch asked for is step `step` of epoch `epoch` (both from 0), from its first part. Call
+ * it at the start and to jump; going on to the following epoch happens by itself. */
 int loader_seek(struct loader *loader, uint64_t epoch, size_t step);
 
-/* The next batch; it belongs to the loader and is valid until the next call. A failed read gives
- * its sentence here, in the calling thread. */
+/* The next batch or part; it belongs to the loader and is valid until the next call. A failed read
+ * gives its sentence here, in the calling thread. */
 int loader_next(struct loader *loader, const struct batch **out);
 
 void loader_close(struct loader **loader);

@@ -31,6 +31,7 @@ struct source {
     size_t count;        /* images */
     int channels;        /* of every image; 0 when they differ */
     int height, width;   /* of every image; 0 when they differ */
+    size_t pixels_max;   /* height * width of the largest where they differ */
     int classes;         /* largest label + 1; 0 without labels */
     enum source_dtype dtype;
     const int32_t *labels; /* (count), -1 unlabelled; NULL when nothing is labelled; owned */
@@ -53,6 +54,9 @@ static inline int source_label(const struct source *source, size_t index)
 {
     return source->labels ? source->labels[index] : -1;
 }
+
+/* Memory of one who reads images one after the other: the largest, and what decodes it. */
+size_t source_reader_bytes(const struct source *source);
 
 /* mean, std: (channels) over at most `sample` images spread evenly over the set. */
 int source_statistics(const struct source *source, float *mean, float *std, size_t sample);

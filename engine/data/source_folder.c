@@ -228,6 +228,8 @@ static int scan_headers(struct source *source)
             return rc;
         source->channels = header.channels >= 3 ? 3 : source->channels;
         source->dtype = header.deep ? DTYPE_U16 : source->dtype;
+        size_t pixels = (size_t)header.width * (size_t)header.height;
+        source->pixels_max = pixels > source->pixels_max ? pixels : source->pixels_max;
         source->width = i == 0 || source->width == header.width ? header.width : 0;
         source->height = i == 0 || source->height == header.height ? header.height : 0;
     }

@@ -91,23 +91,46 @@ static void work_close(struct work *work)
     arena_close(&work->arena);
 }
 
-static int work_open(struct work *work, const struct net *net)
+/* Bytes of its pieces. */
+struct sizes {
+    size_t x, features, backbone, inv_norm;
+};
+
+static struct sizes sizes_of(const struct net *net)
 {
     const struct net_config *config = net_get_config(net);
     size_t B = (size_t)config->batch, S = (size_t)config->side;
-    size_t x = B * (size_t)config->channels * S * S * sizeof(float);
-    size_t features = B * (size_t)config->dim * sizeof(float);
-    size_t backbone = B * net_backbone_dim(net) * sizeof(float);
+    return (struct sizes){
+        .x = B * (size_t)config->channels * S * S * sizeof(float),
+        .features = B * (size_t)config->dim * sizeof(float),
+        .backbone = B * net_backbone_dim(net) * sizeof(float),
+        .inv_norm = B * sizeof(float),
+    };
+}
+
+static size_t arena_bytes(const struct sizes *s)
+{
+    return arena_round(s->x) + arena_round(s->features) + arena_round(s->backbone) +
+           arena_round(s->inv_norm);
+}
+
+size_t embed_bytes(const struct net *net)
+{
+    struct sizes s = sizes_of(net);
+    return arena_bytes(&s) + net_tape_bytes(net, 0, 0);
+}
+
+static int work_open(struct work *work, const struct net *net)
+{
+    struct sizes s = sizes_of(net);
     *work = (struct work){0};
-    int rc = arena_open(&work->arena, arena_round(x) + arena_round(features) +
-                        arena_round(backbone) + arena_round(B * sizeof(float)),
-                        "a batch to embed");
+    int rc = arena_open(&work->arena, arena_bytes(&s), "a batch to embed");
     if (rc)
         return rc;
-    work->x = arena_take(&work->arena, x);
-    work->features = arena_take(&work->arena, features);
-    work->backbone = arena_take(&work->arena, backbone);
-    work->inv_norm = arena_take(&work->arena, B * sizeof(float));
+    work->x = arena_take(&work->arena, s.x);
+    work->features = arena_take(&work->arena, s.features);
+    work->backbone = arena_take(&work->arena, s.backbone);
+    work->inv_norm = arena_take(&work->arena, s.inv_norm);
     rc = tape_open(&work->tape, net, 0, NULL);
     if (rc)
         work_close(work);

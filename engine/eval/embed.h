@@ -28,6 +28,9 @@ struct embed {
     const struct moco_simd *simd;
 };
 
+/* Working memory of the calls below, whatever n. */
+size_t embed_bytes(const struct net *net);
+
 /* out: (n, embed_dim()) of the images index[0..n-1] (NULL: 0..n-1) of `source`. */
 int embed_source(float *out, const struct embed *embed, const struct source *source,
                  const size_t *index, size_t n, const struct policy *policy);

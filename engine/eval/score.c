@@ -75,6 +75,11 @@ void score_close(struct score_sets *sets)
     side_close(&sets->test);
 }
 
+size_t score_bytes(const struct score_sets *sets, size_t D)
+{
+    return (sets->train.n + sets->test.n) * D * sizeof(float) + sets->test.n * sizeof(int32_t);
+}
+
 static int features(float **out, const struct score_side *side, const struct embed *embed,
                     const struct policy *policy, size_t D, const struct moco_simd *simd)
 {

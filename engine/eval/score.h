@@ -29,6 +29,9 @@ int score_split(struct score_sets *sets, struct source *source);
 
 void score_close(struct score_sets *sets);
 
+/* Memory of the features of D columns that score_run() compares. */
+size_t score_bytes(const struct score_sets *sets, size_t D);
+
 /* top1: percent. embed NULL: raw pixels. simd is used for the raw pixels and the neighbours. */
 int score_run(double *top1, const struct score_sets *sets, const struct embed *embed,
               const struct policy *policy, int k, double T, const struct moco_simd *simd);

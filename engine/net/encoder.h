@@ -66,6 +66,9 @@ size_t net_stat_count(const struct net *net);  /* floats of stats */
 size_t net_backbone_dim(const struct net *net);
 size_t net_tape_bytes(const struct net *net, int keep, int hosted); /* memory of a tape */
 
+/* Memory that encoder_open() takes. */
+size_t encoder_bytes(const struct net *net, int with_grads, int own_params);
+
 struct encoder {
     float *params;   /* (net_param_count) */
     float *grads;    /* the same, or NULL for an encoder that is never trained */

@@ -89,6 +89,13 @@ size_t net_backbone_dim(const struct net *net)
     return (size_t)net->values[net->pooled].C;
 }
 
+size_t encoder_bytes(const struct net *net, int with_grads, int own_params)
+{
+    size_t P = arena_round(net->param_count * sizeof(float));
+    size_t S = arena_round(net->stat_count * sizeof(float));
+    return (own_params ? P : 0) + (with_grads ? P : 0) + S;
+}
+
 int encoder_open(struct encoder *out, const struct net *net, int with_grads, float *params)
 {
     size_t P = net->param_count * sizeof(float), S = net->stat_count * sizeof(float);
@@ -98,8 +105,7 @@ int encoder_open(struct encoder *out, const struct net *net, int with_grads, flo
     *out = (struct encoder){ 0 };
     if (!arena)
         return error_memory("an encoder", sizeof *arena);
-    err = arena_open(arena, (params ? 0 : P) + (with_grads ? P : 0) + arena_round(S) + ARENA_ALIGN,
-                     "an encoder's parameters");
+    err = arena_open(arena, encoder_bytes(net, with_grads, !params), "an encoder's parameters");
     if (err) {
         free(arena);
         return err;

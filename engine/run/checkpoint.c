@@ -349,10 +349,16 @@ static int compare_fields(const cJSON *saved, const cJSON *now, const char *path
         return error_set(MOCO_EARG, "%s was made with %s %s, this run has %s: give the same "
                          "settings or another --out", path, field->string, there, here);
     }
-    cJSON_ArrayForEach(field, saved)
-        if (!cJSON_GetObjectItemCaseSensitive(now, field->string))
+    cJSON_ArrayForEach(field, saved) {
+        if (cJSON_GetObjectItemCaseSensitive(now, field->string))
+            continue;
+        if (!config_setting(field->string))
             return error_set(MOCO_EVERSION, "%s was made with a setting %s, which this version of "
                              "moco has not", path, field->string);
+        value_text(there, sizeof there, field);
+        return error_set(MOCO_EARG, "%s was made with %s %s, this run has the default: give the "
+                         "same settings or another --out", path, field->string, there);
+    }
     return MOCO_OK;
 }
 

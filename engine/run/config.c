@@ -40,6 +40,8 @@ static const struct setting rows[] = {
     SWITCH("shuffle-bn", shuffle_bn, 1, "keys are shuffled between the groups"),
     INT("epochs", epochs, 1, "passes over the data"),
     INT("batch-size", batch, 1, "images in a step"),
+    INT("accumulate", accumulate, SAVED_IF_OTHER,
+        "micro-batches of a step; memory holds the activations of one"),
     DOUBLE("lr", lr, 1, "base learning rate"),
     DOUBLE("wd", wd, 1, "weight decay, of all parameters"),
     DOUBLE("momentum", momentum, 1, "of SGD"),
@@ -71,6 +73,7 @@ static const struct setting rows[] = {
     INT("workers", workers, 0, "threads that prepare images; 0: chosen"),
     INT("checkpoint-every", checkpoint_every, 0, "steps between checkpoints; 0: once per epoch"),
     SWITCH("resume", resume, 0, "go on from the checkpoint in the run folder"),
+    SWITCH("force", force, 0, "start also where the memory seems too small"),
     SWITCH("json", json, 0, "progress as JSON lines on standard output"),
     SWITCH("profile", profile, 0, "print the time of each layer after some steps"),
     SWITCH("deterministic", deterministic, 1, "direct convolutions only"),
@@ -101,7 +104,8 @@ void config_default(struct config *config)
         .method = "moco", .key_encoder = "momentum",
         .arch = "resnet18", .stem = "cifar", .width = 64, .dim = 128, .bn_splits = 8, .side = 32,
         .queue = 4096, .m = 0.99, .T = 0.1, .shuffle_bn = 1,
-        .epochs = 200, .batch = 512, .lr = 0.06, .wd = 5e-4, .momentum = 0.9, .cosine = 1,
+        .epochs = 200, .batch = 512, .accumulate = 1, .lr = 0.06, .wd = 5e-4, .momentum = 0.9,
+        .cosine = 1,
         .crop_lo = 0.08, .crop_hi = 1.0, .flip_p = 0.5, .jitter_p = 0.8, .brightness = 0.4,
         .contrast = 0.4, .saturation = 0.4, .hue = 0.1, .grey_p = 0.2,
         .blur_lo = 0.1, .blur_hi = 2.0,
@@ -144,13 +148,20 @@ static const char *nearest(const char *name)
     return found;
 }
 
-static int find_row(const char *name, size_t *out)
+const struct setting *config_setting(const char *name)
 {
     for (size_t i = 0; i < ROWS; i++)
-        if (!strcmp(rows[i].name, name)) {
-            *out = i;
-            return MOCO_OK;
-        }
+        if (!strcmp(rows[i].name, name))
+            return &rows[i];
+    return NULL;
+}
+
+static int find_row(const char *name, size_t *out)
+{
+    const struct setting *row = config_setting(name);
+    *out = row ? (size_t)(row - rows) : 0;
+    if (row)
+        return MOCO_OK;
     return error_set(MOCO_EARG, "setting %.64s is not known; the nearest is %s", name,
                      nearest(name));
 }

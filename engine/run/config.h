@@ -28,7 +28,7 @@ struct run_config {
     double m, T;     /* moco-m, moco-t */
     int symmetric, mask, shuffle_bn;
     /* optimiser */
-    int epochs, batch;
+    int epochs, batch, accumulate;
     double lr, wd, momentum, warmup;
     int cosine;
     char schedule[128];  /* "120,160" */
@@ -42,9 +42,13 @@ struct run_config {
     double knn_t;
     /* the run */
     uint64_t seed;
-    int threads, workers, checkpoint_every, resume, json, deterministic, profile;
+    int threads, workers, checkpoint_every, resume, force, json, deterministic, profile;
     char conv[16], simd[16], config[1024];
 };
+
+/* For settings that came after the first checkpoints: these go on, and equal runs give equal
+ * files. */
+enum { SAVED_IF_OTHER = 2 };
 
 enum setting_type { SETTING_INT, SETTING_U64, SETTING_DOUBLE, SETTING_TEXT, SETTING_SWITCH };
 
@@ -53,7 +57,8 @@ struct setting {
     const char *name;    /* without the two dashes; a switch also has "no-NAME" */
     enum setting_type type;
     size_t offset, size; /* in struct run_config; size in bytes for texts */
-    int saved;           /* belongs into config.json and must not change on --resume */
+    int saved;           /* 1: defines the run: stands in the recipe, must not change on --resume;
+                          * SAVED_IF_OTHER: the same, but left out while it has its default */
     const char *help;    /* one line */
 };
 
@@ -87,6 +92,9 @@ int config_policy(struct policy *out, const struct run_config *config, int chann
 int config_net(struct net_config *out, const struct run_config *config, int channels);
 int config_schedule(struct schedule *out, const struct run_config *config);
 void config_method(struct method_config *out, const struct run_config *config);
+
+/* The setting of that name, or NULL. */
+const struct setting *config_setting(const char *name);
 
 /* JSON object of all saved settings in the table's order, without machine, path or time: what two
  * runs must have in common to be the same run. The caller frees it; NULL without memory. */

@@ -26,24 +26,14 @@ static const struct range {
     { "grey", 0, 1, 0 },          { "blur", 0, 1, 0 },         { "blur-min", 0, 1000, 1 },
     { "blur-max", 0, 1000, 1 },   { "knn-every", 0, 1e6, 0 },  { "knn-k", 1, 1 << 30, 0 },
     { "knn-t", 0, 1e6, 1 },       { "threads", 0, 4096, 0 },   { "workers", 0, 4096, 0 },
-    { "checkpoint-every", 0, 1 << 30, 0 },
+    { "checkpoint-every", 0, 1 << 30, 0 },                     { "accumulate", 1, 1 << 20, 0 },
 };
-
-static const struct setting *row_named(const char *name)
-{
-    size_t count;
-    const struct setting *rows = config_settings(&count);
-    for (size_t i = 0; i < count; i++)
-        if (!strcmp(rows[i].name, name))
-            return &rows[i];
-    return NULL;
-}
 
 static int check_ranges(const struct config *config)
 {
     for (size_t i = 0; i < sizeof ranges / sizeof *ranges; i++) {
         const struct range *r = &ranges[i];
-        const struct setting *row = row_named(r->name);
+        const struct setting *row = config_setting(r->name);
         const void *field = (const char *)&config->value + row->offset;
         double value = row->type == SETTING_INT ? *(const int *)field : *(const double *)field;
         if (!(value >= r->lo && value <= r->hi) || (r->above && value == r->lo))
@@ -156,6 +146,24 @@ static int check_augmentation(const struct run_config *c)
     return MOCO_OK;
 }
 
+static int check_accumulate(const struct run_config *c)
+{
+    if (c->accumulate > 1 && method_named(c->method)->whole_batch)
+        return error_set(MOCO_EARG, "accumulate %d does not go with method %s: its negatives are "
+                         "the batch, so micro-batches would train another method; give a smaller "
+                         "--batch-size", c->accumulate, c->method);
+    if (c->batch % c->accumulate)
+        return error_set(MOCO_EARG, "batch-size %d is not a multiple of accumulate %d: every "
+                         "micro-batch must have the same number of images", c->batch,
+                         c->accumulate);
+    if (c->batch / c->accumulate % c->bn_splits)
+        return error_set(MOCO_EARG, "micro-batches of %d images (batch-size %d, accumulate %d) "
+                         "are not a multiple of bn-splits %d: give a smaller --accumulate or "
+                         "--bn-splits", c->batch / c->accumulate, c->batch, c->accumulate,
+                         c->bn_splits);
+    return MOCO_OK;
+}
+
 static int check_batch(const struct run_config *c, size_t count)
 {
     int moco = !strcmp(c->method, "moco"), keys = c->batch * (c->symmetric ? 2 : 1);
@@ -205,7 +213,7 @@ int config_check(const struct config *config, size_t count)
         rc = check_branches(c);
     if (!rc)
         rc = check_batch(c, count);
-    return rc;
+    return rc ? rc : check_accumulate(c);
 }
 
 /* ---- the parts ---- */

@@ -32,12 +32,24 @@ static int add_value(cJSON *object, const struct config *config, const struct se
     return cJSON_AddRawToObject(object, row->name, text) != NULL;
 }
 
+static int in_recipe(const struct config *config, const struct setting *row)
+{
+    char value[TEXT_MAX], usual[TEXT_MAX];
+    struct config defaults;
+    if (row->saved != SAVED_IF_OTHER)
+        return row->saved;
+    config_default(&defaults);
+    config_text(value, sizeof value, config, row);
+    config_text(usual, sizeof usual, &defaults, row);
+    return strcmp(value, usual) != 0;
+}
+
 static int add_values(cJSON *object, const struct config *config, int only_saved)
 {
     size_t count;
     const struct setting *rows = config_settings(&count);
     for (size_t i = 0; i < count; i++)
-        if ((rows[i].saved || !only_saved) && !add_value(object, config, &rows[i]))
+        if ((!only_saved || in_recipe(config, &rows[i])) && !add_value(object, config, &rows[i]))
             return 0;
     return 1;
 }
@@ -162,7 +174,8 @@ static int is_extra(const char *name)
 /* Flags of one process: no settings of a run. */
 static int is_of_process(const char *name)
 {
-    return !strcmp(name, "resume") || !strcmp(name, "json") || !strcmp(name, "config");
+    return !strcmp(name, "resume") || !strcmp(name, "force") || !strcmp(name, "json") ||
+           !strcmp(name, "config");
 }
 
 static int apply_item(struct config *config, const cJSON *item, const char *path)

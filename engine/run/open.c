@@ -96,25 +96,6 @@ static int make_folder(const char *path)
     return MOCO_OK;
 }
 
-static int open_step(struct run *run)
-{
-    const struct run_config *c = run->c;
-    struct step_config s = {.shuffle = c->shuffle_bn, .momentum = (float)c->momentum,
-                            .weight_decay = (float)c->wd, .seed = c->seed};
-    int rc = config_net(&s.net, c, run->source->channels);
-    if (rc)
-        return rc;
-    config_method(&s.method, c);
-    s.kind = method_named(c->method);
-    if (!s.kind)
-        return MOCO_EARG;
-    rc = key_encoder_named(&s.key, c->key_encoder);
-    if (!rc)
-        rc = step_open(&run->step, &s, run->simd);
-    run->opened = !rc;
-    return rc;
-}
-
 /* Reads the checkpoint or starts afresh; then info says where the run stands. */
 static int open_state(struct run *run)
 {
@@ -155,11 +136,52 @@ static int open_data(struct run *run)
         rc = config_policy(&run->policy, c, run->source->channels);
     if (!rc)
         rc = config_schedule(&run->schedule, c);
+    return rc ? rc : open_scores(run);
+}
+
+static int configure_step(struct run *run)
+{
+    const struct run_config *c = run->c;
+    struct step_config *s = &run->step_config;
+    *s = (struct step_config){.accumulate = c->accumulate, .shuffle = c->shuffle_bn,
+                              .momentum = (float)c->momentum, .weight_decay = (float)c->wd,
+                              .seed = c->seed};
+    int rc = config_net(&s->net, c, run->source->channels);
+    if (rc)
+        return rc;
+    config_method(&s->method, c);
+    s->kind = method_named(c->method);
+    return s->kind ? key_encoder_named(&s->key, c->key_encoder) : MOCO_EARG;
+}
+
+int run_plan(struct run *run)
+{
+    int rc = open_data(run);
     if (!rc)
-        rc = open_scores(run);
+        rc = configure_step(run);
     if (!rc)
-        rc = loader_open(&run->loader, run->source, &run->policy, (size_t)c->batch, c->seed,
-                         c->workers);
+        rc = memory_plan(&run->plan, &run->step_config, run->c, run->source, &run->policy,
+                         run->scored ? &run->sets : NULL, run->simd);
+    if (rc)
+        return rc;
+    memory_limit(&run->limit, "");
+    return run->c->force ? MOCO_OK : memory_check(&run->plan, &run->limit, run->c);
+}
+
+int run_build(struct run *run)
+{
+    const struct run_config *c = run->c;
+    int rc = loader_open(&run->loader, run->source, &run->policy, (size_t)c->batch, c->accumulate,
+                         c->seed, c->workers);
+    if (rc)
+        return rc;
+    run->steps = loader_steps(run->loader);
+    run->total = run->steps * (uint64_t)c->epochs;
+    if (!run->steps)
+        return error_set(MOCO_EARG, "a batch of %d needs at least as many images, %s has %zu",
+                         c->batch, run->source->where, run->source->count);
+    rc = step_open(&run->step, &run->step_config, run->simd);
+    run->opened = !rc;
     return rc;
 }
 
@@ -170,19 +192,13 @@ int run_open(struct run *run)
         return error_set(MOCO_EARG, "training needs a folder for the run: --out DIR");
     snprintf(run->checkpoint, PATH_SIZE, "%s/checkpoint.safetensors", c->out);
     snprintf(run->weights, PATH_SIZE, "%s/weights.safetensors", c->out);
-    int rc = open_data(run);
+    int rc = run_plan(run);
+    if (!rc)
+        rc = run_build(run);
     if (rc)
         return rc;
-    run->steps = loader_steps(run->loader);
-    run->total = run->steps * (uint64_t)c->epochs;
-    if (!run->steps)
-        return error_set(MOCO_EARG, "a batch of %d needs at least as many images, %s has %zu",
-                         c->batch, run->source->where, run->source->count);
     run->recipe = config_recipe(run->config);
-    if (!run->recipe)
-        return error_memory("the settings' text", 0);
-    rc = open_step(run);
-    return rc ? rc : open_state(run);
+    return run->recipe ? open_state(run) : error_memory("the settings' text", 0);
 }
 
 void run_close(struct run *run)

@@ -1,7 +1,7 @@
 /* run.h: what the files of a training run share; nobody else includes it.
  *
  * resolve.c fills in the settings that follow from the data, open.c opens all parts and reads the
- * checkpoint, train.c is the loop. */
+ * checkpoint, memory.c says what they take, train.c is the loop. */
 #ifndef MOCO_ENGINE_RUN_RUN_H
 #define MOCO_ENGINE_RUN_RUN_H
 
@@ -9,6 +9,7 @@
 #include "engine/eval/score.h"
 #include "engine/run/checkpoint.h"
 #include "engine/run/log.h"
+#include "engine/run/memory.h"
 #include "engine/run/train.h"
 
 enum { PATH_SIZE = 1100 };
@@ -21,6 +22,9 @@ struct run {
     struct source *source;
     struct policy policy;
     struct schedule schedule;
+    struct step_config step_config;
+    struct memory_plan plan;
+    struct memory_limit limit; /* when it was planned */
     struct loader *loader;
     struct step step;
     int opened; /* step is */
@@ -38,9 +42,15 @@ struct run {
     double lr, knn;
 };
 
-/* Opens data, loader, step and state; on an error too, run_close() follows. */
+/* In this order: data, settings and what memory they need; loader and step. run_open() does both
+ * and opens the run folder and the state in it. On an error too, run_close() follows. */
+int run_plan(struct run *run);
+int run_build(struct run *run);
 int run_open(struct run *run);
 void run_close(struct run *run);
+
+/* One step on the loader's next batch; data_s: seconds spent waiting for it. */
+int run_step(struct run *run, double lr, double *data_s);
 
 int run_exists(const char *path);
 

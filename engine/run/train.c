@@ -107,29 +107,42 @@ static double lr_of(const struct run *run, uint64_t step)
     return schedule_lr(&run->schedule, (int)epoch_of(run), (long)step, (long)run->steps);
 }
 
+int run_step(struct run *run, double lr, double *data_s)
+{
+    int rc = MOCO_OK;
+    *data_s = 0;
+    step_begin(&run->step);
+    for (int part = 0; part < run->c->accumulate && !rc; part++) {
+        const struct batch *batch;
+        double start = clock_seconds();
+        rc = loader_next(run->loader, &batch);
+        *data_s += clock_seconds() - start;
+        if (rc)
+            return rc;
+        struct step_input input = {.x_q = batch->x_q, .x_k = batch->x_k, .ids = batch->ids,
+                                   .m = (float)run->c->m};
+        rc = step_part(&run->step, &input);
+    }
+    return rc ? rc : step_end(&run->step, (float)lr);
+}
+
 static int train_step(struct run *run)
 {
-    const struct batch *batch;
-    double start = clock_seconds();
-    int rc = loader_next(run->loader, &batch);
-    if (rc)
-        return rc;
-    double middle = clock_seconds();
+    double start = clock_seconds(), data_s, whole_s;
     run->lr = lr_of(run, run->info.epoch_steps);
-    struct step_input input = {.x_q = batch->x_q, .x_k = batch->x_k, .ids = batch->ids,
-                               .lr = (float)run->lr, .m = (float)run->c->m};
-    rc = step_run(&run->step, &input);
+    int rc = run_step(run, run->lr, &data_s);
     if (rc == MOCO_EDIVERGED || (!rc && !isfinite(run->step.loss)))
         return diverged(run);
     if (rc)
         return rc;
+    whole_s = clock_seconds() - start;
     run->info.step++;
     run->info.epoch_steps++;
     run->info.loss_sum += run->step.loss;
     run->info.top1_sum += run->step.top1;
-    run->data_s += middle - start;
-    run->compute_s += clock_seconds() - middle;
-    run->all_s += clock_seconds() - start;
+    run->data_s += data_s;
+    run->compute_s += whole_s - data_s;
+    run->all_s += whole_s;
     run->timed++;
     run->all_steps++;
     return MOCO_OK;
