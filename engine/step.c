@@ -3,7 +3,9 @@
  * The order, which the parity cases hold: query features, momentum update of the key encoder, key
  * features (shuffled between BN groups, put back), loss against the dictionary as it was, backward
  * through what is trained, optimiser, and only then the dictionary takes up the new keys, so a key
- * is never its own negative. A symmetric step goes through features, loss and backward twice, one
+ * is never its own negative. Nothing flows between the two branches before the loss; so the key
+ * branch goes first where it is not trained, and leaves no activation behind when the query
+ * branch, whose backward pass wants all of its own, begins. A symmetric step goes through features, loss and backward twice, one
  * that accumulates gradients once for each micro-batch. */
 #include "engine/step.h"
 
@@ -86,6 +88,26 @@ static const uint32_t *permutation(struct step *s, const struct step_input *in, 
     return s->perm;
 }
 
+static int query_branch(struct step *s, float *q, const float *x)
+{
+    double start = clock_seconds();
+    int err = features(s, &s->q, s->tape_q, q, s->inv_norm_q, x);
+    s->seconds_q += clock_seconds() - start;
+    return err;
+}
+
+/* The momentum update, once a step, and the keys of direction i. */
+static int key_branch(struct step *s, const struct step_input *in, int i, float *k, const float *x)
+{
+    double start = clock_seconds();
+    int err;
+    if (i == 0 && s->part == 0 && s->config.key == KEY_MOMENTUM)
+        ema_update(&s->simd, s->k.params, s->q.params, net_param_count(s->net), in->m);
+    err = key_features(s, k, x, permutation(s, in, i));
+    s->seconds_k += clock_seconds() - start;
+    return err;
+}
+
 /* One direction of a micro-batch: queries of x_q against keys of x_k. */
 static int direction(struct step *s, const struct step_input *in, int i)
 {
@@ -95,15 +117,11 @@ static int direction(struct step *s, const struct step_input *in, int i)
     float *d_k = is_trained(s) ? s->d_emb_k[i] + at : NULL;
     struct contrast c = { .rows = s->rows, .q = q, .k = k, .d_q = d_q, .d_k = d_k,
                           .ids = in->ids };
-    double start = clock_seconds(), end;
-    int err = features(s, &s->q, s->tape_q, q, s->inv_norm_q, x_q);
-    s->seconds_q += (end = clock_seconds()) - start;
-
-    if (!err && i == 0 && s->part == 0 && s->config.key == KEY_MOMENTUM)
-        ema_update(&s->simd, s->k.params, s->q.params, net_param_count(s->net), in->m);
+    int err = d_k ? query_branch(s, q, x_q) : key_branch(s, in, i, k, x_k);
     if (!err)
-        err = key_features(s, k, x_k, permutation(s, in, i));
-    s->seconds_k += (start = clock_seconds()) - end;
+        err = d_k ? key_branch(s, in, i, k, x_k) : query_branch(s, q, x_q);
+
+    double start = clock_seconds(), end;
     if (!err)
         err = s->config.kind->loss(s->state, &c);
     s->seconds_loss += (end = clock_seconds()) - start;

@@ -120,7 +120,7 @@ void step_memory(struct step_memory *out, const struct step_config *c, const str
     int own_key = c->key == KEY_MOMENTUM || c->key == KEY_SEPARATE;
     *out = (struct step_memory){
         .encoders = encoder_bytes(net, 1, 1) + own_bytes(c, net),
-        .activations = net_tape_bytes(net, 1, 0) + net_tape_bytes(net, is_trained(c), 1),
+        .activations = net_tape_bytes(net, 1, 0) + net_tape_bytes(net, is_trained(c), !is_trained(c)),
         .dictionary = c->kind->bytes(&c->method),
     };
     if (c->key != KEY_SAME)
@@ -178,7 +178,8 @@ int step_open(struct step *s, const struct step_config *config, const struct moc
     if (!err)
         err = tape_open(&s->tape_q, s->net, 1, NULL);
     if (!err)
-        err = tape_open(&s->tape_k, s->net, is_trained(config), s->tape_q);
+        err = tape_open(&s->tape_k, s->net, is_trained(config),
+                        is_trained(config) ? NULL : s->tape_q);
     if (!err)
         err = open_arena(s);
     if (!err)
@@ -192,7 +193,7 @@ void step_close(struct step *s)
 {
     if (s->state)
         s->config.kind->close(s->state);
-    tape_close(&s->tape_k); /* it uses the other's working memory */
+    tape_close(&s->tape_k); /* it may use the other's memory */
     tape_close(&s->tape_q);
     encoder_close(&s->q);
     encoder_close(&s->k);

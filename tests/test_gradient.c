@@ -267,13 +267,14 @@ static void check_gradients(struct bench *b)
     printf("%s: gradients off by at most %.2g of their norm\n", b->name, worst);
 }
 
-/* A second backward pass over the same tape adds the same once more. */
+/* A second pass, forwards and backwards, adds the same once more. */
 static void check_accumulation(struct bench *b)
 {
     float *once = room(b->P, sizeof *once);
     double off = 0, size = 0;
 
     memcpy(once, b->encoder.grads, b->P * sizeof *once);
+    must(encoder_forward(&b->encoder, b->net, b->tape, b->features, NULL, b->x, NET_TRAIN));
     must(encoder_backward(&b->encoder, b->net, b->tape, b->weights));
     for (size_t i = 0; i < b->P; i++) {
         off += pow((double)b->encoder.grads[i] - 2 * (double)once[i], 2);

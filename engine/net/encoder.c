@@ -17,8 +17,7 @@
 struct tape {
     struct arena arena;
     int keep;
-    float *kept;     /* (keep_floats) values that the backward pass reads, when it keeps */
-    float *work;     /* working memory; the host's, or its own */
+    float *work;     /* activations, gradients, scratch, as plan.c says; the host's, or its own */
     float *saved;    /* (saved_count) of the BatchNorms */
     uint8_t *open;   /* (open_bytes) of their ReLUs, when it keeps */
     float *partial, *coef;
@@ -31,7 +30,7 @@ struct tape {
 
 /* Floats of each of a tape's pieces; one list serves sizing and carving. */
 struct tape_sizes {
-    size_t kept, work, saved, open, partial, coef, pooled, room;
+    size_t work, saved, open, partial, coef, pooled, room;
 };
 
 /* A keeping tape's working memory serves the other kind too. */
@@ -45,7 +44,6 @@ static struct tape_sizes tape_sizes(const struct net *net, int keep, int hosted)
 {
     const struct net_config *c = &net->config;
     struct tape_sizes s = {
-        .kept = keep ? net->keep_floats : 0,
         .work = hosted ? 0 : work_floats(net, keep),
         .saved = net->saved_count,
         .open = keep ? (net->open_bytes + sizeof(float) - 1) / sizeof(float) : 0,
@@ -67,8 +65,8 @@ static struct tape_sizes tape_sizes(const struct net *net, int keep, int hosted)
 size_t net_tape_bytes(const struct net *net, int keep, int hosted)
 {
     struct tape_sizes s = tape_sizes(net, keep, hosted);
-    const size_t floats[] = { s.kept, s.work,   s.saved,  s.open,   s.partial, s.coef,
-                              s.room, s.pooled, s.pooled, s.pooled, s.pooled };
+    const size_t floats[] = { s.work, s.saved,  s.open,   s.partial, s.coef,
+                              s.room, s.pooled, s.pooled, s.pooled,  s.pooled };
     size_t bytes = arena_round((size_t)net->value_count) +
                    arena_round((size_t)net->op_count * sizeof(struct op_clock));
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
@@ -96,7 +94,6 @@ int tape_open(struct tape **out, const struct net *net, int keep, struct tape *h
         return err;
     }
     t->keep = keep;
-    t->kept = take(&t->arena, s.kept);
     t->work = host ? host->work : take(&t->arena, s.work);
     t->saved = take(&t->arena, s.saved);
     t->open = (uint8_t *)take(&t->arena, s.open);
@@ -126,9 +123,7 @@ void tape_close(struct tape **tape)
 static float *value_at(const struct net *net, const struct tape *t, int value)
 {
     const struct value *v = &net->values[value];
-    if (!t->keep)
-        return t->work + v->forward_at;
-    return (v->kept ? t->kept : t->work) + v->at;
+    return t->work + (t->keep ? v->at : v->forward_at);
 }
 
 static const float *source_of(const struct net *net, const struct tape *t, int value)
@@ -142,7 +137,7 @@ static const float *read_back(const struct net *net, const struct tape *t, int v
     if (value == INPUT_VALUE)
         return t->x;
     const struct value *v = &net->values[value];
-    return v->kept ? t->kept + v->at : t->work + v->redo_at;
+    return t->work + (v->kept ? v->at : v->redo_at);
 }
 
 static struct norm_pass norm_of(const struct net *net, const struct tape *t, const struct op *op)

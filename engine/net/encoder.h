@@ -88,8 +88,8 @@ void encoder_init(struct encoder *encoder, const struct net *net, uint64_t seed)
 
 struct tape; /* opaque */
 /* keep: a backward pass can follow. host: NULL, or a tape of the same net, opened with keep and
- * closed later, whose working memory this one uses too: passes on the two never overlap, and a
- * backward pass is not begun before the other's forward pass. */
+ * closed later, whose memory this one, which keeps nothing, uses too: a pass on it must not come
+ * between the host's forward and backward passes. */
 int tape_open(struct tape **out, const struct net *net, int keep, struct tape *host);
 void tape_close(struct tape **tape);
 
@@ -100,7 +100,7 @@ int encoder_forward(struct encoder *encoder, const struct net *net, struct tape 
                     float *features, float *backbone, const float *x, enum net_mode mode);
 
 /* Adds the gradient of every parameter to encoder->grads, for d_features: (B, D) and the newest
- * NET_TRAIN pass on `tape` (opened with keep). */
+ * NET_TRAIN pass on `tape` (opened with keep), whose activations it uses up. */
 int encoder_backward(struct encoder *encoder, const struct net *net, struct tape *tape,
                      const float *d_features);
 

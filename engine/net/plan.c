@@ -1,12 +1,15 @@
 /* plan.c: which activation lives where.
  *
  * A tape keeps what its backward pass reads and can not make again: outputs of convolutions,
- * outputs of blocks, and for these a bit a number that tells what the ReLU let through. The output of a BatchNorm that nothing is added to is made again from the
- * convolution's output when the backward pass comes to it, a streaming pass that costs little.
- * Everything else is working memory that no pass leaves behind, shared by all tapes: activations
- * on their way, gradients, recomputed outputs, the convolutions' scratch. Each thing has an
- * interval of time in which it is needed; intervals that overlap get different memory, others
- * share: first fit, in the order of birth. */
+ * outputs of blocks, and for these a bit a number that tells what the ReLU let through. The
+ * output of a BatchNorm that nothing is added to is made again from the convolution's output when
+ * the backward pass comes to it, a streaming pass that costs little.
+ *
+ * Time runs through the forward pass and on through the backward pass. Each thing - what is kept,
+ * activations on their way, gradients, recomputed outputs, the convolutions' scratch - has an
+ * interval of it in which it is needed; intervals that overlap get different memory, others share:
+ * first fit, the largest first. So the early layers' gradients lie where the late layers'
+ * activations were, and the peak is hardly more than what is kept at the turning point. */
 #include "engine/net/program.h"
 
 #include <stdlib.h>
@@ -53,19 +56,19 @@ static size_t lowest_free(const struct interval *all, int i)
     return at;
 }
 
-static int by_birth(const void *a, const void *b)
+static int by_size(const void *a, const void *b)
 {
     const struct interval *x = a, *y = b;
-    if (x->first != y->first)
-        return x->first < y->first ? -1 : 1;
-    return (x->floats < y->floats) - (x->floats > y->floats);
+    if (x->floats != y->floats)
+        return x->floats > y->floats ? -1 : 1;
+    return (x->first > y->first) - (x->first < y->first);
 }
 
 /* Places all and returns the floats that they take; empties the list. */
 static size_t first_fit(struct list *list)
 {
     size_t end = 0;
-    qsort(list->all, (size_t)list->count, sizeof *list->all, by_birth);
+    qsort(list->all, (size_t)list->count, sizeof *list->all, by_size);
     for (int i = 0; i < list->count; i++) {
         struct interval *it = &list->all[i];
         *it->at = lowest_free(list->all, i);
@@ -76,26 +79,26 @@ static size_t first_fit(struct list *list)
     return end;
 }
 
-/* Birth, last use in a forward pass, last reader in a backward pass, and what is kept. */
+/* Birth, last use in a forward pass, readers in a backward pass, and what is kept. */
 static void lifetimes(struct net *net)
 {
     for (int i = 0; i < net->op_count; i++) {
         const struct op *op = &net->ops[i];
         struct value *dst = &net->values[op->dst];
         dst->first = dst->last_forward = i;
-        dst->last_read = -1;
+        dst->first_read = dst->last_read = NOBODY;
         dst->redo = op->kind == OP_NORM && op->add < 0;
         dst->kept = 0;
         if (op->src >= 0) {
             struct value *src = &net->values[op->src];
             src->last_forward = src->last_read = i;
+            src->first_read = src->first_read == NOBODY ? i : src->first_read;
             src->kept = !src->redo;
         }
         if (op->add >= 0)
             net->values[op->add].last_forward = i;
     }
     net->values[net->pooled].last_forward = net->op_count;
-    net->values[net->pooled].kept = 1;
     net->values[net->pooled].redo = 0;
 }
 
@@ -104,24 +107,34 @@ static size_t scratch_floats(const struct op *op)
     return op->conv ? conv_scratch_bytes(op->conv) / sizeof(float) : 0;
 }
 
-/* A forward pass: kept values on the tape, the others in working memory. */
-static void plan_forward(struct net *net, struct list *list, int keep)
+/* A forward pass that keeps nothing. */
+static void plan_forward(struct net *net, struct list *list)
 {
     for (int i = 0; i < net->value_count; i++) {
         struct value *v = &net->values[i];
-        if (!keep || !v->kept)
-            add(list, v->first, v->last_forward, v->floats, keep ? &v->at : &v->forward_at);
+        add(list, v->first, v->last_forward, v->floats, &v->forward_at);
     }
     for (int i = 0; i < net->op_count; i++)
-        add(list, i, i, scratch_floats(&net->ops[i]),
-            keep ? &net->ops[i].keep_scratch_at : &net->ops[i].scratch_at);
+        add(list, i, i, scratch_floats(&net->ops[i]), &net->ops[i].scratch_at);
 }
 
-/* Time of the backward pass: an operation has two moments, the weight gradient's and the data
- * gradient's. */
+/* When the backward pass comes to an operation, which then has two moments: the weight gradient's
+ * and the data gradient's. The head, forwards and backwards, has the moment of op_count. */
 static int moment(const struct net *net, int op)
 {
-    return 2 * (net->op_count - op);
+    return net->op_count + 2 * (net->op_count - op);
+}
+
+/* The forward pass of a tape that keeps. */
+static void plan_keeping(struct net *net, struct list *list)
+{
+    for (int i = 0; i < net->value_count; i++) {
+        struct value *v = &net->values[i];
+        int last = v->kept ? moment(net, v->first_read) + 1 : v->last_forward;
+        add(list, v->first, last, v->floats, &v->at);
+    }
+    for (int i = 0; i < net->op_count; i++)
+        add(list, i, i, scratch_floats(&net->ops[i]), &net->ops[i].keep_scratch_at);
 }
 
 /* The value whose gradient an operation leaves in the place of its output's: what a BatchNorm
@@ -201,27 +214,18 @@ static void plan_bits(struct net *net)
 
 int plan_memory(struct net *net)
 {
-    size_t room = 2 * (size_t)(net->value_count + net->op_count), forward, keeping, backward;
+    size_t room = 3 * (size_t)(net->value_count + net->op_count);
     struct list list = { calloc(room, sizeof *list.all), 0 };
     if (!list.all)
         return error_memory("the memory plan", room * sizeof *list.all);
     lifetimes(net);
     plan_bits(net);
-    plan_forward(net, &list, 0);
-    forward = first_fit(&list);
-    plan_forward(net, &list, 1);
-    keeping = first_fit(&list);
+    plan_forward(net, &list);
+    net->work_forward = first_fit(&list);
+    plan_keeping(net, &list);
     plan_backward(net, &list);
-    backward = first_fit(&list);
+    net->work_training = first_fit(&list);
     finish_heirs(net);
-    net->work_forward = forward;
-    net->work_training = keeping > backward ? keeping : backward;
-    net->keep_floats = 0;
-    for (int i = 0; i < net->value_count; i++)
-        if (net->values[i].kept) {
-            net->values[i].at = net->keep_floats;
-            net->keep_floats += arena_round(net->values[i].floats * sizeof(float)) / sizeof(float);
-        }
     free(list.all);
     return MOCO_OK;
 }

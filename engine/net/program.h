@@ -10,6 +10,7 @@
 #include "engine/net/encoder.h"
 
 enum { NORM_SAVED = 4 };
+enum { NOBODY = -1 };
 enum { NO_VALUE = -1, INPUT_VALUE = -2 }; /* INPUT_VALUE: the image batch, plain, not planned */
 
 enum op_kind {
@@ -30,7 +31,7 @@ struct op {
     size_t mean, var;   /* offsets into stats */
     size_t saved;       /* offset into the tape's NORM_SAVED arrays of (splits, C) */
     size_t open;        /* offset into the tape's bits, in bytes; where relu and add */
-    /* plan.c: offsets into the working memory, in floats */
+    /* plan.c: offsets into a tape's memory, in floats */
     size_t scratch_at, keep_scratch_at, back_scratch_at; /* of the convolution, by kind of pass */
     size_t sum_at;      /* where a second gradient of src or add waits to be added */
 };
@@ -41,11 +42,11 @@ struct value {
     /* plan.c */
     int first;        /* the operation that makes it */
     int last_forward; /* the last that reads it in a forward pass */
-    int last_read;    /* the same for a backward pass; -1: none */
-    int kept;         /* on a tape that keeps; else it is working memory */
+    int first_read, last_read; /* operations whose backward passes read it, or NOBODY */
+    int kept;         /* from the forward pass to the backward pass */
     int redo;         /* the backward pass makes it again from its maker's source */
-    size_t at;        /* keeping tape: offset into what is kept, or into the working memory */
-    size_t forward_at, grad_at, redo_at; /* offsets into the working memory */
+    size_t forward_at; /* on a tape that keeps nothing */
+    size_t at, grad_at, redo_at; /* on one that keeps: itself, its gradient, itself made again */
 };
 
 struct linear {
@@ -71,8 +72,7 @@ struct net {
     size_t saved_count;       /* floats that the BatchNorms save on a tape */
     size_t open_bytes;        /* what their ReLUs let through, a bit a number */
 
-    size_t keep_floats;                 /* kept by a tape */
-    size_t work_forward, work_training; /* floats of working memory, by kind of tape */
+    size_t work_forward, work_training; /* floats of activations, by kind of tape */
 };
 
 /* resnet.c: fills tensors, ops, values, linear. */
