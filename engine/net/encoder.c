@@ -266,19 +266,22 @@ static int conv_op_backward(struct encoder *e, const struct net *net, struct tap
     return err;
 }
 
-/* Makes the operation's source again when it is the first, backwards, to read it; the time belongs
- * to the BatchNorm's backward pass. */
-static void redo_source(const struct net *net, struct tape *t, int i)
+/* Makes the values again that operation i and those before it will read; the time belongs to their
+ * BatchNorms' backward passes. */
+static void remake(const struct net *net, struct tape *t, int i)
 {
-    int value = net->ops[i].src;
-    if (value < 0 || !net->values[value].redo || net->values[value].last_read != i)
-        return;
-    double start = clock_seconds();
-    const struct op *maker = &net->ops[net->values[value].first];
-    struct norm_pass pass = norm_of(net, t, maker);
-    norm_again(&pass, t->work + net->values[value].redo_at, read_back(net, t, maker->src),
-               t->saved + maker->saved, maker->relu);
-    t->clocks[maker - net->ops].seconds[CONV_BACKWARD_DATA] += clock_seconds() - start;
+    for (int value = 0; value < net->value_count; value++) {
+        const struct value *v = &net->values[value];
+        if (!v->redo || v->made_at != i)
+            continue;
+        double start = clock_seconds();
+        const struct op *maker = &net->ops[v->first];
+        struct norm_pass pass = norm_of(net, t, maker);
+        norm_again(&pass, t->work + v->redo_at, read_back(net, t, maker->src),
+                   maker->add >= 0 ? read_back(net, t, maker->add) : NULL,
+                   t->saved + maker->saved, maker->relu);
+        t->clocks[v->first].seconds[CONV_BACKWARD_DATA] += clock_seconds() - start;
+    }
 }
 
 static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
@@ -336,7 +339,7 @@ int encoder_backward(struct encoder *e, const struct net *net, struct tape *t,
                      net->lanes);
     t->written[net->pooled] = 1;
     for (int i = net->op_count - 1; i >= 0 && !err; i--) {
-        redo_source(net, t, i);
+        remake(net, t, i);
         err = backward_op(e, net, t, &net->ops[i]);
     }
     return err;

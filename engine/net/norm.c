@@ -210,12 +210,12 @@ static void clear_affine(const struct norm_pass *p)
     memset(p->coef, 0, 2 * (size_t)p->splits * padded(p->C, p->lanes) * sizeof *p->coef);
 }
 
-void norm_again(const struct norm_pass *p, float *dst, const float *src, const float *saved,
-                int relu)
+void norm_again(const struct norm_pass *p, float *dst, const float *src, const float *add,
+                const float *saved, int relu)
 {
     clear_affine(p);
     affine_from_saved(p, saved);
-    apply_all(p, dst, NULL, src, NULL, relu);
+    apply_all(p, dst, NULL, src, add, relu);
 }
 
 /* Channels of a strip, one past the last. */

@@ -3,7 +3,8 @@
  * A tape keeps what its backward pass reads and can not make again: outputs of convolutions,
  * outputs of blocks, and for these a bit a number that tells what the ReLU let through. The
  * output of a BatchNorm that nothing is added to is made again from the convolution's output when
- * the backward pass comes to it, a streaming pass that costs little.
+ * the backward pass comes to it, a streaming pass that costs little; so are some outputs of blocks
+ * (resnet.c).
  *
  * Time runs through the forward pass and on through the backward pass. Each thing - what is kept,
  * activations on their way, gradients, recomputed outputs, the convolutions' scratch - has an
@@ -87,7 +88,8 @@ static void lifetimes(struct net *net)
         struct value *dst = &net->values[op->dst];
         dst->first = dst->last_forward = i;
         dst->first_read = dst->last_read = NOBODY;
-        dst->redo = op->kind == OP_NORM && op->add < 0;
+        dst->redo = op->kind == OP_NORM && (op->add < 0 || op->remade);
+        dst->made_at = NOBODY;
         dst->kept = 0;
         if (op->src >= 0) {
             struct value *src = &net->values[op->src];
@@ -100,6 +102,21 @@ static void lifetimes(struct net *net)
     }
     net->values[net->pooled].last_forward = net->op_count;
     net->values[net->pooled].redo = 0;
+}
+
+/* When values are made again: before they are read, or before what they are added to is made. */
+static void remaking(struct net *net)
+{
+    for (int i = net->op_count - 1; i >= 0; i--) {
+        const struct op *op = &net->ops[i];
+        struct value *v = &net->values[op->dst];
+        if (!v->redo)
+            continue;
+        if (v->last_read > v->made_at)
+            v->made_at = v->last_read;
+        if (op->add >= 0 && v->made_at > net->values[op->add].made_at)
+            net->values[op->add].made_at = v->made_at;
+    }
 }
 
 static size_t scratch_floats(const struct op *op)
@@ -184,8 +201,8 @@ static void plan_backward(struct net *net, struct list *list)
         struct value *v = &net->values[i];
         if (!inherits(net, i))
             plan_gradient(net, list, i);
-        if (v->redo && v->last_read >= 0)
-            add(list, moment(net, v->last_read), moment(net, v->first + 1) + 1,v->floats,
+        if (v->redo && v->made_at != NOBODY)
+            add(list, moment(net, v->made_at), moment(net, v->first_read) + 1, v->floats,
                 &v->redo_at);
     }
     for (int i = 0; i < net->op_count; i++) {
@@ -219,6 +236,7 @@ int plan_memory(struct net *net)
     if (!list.all)
         return error_memory("the memory plan", room * sizeof *list.all);
     lifetimes(net);
+    remaking(net);
     plan_bits(net);
     plan_forward(net, &list);
     net->work_forward = first_fit(&list);

@@ -27,6 +27,7 @@ struct op {
     size_t weight;      /* offset into params */
     /* OP_NORM */
     int relu;
+    int remade;         /* dst is made again for the backward pass although something is added */
     size_t gamma, beta; /* offsets into params */
     size_t mean, var;   /* offsets into stats */
     size_t saved;       /* offset into the tape's NORM_SAVED arrays of (splits, C) */
@@ -44,7 +45,8 @@ struct value {
     int last_forward; /* the last that reads it in a forward pass */
     int first_read, last_read; /* operations whose backward passes read it, or NOBODY */
     int kept;         /* from the forward pass to the backward pass */
-    int redo;         /* the backward pass makes it again from its maker's source */
+    int redo;         /* the backward pass makes it again from its maker's operands */
+    int made_at;      /* before that operation's backward pass; NOBODY */
     size_t forward_at; /* on a tape that keeps nothing */
     size_t at, grad_at, redo_at; /* on one that keeps: itself, its gradient, itself made again */
 };
@@ -119,9 +121,9 @@ void norm_forward(const struct norm_pass *p, float *dst, uint8_t *open, const fl
                   const float *add, const float *gamma, const float *beta, float *running_mean,
                   float *running_var, float *saved, int relu, enum net_mode mode);
 
-/* dst of that forward pass again, to the byte; nothing was added. */
-void norm_again(const struct norm_pass *p, float *dst, const float *src, const float *saved,
-                int relu);
+/* dst of that forward pass again, to the byte. */
+void norm_again(const struct norm_pass *p, float *dst, const float *src, const float *add,
+                const float *saved, int relu);
 
 /* d_dst becomes what came through the ReLU, which is the gradient of `add` too; d_src is written,
  * and may be d_dst where nothing was added; d_gamma, d_beta: (C) are added to. open: of

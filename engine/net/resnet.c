@@ -127,6 +127,14 @@ static int add_unit(struct net *net, int *out, int src, const char *conv, const 
     return MOCO_OK;
 }
 
+/* Which outputs of blocks are made again instead of kept: a bottleneck's are four times as wide as
+ * what is in between, a quarter of all that is kept; the last stage's are small.
+ * One that follows a downsampling is kept, so that the chain of identity shortcuts has a start. */
+static int is_remade(const struct net *net, int bottleneck, int planes, int in, int shortcut)
+{
+    return bottleneck && planes <= 4 * net->config.width && shortcut == in;
+}
+
 /* One residual block. x: value in and out. */
 static int add_block(struct net *net, int *x, const char *prefix, int bottleneck, int planes,
                      int stride)
@@ -153,6 +161,7 @@ static int add_block(struct net *net, int *x, const char *prefix, int bottleneck
         snprintf(norm, sizeof norm, "%s.downsample.1", prefix);
         err = add_unit(net, &shortcut, in, conv, norm, OC, 1, stride, 0);
     }
+    last.remade = is_remade(net, bottleneck, planes, in, shortcut);
     if (!err)
         *x = add_norm(net, last, y, shortcut, 1);
     return err;
