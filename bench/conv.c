@@ -1,4 +1,5 @@
-/* conv.c: single 3x3 convolutions, stride 1, C to C channels, by oneDNN and by our own kernels. */
+/* conv.c: single 3x3 convolutions by oneDNN and by our own kernels: stride 1 with C to C channels, and
+ * stride 2, where the label says whether C become 2 C (ResNet-18) or stay C (ResNet-50). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,23 +14,40 @@ struct data {
 
 static const char *const directions[] = { "fwd", "bwd_data", "bwd_weights" };
 
+/* Batch, channels in and out, side, stride. */
+struct layer {
+    int B, I, O, side, stride;
+};
+
+/* The stages of a ResNet-18 at widths 64 and 16 on 32x32 images, then the transitions between the
+ * stages, and those of a ResNet-50 on 224x224. */
+static const struct layer layers[] = {
+    { 128, 64, 64, 32, 1 },  { 128, 128, 128, 16, 1 }, { 128, 256, 256, 8, 1 },
+    { 128, 512, 512, 4, 1 }, { 128, 16, 16, 32, 1 },   { 128, 32, 32, 16, 1 },
+    { 128, 64, 64, 8, 1 },   { 128, 128, 128, 4, 1 },  { 128, 64, 128, 32, 2 },
+    { 128, 128, 256, 16, 2 }, { 128, 256, 512, 8, 2 }, { 128, 16, 32, 32, 2 },
+    { 128, 32, 64, 16, 2 },  { 128, 64, 128, 8, 2 },   { 16, 128, 128, 56, 2 },
+    { 16, 256, 256, 28, 2 }, { 16, 512, 512, 14, 2 },
+};
+
 static int conv_data_open(struct bench *b)
 {
-    int B = (int)b->size[0], C = (int)b->size[1], side = (int)b->size[2];
+    const struct layer *l = &layers[b->size[0]];
+    int out = l->side / l->stride;
     struct conv_shape shape = {
-        .B = B, .IC = C, .OC = C, .H = side, .W = side, .OH = side, .OW = side, .kernel = 3,
-        .stride = 1, .pad = 1, .lanes = b->simd.lanes,
-        .policy = b->size[3] ? CONV_OWN : CONV_ONEDNN,
+        .B = l->B, .IC = l->I, .OC = l->O, .H = l->side, .W = l->side, .OH = out, .OW = out,
+        .kernel = 3, .stride = l->stride, .pad = 1, .lanes = b->simd.lanes,
+        .policy = b->size[1] ? CONV_OWN : CONV_ONEDNN,
     };
     struct data *x = calloc(1, sizeof *x);
-    size_t n = (size_t)B * (size_t)C * (size_t)side * (size_t)side;
+    size_t images = (size_t)l->B * (size_t)(l->side * l->side);
     if (!x || conv_open(&x->conv, &shape, &b->simd, b->name)) {
         free(x);
         return bench_fail("the convolution can not be opened");
     }
-    x->src = bench_numbers(n);
-    x->dst = bench_numbers(n);
-    x->weights = bench_numbers((size_t)C * (size_t)C * 9);
+    x->src = bench_numbers(images * (size_t)l->I);
+    x->dst = bench_numbers(images * (size_t)l->O / (size_t)(l->stride * l->stride));
+    x->weights = bench_numbers((size_t)l->I * (size_t)l->O * 9);
     x->scratch = bench_numbers(conv_scratch_bytes(x->conv) / sizeof(float) + 16);
     b->state = x;
     return 0;
@@ -57,29 +75,32 @@ static void conv_run(struct bench *b)
         conv_backward_weights(x->conv, x->weights, x->src, x->dst, x->scratch);
 }
 
-static void add(const struct moco_simd *simd, int own, int direction, size_t C, size_t side)
+static void add(const struct moco_simd *simd, int own, int direction, size_t index)
 {
-    struct bench b = { .simd = *simd, .size = { 128, C, side, (size_t)own }, .variant = direction,
-                       .flops = 2.0 * 128 * (double)(C * C * 9 * side * side),
+    const struct layer *l = &layers[index];
+    int out = l->side / l->stride;
+    struct bench b = { .simd = *simd, .size = { index, (size_t)own }, .variant = direction,
+                       .flops = 2.0 * l->B * l->I * l->O * 9 * out * out,
                        .open = conv_data_open, .run = conv_run, .close = conv_data_close };
-    snprintf(b.name, sizeof b.name, "conv3x3/%s/128/%zu/%zu", directions[direction], C, side);
+    if (l->stride > 1)
+        b.label = l->O > l->I ? "C to 2 C" : "C to C";
+    snprintf(b.name, sizeof b.name, "conv3x3%s/%s/%d/%d/%d", l->stride > 1 ? "s2" : "",
+             directions[direction], l->B, l->I, l->side);
     if (!own || !bench_too_slow(&b))
         bench_add(&b, own ? simd->name : "onednn");
 }
 
-/* The stages of a ResNet-18 at widths 64 and 16 on 32x32 images. GFLOP/s are those of the direct
- * method; Winograd makes do with a quarter of the multiplications. */
+/* GFLOP/s are those of the direct method; Winograd makes do with 0.25 of the multiplications at
+ * stride 1, with 0.56 at stride 2. */
 void bench_convolutions(const struct moco_simd *levels, size_t count)
 {
-    static const size_t shapes[][2] = { { 64, 32 }, { 128, 16 }, { 256, 8 }, { 512, 4 },
-                                        { 16, 32 }, { 32, 16 }, { 64, 8 }, { 128, 4 } };
     struct moco_simd best;
     moco_simd_init(&best, NULL);
-    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
         for (int direction = 0; direction < 3; direction++) {
-            add(&best, 0, direction, shapes[i][0], shapes[i][1]);
+            add(&best, 0, direction, i);
             for (size_t l = 0; l < count; l++)
                 if (!strstr(levels[l].name, "auto"))
-                    add(&levels[l], 1, direction, shapes[i][0], shapes[i][1]);
+                    add(&levels[l], 1, direction, i);
         }
 }

@@ -24,13 +24,20 @@
     moco_bn_grad_fn moco_bn_grad_##level;                    \
     moco_knn_scan_fn moco_knn_scan_##level;                  \
     moco_knn_cut_fn moco_knn_cut_##level;                    \
-    moco_winograd_weights_fn moco_winograd_weights_##level;  \
-    moco_winograd_src_fn moco_winograd_src_##level;          \
     moco_winograd_product_fn moco_winograd_product_##level;  \
-    moco_winograd_dst_fn moco_winograd_dst_##level;          \
-    moco_winograd_dst_grad_fn moco_winograd_dst_grad_##level; \
     moco_winograd_product_grad_fn moco_winograd_product_grad_##level; \
-    moco_winograd_weights_grad_fn moco_winograd_weights_grad_##level
+    moco_winograd_weights_fn moco_winograd_weights_##level;  \
+    moco_winograd_weights_fn moco_winograd2_weights_##level; \
+    moco_winograd_gather_fn moco_winograd_src_##level;       \
+    moco_winograd_gather_fn moco_winograd2_src_##level;      \
+    moco_winograd_scatter_fn moco_winograd_dst_##level;      \
+    moco_winograd_scatter_fn moco_winograd2_dst_##level;     \
+    moco_winograd_gather_fn moco_winograd2_d_dst_##level;    \
+    moco_winograd_scatter_fn moco_winograd2_d_src_##level;   \
+    moco_winograd_gather_fn moco_winograd_d_dst_out_##level; \
+    moco_winograd_gather_fn moco_winograd2_d_dst_out_##level; \
+    moco_winograd_weights_grad_fn moco_winograd_weights_grad_##level; \
+    moco_winograd_weights_grad_fn moco_winograd2_weights_grad_##level
 
 MOCO_KERNELS_OF(ref);
 MOCO_KERNELS_OF(neon);
@@ -55,13 +62,17 @@ MOCO_KERNELS_OF(avx512);
         .bn_grad = moco_bn_grad_##level,                                      \
         .knn_scan = moco_knn_scan_##level, .knn_cut = moco_knn_cut_##level,   \
         .winograd_width = width,                                              \
-        .winograd_weights = moco_winograd_weights_##level,                    \
-        .winograd_src = moco_winograd_src_##level,                            \
         .winograd_product = moco_winograd_product_##level,                    \
-        .winograd_dst = moco_winograd_dst_##level,                            \
-        .winograd_dst_grad = moco_winograd_dst_grad_##level,                  \
         .winograd_product_grad = moco_winograd_product_grad_##level,          \
-        .winograd_weights_grad = moco_winograd_weights_grad_##level           \
+        .winograd = {                                                         \
+            { moco_winograd_weights_##level, moco_winograd_src_##level,       \
+              moco_winograd_dst_##level, moco_winograd_src_##level,           \
+              moco_winograd_dst_##level, moco_winograd_d_dst_out_##level,     \
+              moco_winograd_weights_grad_##level },                           \
+            { moco_winograd2_weights_##level, moco_winograd2_src_##level,     \
+              moco_winograd2_dst_##level, moco_winograd2_d_dst_##level,       \
+              moco_winograd2_d_src_##level, moco_winograd2_d_dst_out_##level, \
+              moco_winograd2_weights_grad_##level } }                         \
     }
 
 /* Fixed sizes that are part of the arithmetic: all variants must agree on them. */

@@ -195,13 +195,9 @@ struct moco_simd {
     moco_knn_scan_fn *knn_scan;
     moco_knn_cut_fn *knn_cut;
     size_t winograd_width; /* the most outputs that winograd_product takes at a time */
-    moco_winograd_weights_fn *winograd_weights;
-    moco_winograd_src_fn *winograd_src;
     moco_winograd_product_fn *winograd_product;
-    moco_winograd_dst_fn *winograd_dst;
-    moco_winograd_dst_grad_fn *winograd_dst_grad;
     moco_winograd_product_grad_fn *winograd_product_grad;
-    moco_winograd_weights_grad_fn *winograd_weights_grad;
+    struct moco_winograd winograd[2]; /* stride 1, stride 2 */
 };
 
 /* Levels of instruction sets, weakest first; a level includes those before it on its own line. */

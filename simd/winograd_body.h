@@ -5,16 +5,17 @@
  * so nothing is packed but the weights, once a pass. */
 #include "simd/tile.h"
 
-/* Where a tile begins. */
+/* Where a tile of `side` x `side` pixels begins. */
 struct place {
     size_t n, y, x;
 };
 
-static struct place place_of(const struct moco_image *g, size_t tile)
+static struct place place_of(const struct moco_image *g, size_t side, size_t tile)
 {
-    size_t across = (g->W + 3) / 4, each = (g->H + 3) / 4 * across, in = tile % each;
+    size_t across = (g->W + side - 1) / side, each = (g->H + side - 1) / side * across;
+    size_t in = tile % each;
 
-    return (struct place){tile / each, in / across * 4, in % across * 4};
+    return (struct place){tile / each, in / across * side, in % across * side};
 }
 
 #define WG_VEC f32x16
@@ -29,26 +30,31 @@ static struct place place_of(const struct moco_image *g, size_t tile)
 #define WG_FN(name) winograd_##name##_8
 #include "simd/winograd_plane.h"
 
-void KERNEL(winograd_src)(float *v, size_t point, const float *src, const struct moco_image *image,
-                          size_t first, size_t count)
-{
-    (image->lanes == 16 ? winograd_src_16 : winograd_src_8)(v, point, src, image, first, count);
-}
+/* The kernel, which takes the width that the image has. */
+#define GATHER(kernel, name)                                                                     \
+    void KERNEL(kernel)(float *v, size_t point, size_t stride, const float *d,                   \
+                        const struct moco_image *image, size_t first, size_t count)              \
+    {                                                                                            \
+        (image->lanes == 16 ? winograd_##name##_16 : winograd_##name##_8)(v, point, stride, d,   \
+                                                                          image, first, count);  \
+    }
+#define SCATTER(kernel, name)                                                                    \
+    void KERNEL(kernel)(float *d, const float *m, size_t point, size_t width,                    \
+                        const struct moco_image *image, size_t first_block, size_t blocks,       \
+                        size_t first, size_t count)                                              \
+    {                                                                                            \
+        (image->lanes == 16 ? winograd_##name##_16 : winograd_##name##_8)(                       \
+            d, m, point, width, image, first_block, blocks, first, count);                       \
+    }
 
-void KERNEL(winograd_dst)(float *dst, const float *m, size_t point, size_t width,
-                          const struct moco_image *image, size_t first_block, size_t blocks,
-                          size_t first, size_t count)
-{
-    (image->lanes == 16 ? winograd_dst_16 : winograd_dst_8)(dst, m, point, width, image,
-                                                            first_block, blocks, first, count);
-}
-
-void KERNEL(winograd_dst_grad)(float *y, size_t point, size_t stride, const float *d_dst,
-                               const struct moco_image *image, size_t first, size_t count)
-{
-    (image->lanes == 16 ? winograd_dst_grad_16 : winograd_dst_grad_8)(y, point, stride, d_dst,
-                                                                      image, first, count);
-}
+GATHER(winograd_src, src)
+SCATTER(winograd_dst, dst)
+GATHER(winograd_d_dst_out, d_dst_out)
+GATHER(winograd2_src, src2)
+SCATTER(winograd2_dst, dst2)
+GATHER(winograd2_d_dst, d_dst2)
+SCATTER(winograd2_d_src, d_src2)
+GATHER(winograd2_d_dst_out, d_dst_out2)
 
 /* out(rows, vecs) = Σ_k a[r, k] panel(k, vecs), or added to out. a's element (r, k) stands at
  * r * row + k * step. */
@@ -153,6 +159,30 @@ INLINE void weights_grad_line(f32x16 *o, const f32x16 *s)
     o[2] = v_fma(sixth, v_sub(c, a), s[5]);
 }
 
+/* G w for stride 2: the taps 0 and 2 at five points, then tap 1. */
+INLINE void weights2_line(f32x16 *o, const f32x16 *w)
+{
+    f32x16 two = v_set1(2.0f);
+
+    o[0] = w[0];
+    o[1] = v_mul(v_set1(2.0f / 9.0f), v_add(w[0], w[2]));
+    o[2] = v_mul(v_set1(-1.0f / 9.0f), v_fnma(two, w[2], w[0]));
+    o[3] = v_mul(v_set1(-4.0f / 9.0f), v_fnma(two, w[0], w[2]));
+    o[4] = w[2];
+    o[5] = w[1];
+}
+
+/* Gᵀ s for stride 2 */
+INLINE void weights_grad2_line(f32x16 *o, const f32x16 *s)
+{
+    f32x16 ninths = v_set1(2.0f / 9.0f);
+
+    o[0] = v_fma(ninths, s[1],
+                 v_fma(v_set1(8.0f / 9.0f), s[3], v_fnma(v_set1(1.0f / 9.0f), s[2], s[0])));
+    o[1] = s[5];
+    o[2] = v_fma(ninths, v_add(s[1], s[2]), v_fnma(v_set1(4.0f / 9.0f), s[3], s[4]));
+}
+
 /* Sixteen outputs of one input, by tap. */
 INLINE void gather_taps(float taps[9][MOCO_VL], const float *w, size_t O, size_t I, size_t out,
                         size_t in, int turned)
@@ -172,31 +202,51 @@ INLINE void gather_taps(float taps[9][MOCO_VL], const float *w, size_t O, size_t
     }
 }
 
-void KERNEL(winograd_weights)(float *u, size_t point, const float *w, size_t O, size_t I,
-                              size_t first_out, size_t width, size_t first_in, size_t rows,
-                              int turned)
+INLINE void weights(void (*line)(f32x16 *, const f32x16 *), float *u, size_t point,
+                    const float *w, size_t O, size_t I, size_t first_out, size_t width,
+                    size_t first_in, size_t rows, int turned)
 {
     float taps[9][MOCO_VL];
 
     for (size_t o = 0; o < width; o += MOCO_VL)
         for (size_t i = 0; i < rows; i++) {
             gather_taps(taps, w, O, I, first_out + o, first_in + i, turned);
-            winograd_transform_16(weights_line, 6, 3, u + i * width + o, 6 * point, point,
-                                  taps[0], 3 * MOCO_VL, MOCO_VL);
+            winograd_transform_16(line, 6, 3, u + i * width + o, 6 * point, point, taps[0],
+                                  3 * MOCO_VL, MOCO_VL);
         }
 }
 
-void KERNEL(winograd_weights_grad)(float *d_w, const float *s, size_t point, size_t stride,
-                                   size_t O, size_t I, size_t first, size_t count)
+INLINE void weights_grad(void (*line)(f32x16 *, const f32x16 *), float *d_w, const float *s,
+                         size_t point, size_t stride, size_t O, size_t I, size_t first,
+                         size_t count)
 {
     float taps[9][MOCO_VL];
 
     for (size_t o = 0; o < O; o += MOCO_VL)
         for (size_t i = first; i < first + count; i++) {
-            winograd_transform_16(weights_grad_line, 3, 6, taps[0], 3 * MOCO_VL, MOCO_VL,
-                                  s + i * stride + o, 6 * point, point);
+            winograd_transform_16(line, 3, 6, taps[0], 3 * MOCO_VL, MOCO_VL, s + i * stride + o,
+                                  6 * point, point);
             for (size_t lane = 0; lane < least(MOCO_VL, O - o); lane++)
                 for (size_t k = 0; k < 9; k++)
                     d_w[((o + lane) * I + i) * 9 + k] += taps[k][lane];
         }
 }
+
+#define WEIGHTS(kernel, line)                                                                    \
+    void KERNEL(kernel)(float *u, size_t point, const float *w, size_t O, size_t I,              \
+                        size_t first_out, size_t width, size_t first_in, size_t rows,            \
+                        int turned)                                                              \
+    {                                                                                            \
+        weights(line, u, point, w, O, I, first_out, width, first_in, rows, turned);              \
+    }
+#define WEIGHTS_GRAD(kernel, line)                                                               \
+    void KERNEL(kernel)(float *d_w, const float *s, size_t point, size_t stride, size_t O,       \
+                        size_t I, size_t first, size_t count)                                    \
+    {                                                                                            \
+        weights_grad(line, d_w, s, point, stride, O, I, first, count);                           \
+    }
+
+WEIGHTS(winograd_weights, weights_line)
+WEIGHTS(winograd2_weights, weights2_line)
+WEIGHTS_GRAD(winograd_weights_grad, weights_grad_line)
+WEIGHTS_GRAD(winograd2_weights_grad, weights_grad2_line)

@@ -5,6 +5,8 @@
  * transformed first, then rows. A tile that reaches over the image's edge is copied into a
  * patch with zeros around it, so that there is one transform. */
 
+/* ---- stride 1, F(4, 3) ---- */
+
 /* Bᵀ d */
 INLINE void WG_FN(src_line)(WG_VEC *o, const WG_VEC *d)
 {
@@ -33,7 +35,7 @@ INLINE void WG_FN(dst_line)(WG_VEC *o, const WG_VEC *m)
 }
 
 /* A d */
-INLINE void WG_FN(grad_line)(WG_VEC *o, const WG_VEC *d)
+INLINE void WG_FN(d_dst_out_line)(WG_VEC *o, const WG_VEC *d)
 {
     WG_VEC two = WG_OP(set1)(2.0f), four = WG_OP(set1)(4.0f);
     WG_VEC e = WG_OP(add)(d[0], d[2]), f = WG_OP(add)(d[1], d[3]);
@@ -47,9 +49,92 @@ INLINE void WG_FN(grad_line)(WG_VEC *o, const WG_VEC *d)
     o[5] = d[3];
 }
 
-/* The part of rows y0..y0+n-1 and columns x0..x0+n-1 that lies in the image; zeros elsewhere. */
-static void WG_FN(patch)(float *out, const float *plane, long H, long W, long y0, long x0, long n)
+/* ---- stride 2: F(4, 2), and four values of the even inputs behind it ---- */
+
+/* Bᵀ of F(4, 2) on five values. */
+INLINE void WG_FN(pair_line)(WG_VEC *o, WG_VEC a, WG_VEC b, WG_VEC c, WG_VEC d, WG_VEC e)
 {
+    WG_VEC half = WG_OP(set1)(0.5f), more = WG_OP(set1)(1.5f);
+
+    o[0] = WG_OP(fma)(more, WG_OP(sub)(b, c), WG_OP(sub)(a, d));
+    o[1] = WG_OP(fma)(WG_OP(set1)(2.5f), c, WG_OP(add)(b, d));
+    o[2] = WG_OP(fnma)(half, WG_OP(add)(b, c), d);
+    o[3] = WG_OP(fnma)(WG_OP(set1)(2.0f), b, WG_OP(add)(c, d));
+    o[4] = WG_OP(fma)(more, WG_OP(sub)(d, c), WG_OP(sub)(e, b));
+}
+
+/* Aᵀ of F(4, 2) on five values. */
+INLINE void WG_FN(pair_back)(WG_VEC *o, const WG_VEC *m)
+{
+    WG_VEC eighth = WG_OP(set1)(0.125f), quarter = WG_OP(set1)(0.25f), half = WG_OP(set1)(0.5f);
+
+    o[0] = WG_OP(add)(WG_OP(add)(m[0], m[1]), WG_OP(add)(m[2], m[3]));
+    o[1] = WG_OP(fnma)(WG_OP(set1)(2.0f), m[2], WG_OP(fnma)(half, m[3], m[1]));
+    o[2] = WG_OP(fma)(WG_OP(set1)(4.0f), m[2], WG_OP(fma)(quarter, m[3], m[1]));
+    o[3] = WG_OP(fnma)(WG_OP(set1)(8.0f), m[2],
+                       WG_OP(fnma)(eighth, m[3], WG_OP(add)(m[1], m[4])));
+}
+
+/* Nine inputs, the first of them odd. */
+INLINE void WG_FN(src2_line)(WG_VEC *o, const WG_VEC *d)
+{
+    WG_FN(pair_line)(o, d[0], d[2], d[4], d[6], d[8]);
+    UNROLL for (size_t i = 0; i < 4; i++)
+        o[5 + i] = d[2 * i + 1];
+}
+
+/* The four outputs. */
+INLINE void WG_FN(dst2_line)(WG_VEC *o, const WG_VEC *m)
+{
+    WG_FN(pair_back)(o, m);
+    UNROLL for (size_t i = 0; i < 4; i++)
+        o[i] = WG_OP(add)(o[i], m[5 + i]);
+}
+
+/* Five outputs' gradients. */
+INLINE void WG_FN(d_dst2_line)(WG_VEC *o, const WG_VEC *d)
+{
+    WG_FN(pair_line)(o, d[0], d[1], d[2], d[3], d[4]);
+    UNROLL for (size_t i = 0; i < 4; i++)
+        o[5 + i] = d[i];
+}
+
+/* The gradients of eight inputs, even and odd ones by turns. */
+INLINE void WG_FN(d_src2_line)(WG_VEC *o, const WG_VEC *m)
+{
+    WG_VEC odd[4];
+
+    WG_FN(pair_back)(odd, m);
+    UNROLL for (size_t i = 0; i < 4; i++) {
+        o[2 * i] = m[5 + i];
+        o[2 * i + 1] = odd[i];
+    }
+}
+
+/* A d of F(4, 2), and d. */
+INLINE void WG_FN(d_dst_out2_line)(WG_VEC *o, const WG_VEC *d)
+{
+    WG_VEC quarter = WG_OP(set1)(0.25f), four = WG_OP(set1)(4.0f);
+    WG_VEC g = WG_OP(fma)(four, d[2], d[0]), h = WG_OP(fma)(four, d[3], d[1]);
+    WG_VEC p = WG_OP(fma)(quarter, d[2], d[0]), q = WG_OP(fma)(quarter, d[3], d[1]);
+
+    o[0] = d[0];
+    o[1] = WG_OP(add)(WG_OP(add)(d[0], d[2]), WG_OP(add)(d[1], d[3]));
+    o[2] = WG_OP(fnma)(WG_OP(set1)(2.0f), h, g);
+    o[3] = WG_OP(fnma)(WG_OP(set1)(0.5f), q, p);
+    o[4] = d[3];
+    UNROLL for (size_t i = 0; i < 4; i++)
+        o[5 + i] = d[i];
+}
+
+/* ---- tiles ---- */
+
+/* The part of rows y0..y0+n-1 and columns x0..x0+n-1 that lies in the image; zeros elsewhere. */
+static void WG_FN(patch)(float *out, const float *plane, const struct moco_image *g, long y0,
+                         long x0, long n)
+{
+    long H = (long)g->H, W = (long)g->W;
+
     for (long i = 0; i < n; i++)
         for (long j = 0; j < n; j++) {
             long y = y0 + i, x = x0 + j;
@@ -66,7 +151,7 @@ INLINE void WG_FN(transform)(void (*line)(WG_VEC *, const WG_VEC *), size_t to, 
                              float *out, size_t out_row, size_t out_step, const float *in,
                              size_t in_row, size_t in_step)
 {
-    WG_VEC half[6][6], x[6], y[6];
+    WG_VEC half[9][9], x[9], y[9];
 
     UNROLL for (size_t j = 0; j < from; j++) {
         UNROLL for (size_t i = 0; i < from; i++)
@@ -82,99 +167,90 @@ INLINE void WG_FN(transform)(void (*line)(WG_VEC *, const WG_VEC *), size_t to, 
     }
 }
 
-INLINE void WG_FN(src_tile)(float *v, size_t point, const float *d, size_t row)
+/* Tiles of `side` pixels: `from` x `from` pixels, the first of them `lead` before the tile, become
+ * `to` x `to` slots. */
+INLINE void WG_FN(gather)(void (*line)(WG_VEC *, const WG_VEC *), size_t to, size_t from,
+                          size_t side, size_t lead, float *v, size_t point, size_t stride,
+                          const float *d, const struct moco_image *g, size_t first, size_t count)
 {
-    WG_FN(transform)(WG_FN(src_line), 6, 6, v, 6 * point, point, d, row, WG_LANES);
-}
-
-INLINE void WG_FN(grad_tile)(float *y, size_t point, const float *d, size_t row)
-{
-    WG_FN(transform)(WG_FN(grad_line), 6, 4, y, 6 * point, point, d, row, WG_LANES);
-}
-
-/* The tile's outputs, `row` floats from one to the next row of the image. */
-INLINE void WG_FN(dst_tile)(float *d, size_t row, const float *m, size_t point)
-{
-    WG_FN(transform)(WG_FN(dst_line), 4, 6, d, row, WG_LANES, m, 6 * point, point);
-}
-
-static void WG_FN(src)(float *v, size_t point, const float *src, const struct moco_image *g,
-                       size_t first, size_t count)
-{
-    size_t plane = g->H * g->W * WG_LANES, row = g->W * WG_LANES;
-    float patch[36 * WG_LANES];
+    size_t plane = g->H * g->W * WG_LANES;
+    float patch[81 * WG_LANES];
 
     for (size_t i = 0; i < count; i++) {
-        struct place at = place_of(g, first + i);
-        int inner = at.y >= 1 && at.x >= 1 && at.y + 5 <= g->H && at.x + 5 <= g->W;
-
-        for (size_t b = 0; b < g->blocks; b++, v += WG_LANES) {
-            const float *from = src + (at.n * g->blocks + b) * plane;
-
-            if (inner) {
-                WG_FN(src_tile)(v, point, from + ((at.y - 1) * g->W + at.x - 1) * WG_LANES, row);
-            } else {
-                WG_FN(patch)(patch, from, (long)g->H, (long)g->W, (long)at.y - 1, (long)at.x - 1,
-                             6);
-                WG_FN(src_tile)(v, point, patch, 6 * WG_LANES);
-            }
-        }
-    }
-}
-
-static void WG_FN(dst_grad)(float *y, size_t point, size_t stride, const float *d_dst,
-                            const struct moco_image *g, size_t first, size_t count)
-{
-    size_t plane = g->H * g->W * WG_LANES, row = g->W * WG_LANES;
-    float patch[16 * WG_LANES];
-
-    for (size_t i = 0; i < count; i++) {
-        struct place at = place_of(g, first + i);
-        int inner = at.y + 4 <= g->H && at.x + 4 <= g->W;
+        struct place at = place_of(g, side, first + i);
+        int inner = at.y >= lead && at.x >= lead && at.y - lead + from <= g->H &&
+                    at.x - lead + from <= g->W;
 
         for (size_t b = 0; b < g->blocks; b++) {
-            const float *from = d_dst + (at.n * g->blocks + b) * plane;
-            float *to = y + i * stride + b * WG_LANES;
+            const float *in = d + (at.n * g->blocks + b) * plane;
 
-            if (inner) {
-                WG_FN(grad_tile)(to, point, from + (at.y * g->W + at.x) * WG_LANES, row);
-            } else {
-                WG_FN(patch)(patch, from, (long)g->H, (long)g->W, (long)at.y, (long)at.x, 4);
-                WG_FN(grad_tile)(to, point, patch, 4 * WG_LANES);
-            }
+            if (inner)
+                in += ((at.y - lead) * g->W + at.x - lead) * WG_LANES;
+            else
+                WG_FN(patch)(patch, in, g, (long)at.y - (long)lead, (long)at.x - (long)lead,
+                             (long)from);
+            WG_FN(transform)(line, to, from, v + i * stride + b * WG_LANES, to * point, point,
+                             inner ? in : patch, (inner ? g->W : from) * WG_LANES, WG_LANES);
         }
     }
 }
 
-static void WG_FN(dst)(float *dst, const float *m, size_t point, size_t width,
-                       const struct moco_image *g, size_t first_block, size_t blocks, size_t first,
-                       size_t count)
+/* The way back: `from` x `from` slots become a tile of `side` x `side` pixels. */
+INLINE void WG_FN(scatter)(void (*line)(WG_VEC *, const WG_VEC *), size_t side, size_t from,
+                           float *d, const float *m, size_t point, size_t width,
+                           const struct moco_image *g, size_t first_block, size_t blocks,
+                           size_t first, size_t count)
 {
     size_t plane = g->H * g->W * WG_LANES, row = g->W * WG_LANES;
-    float patch[16 * WG_LANES];
+    float patch[64 * WG_LANES];
 
     for (size_t i = 0; i < count; i++) {
-        struct place at = place_of(g, first + i);
-        size_t rows = least(4, g->H - at.y), columns = least(4, g->W - at.x);
+        struct place at = place_of(g, side, first + i);
+        size_t rows = least(side, g->H - at.y), columns = least(side, g->W - at.x);
+        int inner = rows == side && columns == side;
 
         for (size_t b = 0; b < blocks; b++) {
-            const float *from = m + i * width + b * WG_LANES;
-            float *to = dst + (at.n * g->blocks + first_block + b) * plane +
+            float *to = d + (at.n * g->blocks + first_block + b) * plane +
                         (at.y * g->W + at.x) * WG_LANES;
 
-            if (rows == 4 && columns == 4) {
-                WG_FN(dst_tile)(to, row, from, point);
-                continue;
-            }
-            WG_FN(dst_tile)(patch, 4 * WG_LANES, from, point);
-            for (size_t r = 0; r < rows; r++)
+            WG_FN(transform)(line, side, from, inner ? to : patch, inner ? row : side * WG_LANES,
+                             WG_LANES, m + i * width + b * WG_LANES, from * point, point);
+            for (size_t r = 0; !inner && r < rows; r++)
                 for (size_t c = 0; c < columns; c++)
                     WG_OP(store)(to + r * row + c * WG_LANES,
-                                 WG_OP(load)(patch + (4 * r + c) * WG_LANES));
+                                 WG_OP(load)(patch + (side * r + c) * WG_LANES));
         }
     }
 }
 
+/* name(...) of this width: the transforms of line `name` with their sizes. */
+#define WG_GATHER(name, to, from, side, lead)                                                    \
+    static void WG_FN(name)(float *v, size_t point, size_t stride, const float *d,               \
+                            const struct moco_image *g, size_t first, size_t count)              \
+    {                                                                                            \
+        WG_FN(gather)(WG_FN(name##_line), to, from, side, lead, v, point, stride, d, g, first,   \
+                      count);                                                                    \
+    }
+#define WG_SCATTER(name, side, from)                                                             \
+    static void WG_FN(name)(float *d, const float *m, size_t point, size_t width,                \
+                            const struct moco_image *g, size_t first_block, size_t blocks,       \
+                            size_t first, size_t count)                                          \
+    {                                                                                            \
+        WG_FN(scatter)(WG_FN(name##_line), side, from, d, m, point, width, g, first_block,       \
+                       blocks, first, count);                                                    \
+    }
+
+WG_GATHER(src, 6, 6, 4, 1)
+WG_SCATTER(dst, 4, 6)
+WG_GATHER(d_dst_out, 6, 4, 4, 0)
+WG_GATHER(src2, 9, 9, 8, 1)
+WG_SCATTER(dst2, 4, 9)
+WG_GATHER(d_dst2, 9, 5, 4, 0)
+WG_SCATTER(d_src2, 8, 9)
+WG_GATHER(d_dst_out2, 9, 4, 4, 0)
+
+#undef WG_GATHER
+#undef WG_SCATTER
 #undef WG_VEC
 #undef WG_LANES
 #undef WG_OP

@@ -22,7 +22,7 @@ size_t onednn_scratch_bytes(const struct onednn *conv);
 int onednn_run(struct onednn *conv, enum conv_direction direction, float *out, const float *a,
                const float *b, void *scratch);
 
-/* winograd.c: 3x3, stride 1, padding 1, blocked source. It cannot fail once it is open. */
+/* winograd.c: 3x3, stride 1 or 2, padding 1, blocked source. It cannot fail once it is open. */
 struct winograd;
 int winograd_fits(const struct conv_shape *shape);
 int winograd_open(struct winograd **out, const struct conv_shape *shape,
