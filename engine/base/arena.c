@@ -1,9 +1,9 @@
 /* arena.c: see arena.h. Zeroing is left to the system's fresh pages, so the first thread to touch
  * a page decides its NUMA node; mmap is used for every size for that reason.
  *
- * Huge pages make a step 5 % faster at width 16 and 2 % at width 64 (ResNet-18, batch 128, two Zen 4
- * threads: medians of 82.4 and 78.7 ms, 699 and 686 ms) and take no more memory. Aligning arenas to
- * them, and touching arenas by the whole team at once, changed neither on this one node. */
+ * Huge pages make a step 5 % faster at width 16 and 2 % at width 64 (ResNet-18, batch 128, two
+ * Zen 4 threads: medians of 82.4 and 78.7 ms, 699 and 686 ms) and take no more memory. Aligning
+ * arenas to them, and touching arenas by the whole team at once, changed neither on one node. */
 #define _DEFAULT_SOURCE
 #include "engine/base/arena.h"
 
