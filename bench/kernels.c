@@ -194,8 +194,8 @@ static void bn_forward_run(struct bench *b)
     struct norm_pass pass = bn_pass(b);
     float *more = x->e + NORM_SAVED * b->size[1];
     size_t C = b->size[1];
-    norm_forward(&pass, x->c, (uint8_t *)x->g, x->a, x->b, more, more + C, more + 2 * C, more + 3 * C, x->e, 1,
-                 NET_TRAIN);
+    norm_forward(&pass, x->c, (uint8_t *)x->g, x->a, x->b, more, more + C, more + 2 * C,
+                 more + 3 * C, x->e, 1, NET_TRAIN);
 }
 
 static void bn_backward_run(struct bench *b)

@@ -5,8 +5,8 @@
  * through what is trained, optimiser, and only then the dictionary takes up the new keys, so a key
  * is never its own negative. Nothing flows between the two branches before the loss; so the key
  * branch goes first where it is not trained, and leaves no activation behind when the query
- * branch, whose backward pass wants all of its own, begins. A symmetric step goes through features, loss and backward twice, one
- * that accumulates gradients once for each micro-batch. */
+ * branch, whose backward pass wants all of its own, begins. A symmetric step goes through features,
+ * loss and backward twice, one that accumulates gradients once for each micro-batch. */
 #include "engine/step.h"
 
 #include <assert.h>

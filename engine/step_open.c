@@ -120,7 +120,8 @@ void step_memory(struct step_memory *out, const struct step_config *c, const str
     int own_key = c->key == KEY_MOMENTUM || c->key == KEY_SEPARATE;
     *out = (struct step_memory){
         .encoders = encoder_bytes(net, 1, 1) + own_bytes(c, net),
-        .activations = net_tape_bytes(net, 1, 0) + net_tape_bytes(net, is_trained(c), !is_trained(c)),
+        .activations =
+            net_tape_bytes(net, 1, 0) + net_tape_bytes(net, is_trained(c), !is_trained(c)),
         .dictionary = c->kind->bytes(&c->method),
     };
     if (c->key != KEY_SAME)

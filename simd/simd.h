@@ -116,9 +116,8 @@ typedef void moco_bn_stats_fn(float *mean, float *m2, const float *src, size_t p
 
 /* dst = fma(src, scale, shift) (+ add unless NULL), then max(·, 0) when relu. dst may be src or
  * add. scale, shift: (lanes). open: NULL, or (pixels, lanes / 8) bytes, in which bit l % 8 of byte
- * l / 8 tells whether dst > 0 in lane l. far: what is written is wanted so late that it should go past the
- * caches; then dst is a multiple of 4 lanes bytes (where it is not, or is src or add, far says
- * nothing). */
+ * l / 8 tells whether dst > 0 in lane l. far: what is written is wanted so late that it should go
+ * past the caches; that needs a dst at a multiple of 4 lanes bytes which is neither src nor add. */
 typedef void moco_bn_apply_fn(float *dst, uint8_t *open, const float *src, const float *add,
                               const float *scale, const float *shift, size_t pixels, size_t lanes,
                               int relu, int far);

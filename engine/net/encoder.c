@@ -296,8 +296,8 @@ static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
         struct norm_pass pass = norm_of(net, t, op);
         norm_backward(&pass, t->work + net->values[op->src].grad_at, d_dst, e->grads + op->gamma,
                       e->grads + op->beta,
-                      has_bits(op) ? t->open + op->open : NULL, read_back(net, t, op->src), e->params + op->gamma, t->saved + op->saved,
-                      op->relu);
+                      has_bits(op) ? t->open + op->open : NULL, read_back(net, t, op->src),
+                      e->params + op->gamma, t->saved + op->saved, op->relu);
         t->written[op->src] = 1;
         if (op->add >= 0)
             t->written[op->add] = 1; /* in the place of d_dst */

@@ -50,7 +50,7 @@ static void merge_planes(const struct norm_pass *p, int g, size_t c, double *mea
     *m2 = s;
 }
 
-/* Bytes of all operands of a strip, and of an array from which on its results go past the caches. */
+/* Bytes of a strip's operands, and of an array from which on its results go past the caches. */
 enum { STRIP_BYTES = 12 << 20, FAR_BYTES = 24 << 20 };
 
 /* The planes of a strip that one thread works on: sample i / blocks, channel block
@@ -189,8 +189,9 @@ static void apply(const struct norm_pass *p, float *dst, uint8_t *open, const fl
         struct plane x = plane_of(p, part, i);
         const float *scale =
             p->coef + x.n % (size_t)p->splits * Cp + x.block * (size_t)p->lanes;
-        p->simd->bn_apply(dst + x.at, open ? open + x.at / 8 : NULL, src + x.at, 
-                          add ? add + x.at : NULL, scale, scale + half, (size_t)p->pixels, (size_t)p->lanes, relu, far);
+        p->simd->bn_apply(dst + x.at, open ? open + x.at / 8 : NULL, src + x.at,
+                          add ? add + x.at : NULL, scale, scale + half, (size_t)p->pixels,
+                          (size_t)p->lanes, relu, far);
     }
 }
 
@@ -243,8 +244,8 @@ static void forward_batch(const struct norm_pass *p, float *dst, uint8_t *open, 
 }
 
 void norm_forward(const struct norm_pass *p, float *dst, uint8_t *open, const float *src,
-                  const float *add, const float *gamma, const float *beta, float *running_mean, float *running_var,
-                  float *saved, int relu, enum net_mode mode)
+                  const float *add, const float *gamma, const float *beta, float *running_mean,
+                  float *running_var, float *saved, int relu, enum net_mode mode)
 {
     clear_affine(p);
     if (mode == NET_TRAIN) {

@@ -70,8 +70,8 @@ static void apply(const struct moco_simd *t, size_t pixels, size_t lanes, enum f
     if (t->bn_apply == ref.bn_apply && fill != SPECIAL)
         apply_oracle(want, src, add, scale, shift, n, lanes, relu);
     t->bn_apply(got, NULL, src, add, scale, shift, pixels / 3, lanes, relu, 0);
-    t->bn_apply(got + cut, NULL, src + cut, add ? add + cut : NULL, scale, shift, pixels - pixels / 3,
-                lanes, relu, 0);
+    t->bn_apply(got + cut, NULL, src + cut, add ? add + cut : NULL, scale, shift,
+                pixels - pixels / 3, lanes, relu, 0);
     same("bn_apply", t, got, want, n, "split", pixels, lanes, 0);
     t->bn_apply(in_place, NULL, in_place, add, scale, shift, pixels, lanes, relu, 0);
     same("bn_apply", t, in_place, want, n, "dst = src", pixels, lanes, 0);
@@ -204,8 +204,9 @@ static void mutant_stats(float *mean, float *m2, const float *src, size_t pixels
     ref.bn_stats(mean, m2, src, pixels > 64 ? pixels / 64 * 64 : pixels, lanes);
 }
 
-static void mutant_apply(float *dst, uint8_t *open, const float *src, const float *add, const float *scale,
-                         const float *shift, size_t pixels, size_t lanes, int relu, int far)
+static void mutant_apply(float *dst, uint8_t *open, const float *src, const float *add,
+                         const float *scale, const float *shift, size_t pixels, size_t lanes,
+                         int relu, int far)
 {
     ref.bn_apply(dst, open, src, add, scale, shift, pixels / 4 * 4, lanes, relu, far);
 }
