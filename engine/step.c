@@ -186,6 +186,13 @@ static void optimise(struct step *s, float lr)
                    s->config.weight_decay);
 }
 
+static void clear(float *p, size_t n)
+{
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < n; i++)
+        p[i] = 0.0f;
+}
+
 void step_begin(struct step *s)
 {
     size_t P = net_param_count(s->net);
@@ -193,9 +200,9 @@ void step_begin(struct step *s)
     s->part = 0;
     s->loss = s->top1 = 0;
     s->seconds_q = s->seconds_k = s->seconds_loss = s->seconds_backward = 0;
-    memset(s->q.grads, 0, P * sizeof(float));
+    clear(s->q.grads, P);
     if (s->config.key == KEY_SEPARATE)
-        memset(s->k.grads, 0, P * sizeof(float));
+        clear(s->k.grads, P);
     if (s->config.accumulate > 1) {
         stats_begin(s, &s->moved[0], &s->q);
         stats_begin(s, &s->moved[1], &s->k);

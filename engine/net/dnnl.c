@@ -332,7 +332,10 @@ static dnnl_status_t run_for_weights(const struct onednn *c, struct direction *d
 
     if (status == dnnl_success)
         status = primitive_run(&d->reorder, reorder);
-    for (size_t i = 0; status == dnnl_success && i < count; i++)
+    if (status != dnnl_success)
+        return status;
+#pragma omp parallel for simd schedule(static)
+    for (size_t i = 0; i < count; i++)
         d_weights[i] += plain[i];
     return status;
 }
