@@ -10,8 +10,10 @@
 
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
+#define ROLL _Pragma("nounroll")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define ROLL _Pragma("GCC unroll 1")
 #endif
 #define INLINE static inline __attribute__((always_inline))
 

@@ -202,6 +202,28 @@ INLINE void gather_taps(float taps[9][MOCO_VL], const float *w, size_t O, size_t
     }
 }
 
+/* line in line^T: `from` x `from` vectors at in + i * in_row + j * in_step become `to` x `to` at
+ * out + i * out_row + j * out_step. */
+INLINE void weights_transform(void (*line)(f32x16 *, const f32x16 *), size_t to, size_t from,
+                              float *out, size_t out_row, size_t out_step, const float *in,
+                              size_t in_row, size_t in_step)
+{
+    f32x16 half[6][6], x[6], y[6];
+
+    UNROLL for (size_t j = 0; j < from; j++) {
+        UNROLL for (size_t i = 0; i < from; i++)
+            x[i] = v_load(in + i * in_row + j * in_step);
+        line(y, x);
+        UNROLL for (size_t i = 0; i < to; i++)
+            half[i][j] = y[i];
+    }
+    UNROLL for (size_t i = 0; i < to; i++) {
+        line(y, half[i]);
+        UNROLL for (size_t j = 0; j < to; j++)
+            v_store(out + i * out_row + j * out_step, y[j]);
+    }
+}
+
 INLINE void weights(void (*line)(f32x16 *, const f32x16 *), float *u, size_t point,
                     const float *w, size_t O, size_t I, size_t first_out, size_t width,
                     size_t first_in, size_t rows, int turned)
@@ -211,8 +233,8 @@ INLINE void weights(void (*line)(f32x16 *, const f32x16 *), float *u, size_t poi
     for (size_t o = 0; o < width; o += MOCO_VL)
         for (size_t i = 0; i < rows; i++) {
             gather_taps(taps, w, O, I, first_out + o, first_in + i, turned);
-            winograd_transform_16(line, 6, 3, u + i * width + o, 6 * point, point, taps[0],
-                                  3 * MOCO_VL, MOCO_VL);
+            weights_transform(line, 6, 3, u + i * width + o, 6 * point, point, taps[0],
+                              3 * MOCO_VL, MOCO_VL);
         }
 }
 
@@ -224,8 +246,8 @@ INLINE void weights_grad(void (*line)(f32x16 *, const f32x16 *), float *d_w, con
 
     for (size_t o = 0; o < O; o += MOCO_VL)
         for (size_t i = first; i < first + count; i++) {
-            winograd_transform_16(line, 3, 6, taps[0], 3 * MOCO_VL, MOCO_VL, s + i * stride + o,
-                                  6 * point, point);
+            weights_transform(line, 3, 6, taps[0], 3 * MOCO_VL, MOCO_VL, s + i * stride + o,
+                              6 * point, point);
             for (size_t lane = 0; lane < least(MOCO_VL, O - o); lane++)
                 for (size_t k = 0; k < 9; k++)
                     d_w[((o + lane) * I + i) * 9 + k] += taps[k][lane];
