@@ -77,11 +77,11 @@ typedef void moco_winograd_scatter_fn(float *d, const float *m, size_t point, si
                                       size_t blocks, size_t first, size_t count);
 
 /* s(C, O) += v(T, C)ᵀ y(T, O), one slot, in stages of MOCO_WINOGRAD_STAGE tiles that are summed
- * from zero and then added. O is a multiple of 16. */
-typedef void moco_winograd_product_grad_fn(float *s, const float *v, const float *y, size_t T,
-                                           size_t C, size_t O);
+ * from zero and then added. Rows of v are `stride` apart, O is a multiple of 16. */
+typedef void moco_winograd_product_grad_fn(float *s, const float *v, size_t stride, const float *y,
+                                           size_t T, size_t C, size_t O);
 
-/* d_w(O, I, 3, 3) += Gᵀ s G for the inputs first..first+count-1; s(36, I, stride). */
+/* d_w(O, I, 3, 3) += Gᵀ s G for the inputs first..first+count-1; s(36, count, stride). */
 typedef void moco_winograd_weights_grad_fn(float *d_w, const float *s, size_t point, size_t stride,
                                            size_t O, size_t I, size_t first, size_t count);
 

@@ -119,19 +119,20 @@ void KERNEL(winograd_product)(float *m, const float *v, const float *u, size_t T
         product_rows(12, 1, m, width, v, C, 1, u, width, T, C, 0);
 }
 
-void KERNEL(winograd_product_grad)(float *s, const float *v, const float *y, size_t T, size_t C,
-                                   size_t O)
+void KERNEL(winograd_product_grad)(float *s, const float *v, size_t stride, const float *y,
+                                   size_t T, size_t C, size_t O)
 {
     for (size_t t = 0; t < T; t += MOCO_WINOGRAD_STAGE) {
         size_t n = least(T - t, MOCO_WINOGRAD_STAGE), o = 0;
-        const float *a = v + t * C, *panel = y + t * O;
+        const float *a = v + t * stride, *panel = y + t * O;
 
         for (; TILE_VECS > 1 && o + 4 * MOCO_VL <= O; o += 4 * MOCO_VL)
-            product_rows(6, 4, s + o, O, a, 1, C, panel + o, O, C, n, 1);
+            product_rows(6, 4, s + o, O, a, 1, stride, panel + o, O, C, n, 1);
         for (; TILE_VECS > 1 && o + 2 * MOCO_VL <= O; o += 2 * MOCO_VL)
-            product_rows(12, 2, s + o, O, a, 1, C, panel + o, O, C, n, 1);
+            product_rows(12, 2, s + o, O, a, 1, stride, panel + o, O, C, n, 1);
         for (; o < O; o += MOCO_VL)
-            product_rows(TILE_VECS > 1 ? 12 : 6, 1, s + o, O, a, 1, C, panel + o, O, C, n, 1);
+            product_rows(TILE_VECS > 1 ? 12 : 6, 1, s + o, O, a, 1, stride, panel + o, O, C, n,
+                         1);
     }
 }
 
@@ -247,7 +248,8 @@ INLINE void weights_grad(void (*line)(f32x16 *, const f32x16 *), float *d_w, con
             n = least(SOME, first + count - i);
             for (size_t k = 0; k < n; k++)
                 weights_transform(line, 3, 6, taps[9 * k], 3 * MOCO_VL, MOCO_VL,
-                                  s + (i + k) * stride + o, (long)(6 * point), (long)point);
+                                  s + (i + k - first) * stride + o, (long)(6 * point),
+                                  (long)point);
             pack_columns(lines[0], SOME * 9, taps[0], MOCO_VL, 9 * n, MOCO_VL);
             for (size_t lane = 0; lane < least(MOCO_VL, O - o); lane++)
                 for (size_t k = 0; k < 9 * n; k++)
