@@ -1,5 +1,5 @@
-/* conv.c: single 3x3 convolutions by oneDNN and by our own kernels: stride 1 with C to C channels, and
- * stride 2, where the label says whether C become 2 C (ResNet-18) or stay C (ResNet-50). */
+/* conv.c: single 3x3 convolutions by oneDNN and by our own kernels: stride 1 with C to C channels,
+ * and stride 2, where the label says whether C become 2 C (ResNet-18) or stay C (ResNet-50). */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

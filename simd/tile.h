@@ -10,8 +10,10 @@
 
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
+#define ROLL _Pragma("nounroll")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define ROLL _Pragma("GCC unroll 1")
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
@@ -32,22 +34,28 @@ INLINE size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* panel[d][i] = keys[i][d] for n keys of stride ld; the panel's other keys are 0. */
-static inline void pack_panel(float *panel, const float *keys, size_t ld, size_t n, size_t D)
+/* panel[d][i] = keys[i][d] for n keys of stride ld; the panel's other keys, up to `width`, are 0. */
+static inline void pack_columns(float *panel, size_t width, const float *keys, size_t ld, size_t n,
+                                size_t D)
 {
     size_t whole = n / V_SQUARE * V_SQUARE, wide = D / V_SQUARE * V_SQUARE;
 
     for (size_t i = 0; i < whole; i += V_SQUARE)
         for (size_t d = 0; d < wide; d += V_SQUARE)
-            v_transpose(panel + d * TILE_KEYS + i, TILE_KEYS, keys + i * ld + d, ld);
+            v_transpose(panel + d * width + i, width, keys + i * ld + d, ld);
     for (size_t d = 0; d < D; d++) {
-        float *row = panel + d * TILE_KEYS;
+        float *row = panel + d * width;
 
         for (size_t i = d < wide ? whole : 0; i < n; i++)
             row[i] = keys[i * ld + d];
-        for (size_t i = n; i < TILE_KEYS; i++)
+        for (size_t i = n; i < width; i++)
             row[i] = 0.0f;
     }
+}
+
+static inline void pack_panel(float *panel, const float *keys, size_t ld, size_t n, size_t D)
+{
+    pack_columns(panel, TILE_KEYS, keys, ld, n, D);
 }
 
 INLINE f32x16 load_upto(const float *p, size_t n)

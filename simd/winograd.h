@@ -17,10 +17,10 @@
  * even ones.
  *
  * Images are blocked activations (B, blocks, H, W, lanes), padded channels zero; outputs of stride
- * 2 have (H + 1) / 2 rows, (W + 1) / 2 columns. Tiles are numbered along the rows of an image, image
- * after image. Transformed arrays have the slot or point outermost; `point` is the distance in
- * floats between two of them. Arithmetic: transforms as written in winograd_ref.c, each product one
- * sequential FMA chain.
+ * 2 have (H + 1) / 2 rows, (W + 1) / 2 columns. Tiles are numbered along the rows of an image,
+ * image after image. Transformed arrays have the slot or point outermost; `point` is the distance
+ * in floats between two of them. Arithmetic: transforms as written in winograd_ref.c, each product
+ * one sequential FMA chain.
  *
  * Errors: with |·| of every matrix and array in the formulas above, forward and data gradient lie
  * within (C + 24) u, the weight gradient within (T + 32) u of the value of that formula, where C
@@ -61,8 +61,8 @@ typedef void moco_winograd_weights_fn(float *u, size_t point, const float *w, si
                                       size_t first_out, size_t width, size_t first_in, size_t rows,
                                       int turned);
 
-/* v(slots, count, stride): Bᵀ d B, or A d Aᵀ, of the tiles first..first+count-1, with zeros for d
- * outside the image; channels past the image's are untouched. */
+/* v(slots, count, stride): Bᵀ d B, or A d Aᵀ, of the tiles first..first+count-1, zeros outside
+ * the image; channels past the image's are untouched. */
 typedef void moco_winograd_gather_fn(float *v, size_t point, size_t stride, const float *d,
                                      const struct moco_image *image, size_t first, size_t count);
 
@@ -77,11 +77,11 @@ typedef void moco_winograd_scatter_fn(float *d, const float *m, size_t point, si
                                       size_t blocks, size_t first, size_t count);
 
 /* s(C, O) += v(T, C)ᵀ y(T, O), one slot, in stages of MOCO_WINOGRAD_STAGE tiles that are summed
- * from zero and then added. O is a multiple of 16. */
-typedef void moco_winograd_product_grad_fn(float *s, const float *v, const float *y, size_t T,
-                                           size_t C, size_t O);
+ * from zero and then added. Rows of v are `stride` apart, O is a multiple of 16. */
+typedef void moco_winograd_product_grad_fn(float *s, const float *v, size_t stride, const float *y,
+                                           size_t T, size_t C, size_t O);
 
-/* d_w(O, I, 3, 3) += Gᵀ s G for the inputs first..first+count-1; s(36, I, stride). */
+/* d_w(O, I, 3, 3) += Gᵀ s G for the inputs first..first+count-1; s(36, count, stride). */
 typedef void moco_winograd_weights_grad_fn(float *d_w, const float *s, size_t point, size_t stride,
                                            size_t O, size_t I, size_t first, size_t count);
 

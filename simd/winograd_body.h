@@ -3,6 +3,8 @@
  * Two thirds of the time and more are the 36 products. A register tile of rows x vectors keeps its
  * accumulators; one operand is read as vectors along the outputs, the other broadcast from memory,
  * so nothing is packed but the weights, once a pass. */
+#include <string.h>
+
 #include "simd/tile.h"
 
 /* Where a tile of `side` x `side` pixels begins. */
@@ -117,19 +119,20 @@ void KERNEL(winograd_product)(float *m, const float *v, const float *u, size_t T
         product_rows(12, 1, m, width, v, C, 1, u, width, T, C, 0);
 }
 
-void KERNEL(winograd_product_grad)(float *s, const float *v, const float *y, size_t T, size_t C,
-                                   size_t O)
+void KERNEL(winograd_product_grad)(float *s, const float *v, size_t stride, const float *y,
+                                   size_t T, size_t C, size_t O)
 {
     for (size_t t = 0; t < T; t += MOCO_WINOGRAD_STAGE) {
         size_t n = least(T - t, MOCO_WINOGRAD_STAGE), o = 0;
-        const float *a = v + t * C, *panel = y + t * O;
+        const float *a = v + t * stride, *panel = y + t * O;
 
         for (; TILE_VECS > 1 && o + 4 * MOCO_VL <= O; o += 4 * MOCO_VL)
-            product_rows(6, 4, s + o, O, a, 1, C, panel + o, O, C, n, 1);
+            product_rows(6, 4, s + o, O, a, 1, stride, panel + o, O, C, n, 1);
         for (; TILE_VECS > 1 && o + 2 * MOCO_VL <= O; o += 2 * MOCO_VL)
-            product_rows(12, 2, s + o, O, a, 1, C, panel + o, O, C, n, 1);
+            product_rows(12, 2, s + o, O, a, 1, stride, panel + o, O, C, n, 1);
         for (; o < O; o += MOCO_VL)
-            product_rows(TILE_VECS > 1 ? 12 : 6, 1, s + o, O, a, 1, C, panel + o, O, C, n, 1);
+            product_rows(TILE_VECS > 1 ? 12 : 6, 1, s + o, O, a, 1, stride, panel + o, O, C, n,
+                         1);
     }
 }
 
@@ -183,36 +186,54 @@ INLINE void weights_grad2_line(f32x16 *o, const f32x16 *s)
     o[2] = v_fma(ninths, v_add(s[1], s[2]), v_fnma(v_set1(4.0f / 9.0f), s[3], s[4]));
 }
 
-/* Sixteen outputs of one input, by tap. */
-INLINE void gather_taps(float taps[9][MOCO_VL], const float *w, size_t O, size_t I, size_t out,
-                        size_t in, int turned)
+/* line in line^T: `from` x `from` vectors at in + i * in_row + j * in_step become `to` x `to` at
+ * out + i * out_row + j * out_step. */
+INLINE void weights_transform(void (*line)(f32x16 *, const f32x16 *), long to, long from,
+                              float *out, long out_row, long out_step, const float *in,
+                              long in_row, long in_step)
 {
-    size_t outs = turned ? I : O, ins = turned ? O : I;
+    f32x16 half[6][6], x[6], y[6];
 
-    for (size_t lane = 0; lane < MOCO_VL; lane++) {
-        size_t o = out + lane;
-        const float *from = w + (turned ? in * I + o : o * I + in) * 9;
-
-        if (o < outs && in < ins)
-            for (size_t k = 0; k < 9; k++)
-                taps[k][lane] = from[turned ? 8 - k : k];
-        else
-            for (size_t k = 0; k < 9; k++)
-                taps[k][lane] = 0.0f;
+    UNROLL for (long j = 0; j < from; j++) {
+        UNROLL for (long i = 0; i < from; i++)
+            x[i] = v_load(in + i * in_row + j * in_step);
+        line(y, x);
+        UNROLL for (long i = 0; i < to; i++)
+            half[i][j] = y[i];
+    }
+    UNROLL for (long i = 0; i < to; i++) {
+        line(y, half[i]);
+        UNROLL for (long j = 0; j < to; j++)
+            v_store(out + i * out_row + j * out_step, y[j]);
     }
 }
+
+/* Sixteen outputs and SOME inputs at a time: their taps are turned over so that outputs are lanes.
+ * Turned taps are read backwards. */
+enum { SOME = 8 };
 
 INLINE void weights(void (*line)(f32x16 *, const f32x16 *), float *u, size_t point,
                     const float *w, size_t O, size_t I, size_t first_out, size_t width,
                     size_t first_in, size_t rows, int turned)
 {
-    float taps[9][MOCO_VL];
+    size_t outs = turned ? I : O, ins = turned ? O : I, last = first_in + rows;
+    size_t apart = turned ? 9 : 9 * I, some = turned ? 1 : SOME;
+    long step = turned ? -MOCO_VL : MOCO_VL, row = (long)(6 * point);
+    float taps[SOME * 9][MOCO_VL];
 
-    for (size_t o = 0; o < width; o += MOCO_VL)
-        for (size_t i = 0; i < rows; i++) {
-            gather_taps(taps, w, O, I, first_out + o, first_in + i, turned);
-            winograd_transform_16(line, 6, 3, u + i * width + o, 6 * point, point, taps[0],
-                                  3 * MOCO_VL, MOCO_VL);
+    for (size_t o = first_out; o < first_out + width; o += MOCO_VL)
+        for (size_t i = first_in, n; i < last; i += n) {
+            float *to = u + (i - first_in) * width + o - first_out;
+
+            n = least(some, i < ins ? least(last, ins) - i : last - i);
+            if (o < outs && i < ins)
+                pack_columns(taps[0], MOCO_VL, w + (turned ? i * I + o : o * I + i) * 9, apart,
+                             least(MOCO_VL, outs - o), 9 * n);
+            else
+                memset(taps, 0, sizeof taps);
+            for (size_t k = 0; k < n; k++)
+                weights_transform(line, 6, 3, to + k * width, row, (long)point,
+                                  taps[9 * k + (turned ? 8 : 0)], 3 * step, step);
         }
 }
 
@@ -220,15 +241,19 @@ INLINE void weights_grad(void (*line)(f32x16 *, const f32x16 *), float *d_w, con
                          size_t point, size_t stride, size_t O, size_t I, size_t first,
                          size_t count)
 {
-    float taps[9][MOCO_VL];
+    float taps[SOME * 9][MOCO_VL], lines[MOCO_VL][SOME * 9];
 
     for (size_t o = 0; o < O; o += MOCO_VL)
-        for (size_t i = first; i < first + count; i++) {
-            winograd_transform_16(line, 3, 6, taps[0], 3 * MOCO_VL, MOCO_VL, s + i * stride + o,
-                                  6 * point, point);
+        for (size_t i = first, n; i < first + count; i += n) {
+            n = least(SOME, first + count - i);
+            for (size_t k = 0; k < n; k++)
+                weights_transform(line, 3, 6, taps[9 * k], 3 * MOCO_VL, MOCO_VL,
+                                  s + (i + k - first) * stride + o, (long)(6 * point),
+                                  (long)point);
+            pack_columns(lines[0], SOME * 9, taps[0], MOCO_VL, 9 * n, MOCO_VL);
             for (size_t lane = 0; lane < least(MOCO_VL, O - o); lane++)
-                for (size_t k = 0; k < 9; k++)
-                    d_w[((o + lane) * I + i) * 9 + k] += taps[k][lane];
+                for (size_t k = 0; k < 9 * n; k++)
+                    d_w[((o + lane) * I + i) * 9 + k] += lines[lane][k];
         }
 }
 

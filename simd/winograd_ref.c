@@ -288,8 +288,8 @@ void moco_winograd_product_ref(float *m, const float *v, const float *u, size_t 
         }
 }
 
-void moco_winograd_product_grad_ref(float *s, const float *v, const float *y, size_t T, size_t C,
-                                    size_t O)
+void moco_winograd_product_grad_ref(float *s, const float *v, size_t stride, const float *y,
+                                    size_t T, size_t C, size_t O)
 {
     for (size_t stage = 0; stage < T; stage += MOCO_WINOGRAD_STAGE)
         for (size_t c = 0; c < C; c++)
@@ -297,7 +297,7 @@ void moco_winograd_product_grad_ref(float *s, const float *v, const float *y, si
                 float sum = 0.0f;
 
                 for (size_t t = stage; t < T && t < stage + MOCO_WINOGRAD_STAGE; t++)
-                    sum = fmaf(v[t * C + c], y[t * O + o], sum);
+                    sum = fmaf(v[t * stride + c], y[t * O + o], sum);
                 s[c * O + o] += sum;
             }
 }
@@ -344,7 +344,7 @@ static void weights_grad(void (*line)(float *, const float *), float *d_w, const
     for (size_t o = 0; o < O; o++)
         for (size_t i = first; i < first + count; i++) {
             for (size_t p = 0; p < 36; p++)
-                in[p] = s[p * point + i * stride + o];
+                in[p] = s[p * point + (i - first) * stride + o];
             transform(out, 3, in, 6, line);
             for (size_t tap = 0; tap < 9; tap++)
                 d_w[(o * I + i) * 9 + tap] += out[tap];

@@ -3,9 +3,10 @@
 
 #include "engine/net/winograd_plan.h"
 
-enum { P = MOCO_WINOGRAD_POINTS, SLICE = 32, SPAN = 4 };
+enum { P = MOCO_WINOGRAD_POINTS, SLICE = 32, SPAN = 4, UNITS = 8 };
 
-/* A pass from one image to another. Groups of outputs: u(group)(36, C, width), m alike. */
+/* A pass from one image to another. Outputs are worked on in groups: u(group)(36, C, width), m
+ * alike, both with a pad behind each point or slot. */
 struct pass {
     const struct winograd *w;
     const struct course *course;
@@ -16,8 +17,12 @@ struct pass {
     const float *src, *weights;
     int turned;
     size_t C, O, width; /* channels in, outputs in whole vectors, outputs of a full group */
+    size_t groups;      /* of outputs */
+    size_t batch;       /* groups that a team multiplies at a time: some units for each thread */
+    int late;           /* one chunk only: weights are transformed batch by batch, so that they are
+                           read from cache */
     float *u, *v, *m;   /* v and m of the first thread */
-    size_t v_step;
+    size_t u_step, v_step, m_step; /* between points or slots */
 };
 
 static void open_pass(struct pass *p, const struct winograd *w, enum conv_direction direction)
@@ -30,97 +35,109 @@ static void open_pass(struct pass *p, const struct winograd *w, enum conv_direct
     p->C = winograd_channels(p->from);
     p->O = winograd_wide(p->to);
     p->width = winograd_least(p->O, w->simd.winograd_width);
+    p->groups = (p->O + p->width - 1) / p->width;
+    p->batch = winograd_least(p->groups, (UNITS * w->threads + w->slots - 1) / w->slots);
+    p->late = p->course->shared && p->course->chunk == w->tiles;
+    p->u_step = p->C * p->width + WINOGRAD_PAD;
     p->v_step = winograd_step(p->course, p->C);
+    p->m_step = winograd_step(p->course, p->width);
 }
 
-static size_t group_width(const struct pass *p, size_t first)
+static size_t group_width(const struct pass *p, size_t group)
 {
-    return winograd_least(p->width, p->O - first);
+    return winograd_least(p->width, p->O - group * p->width);
 }
 
-/* All weights, a slice of inputs of a group of outputs at a time. Called by a team. */
-static void transform_weights(const struct pass *p)
+/* The weights of some groups, a slice of inputs of a group at a time, into the array from its
+ * beginning. Called by a team. */
+static void transform_weights(const struct pass *p, size_t first, size_t groups)
 {
     const struct conv_shape *s = &p->w->shape;
-    size_t slices = (p->C + SLICE - 1) / SLICE, groups = (p->O + p->width - 1) / p->width;
+    size_t slices = (p->C + SLICE - 1) / SLICE;
 #pragma omp for schedule(static)
     for (size_t i = 0; i < slices * groups; i++) {
-        size_t out = i / slices * p->width, in = i % slices * SLICE, width = group_width(p, out);
-        p->w->transforms.weights(p->u + P * p->C * out + in * width, p->C * width, p->weights,
-                                 (size_t)s->OC, (size_t)s->IC, out, width, in,
+        size_t at = i / slices, in = i % slices * SLICE, width = group_width(p, first + at);
+        p->w->transforms.weights(p->u + at * P * p->u_step + in * width, p->u_step, p->weights,
+                                 (size_t)s->OC, (size_t)s->IC, (first + at) * p->width, width, in,
                                  winograd_least(SLICE, p->C - in), p->turned);
     }
 }
 
 /* The blocks of the image that a group of outputs covers; its padding has none. */
-static void transform_back(const struct pass *p, const float *m, size_t m_step, size_t out,
-                           size_t first, size_t count)
+static void transform_back(const struct pass *p, const float *m, size_t group, size_t first,
+                           size_t count)
 {
-    size_t lanes = p->to->lanes, block = out / lanes, width = group_width(p, out);
+    size_t lanes = p->to->lanes, block = group * p->width / lanes, width = group_width(p, group);
     size_t blocks = winograd_least(width / lanes, p->to->blocks - block);
-    p->scatter(p->dst, m, m_step, width, p->to, block, blocks, first, count);
+    p->scatter(p->dst, m, p->m_step, width, p->to, block, blocks, first, count);
 }
 
 /* One slot of v with the weights of a group of outputs. */
-static void multiply(const struct pass *p, float *m, const float *v, size_t slot, size_t out,
-                     size_t count)
+static void multiply(const struct pass *p, float *m, const float *v, const float *u, size_t slot,
+                     size_t width, size_t count)
 {
-    size_t width = group_width(p, out);
     size_t point = moco_winograd_point((size_t)p->w->shape.stride, slot);
-    p->w->simd.winograd_product(m, v + slot * p->v_step,
-                                p->u + P * p->C * out + point * p->C * width, count, p->C, width);
+    p->w->simd.winograd_product(m + slot * p->m_step, v + slot * p->v_step, u + point * p->u_step,
+                                count, p->C, width);
 }
 
 /* One thread, one chunk. */
 static void own_pass(const struct pass *p, float *v, float *m, size_t first, size_t count)
 {
     p->gather(v, p->v_step, p->C, p->src, p->from, first, count);
-    for (size_t out = 0; out < p->O; out += p->width) {
-        size_t m_step = winograd_step(p->course, group_width(p, out));
-        for (size_t i = 0; i < p->w->slots; i++) {
-            size_t slot = p->w->order[i];
-            multiply(p, m + slot * m_step, v, slot, out, count);
-        }
-        transform_back(p, m, m_step, out, first, count);
+    for (size_t group = 0; group < p->groups; group++) {
+        for (size_t i = 0; i < p->w->slots; i++)
+            multiply(p, m, v, p->u + group * P * p->u_step, p->w->order[i], group_width(p, group),
+                     count);
+        transform_back(p, m, group, first, count);
     }
 }
 
-/* The team's part of one chunk that all work on; omp for ends in a barrier. */
+/* The team's part of a chunk and a batch of groups; omp for ends in a barrier. */
+static void shared_batch(const struct pass *p, size_t group, size_t groups, size_t first,
+                         size_t count)
+{
+    size_t slots = p->w->slots, spans = (count + SPAN - 1) / SPAN;
+    const float *u = p->u + (p->late ? 0 : group) * P * p->u_step;
+    if (p->late)
+        transform_weights(p, group, groups);
+#pragma omp for schedule(dynamic)
+    for (size_t i = 0; i < slots * groups; i++)
+        multiply(p, p->m + i % groups * slots * p->m_step, p->v, u + i % groups * P * p->u_step,
+                 p->w->order[i / groups], group_width(p, group + i % groups), count);
+#pragma omp for schedule(dynamic)
+    for (size_t i = 0; i < spans * groups; i++) {
+        size_t begin = i / groups * SPAN, at = i % groups;
+        transform_back(p, p->m + at * slots * p->m_step + begin * group_width(p, group + at),
+                       group + at, first + begin, winograd_least(SPAN, count - begin));
+    }
+}
+
+/* The team's part of one chunk that all work on. */
 static void shared_pass(const struct pass *p, size_t first, size_t count)
 {
-    size_t groups = (p->O + p->width - 1) / p->width, slots = p->w->slots;
-    size_t spans = (count + SPAN - 1) / SPAN, chunk = p->course->chunk;
+    size_t spans = (count + SPAN - 1) / SPAN;
 #pragma omp for schedule(dynamic)
     for (size_t i = 0; i < spans; i++)
         p->gather(p->v + i * SPAN * p->C, p->v_step, p->C, p->src, p->from, first + i * SPAN,
                   winograd_least(SPAN, count - i * SPAN));
-#pragma omp for schedule(dynamic)
-    for (size_t i = 0; i < slots * groups; i++) {
-        size_t slot = p->w->order[i / groups], out = i % groups * p->width;
-        multiply(p, p->m + chunk * (slots * out + slot * group_width(p, out)), p->v, slot, out,
-                 count);
-    }
-#pragma omp for schedule(dynamic)
-    for (size_t i = 0; i < spans * groups; i++) {
-        size_t out = i % groups * p->width, width = group_width(p, out), begin = i / groups * SPAN;
-        transform_back(p, p->m + slots * chunk * out + begin * width, chunk * width, out,
-                       first + begin, winograd_least(SPAN, count - begin));
-    }
+    for (size_t group = 0; group < p->groups; group += p->batch)
+        shared_batch(p, group, winograd_least(p->batch, p->groups - group), first, count);
 }
 
 static void run_pass(const struct pass *p)
 {
     size_t tiles = p->w->tiles, chunk = p->course->chunk, chunks = (tiles + chunk - 1) / chunk;
-    size_t v_floats = p->w->slots * p->v_step;
-    size_t m_floats = p->w->slots * winograd_step(p->course, p->width);
+    size_t v_floats = p->w->slots * p->v_step, own_floats = v_floats + p->w->slots * p->m_step;
 #pragma omp parallel num_threads((int)p->w->threads)
     {
-        transform_weights(p);
+        if (!p->late)
+            transform_weights(p, 0, p->groups);
         if (p->course->shared) {
             for (size_t first = 0; first < tiles; first += chunk)
                 shared_pass(p, first, winograd_least(chunk, tiles - first));
         } else {
-            float *v = p->v + (size_t)omp_get_thread_num() * (v_floats + m_floats);
+            float *v = p->v + (size_t)omp_get_thread_num() * own_floats;
 #pragma omp for schedule(dynamic)
             for (size_t i = 0; i < chunks; i++)
                 own_pass(p, v, v + v_floats, i * chunk, winograd_least(chunk, tiles - i * chunk));
@@ -128,13 +145,17 @@ static void run_pass(const struct pass *p)
     }
 }
 
+static size_t u_floats(const struct pass *p)
+{
+    return (p->late ? p->batch : p->groups) * P * p->u_step;
+}
+
 size_t winograd_pass_floats(const struct winograd *w, enum conv_direction direction)
 {
     struct pass p;
     open_pass(&p, w, direction);
-    size_t u = P * p.C * p.O, v = w->slots * p.v_step;
-    size_t m = w->slots * winograd_step(p.course, p.course->shared ? p.O : p.width);
-    return u + (v + m) * (p.course->shared ? 1 : w->threads);
+    size_t v = w->slots * p.v_step, m = w->slots * p.m_step;
+    return u_floats(&p) + (p.course->shared ? v + m * p.batch : (v + m) * w->threads);
 }
 
 void winograd_pass(const struct winograd *w, enum conv_direction direction, float *dst,
@@ -146,7 +167,7 @@ void winograd_pass(const struct winograd *w, enum conv_direction direction, floa
     p.src = src;
     p.weights = weights;
     p.u = scratch;
-    p.v = p.u + P * p.C * p.O;
+    p.v = p.u + u_floats(&p);
     p.m = p.v + w->slots * p.v_step;
     run_pass(&p);
 }

@@ -86,13 +86,23 @@ static void pass(const struct moco_simd *t, float *dst, const float *src, const 
     }
 }
 
+/* The inputs in two parts. */
+static void product_grad(const struct moco_simd *t, float *s, const float *v, const float *y,
+                         size_t T, size_t I, size_t O)
+{
+    size_t part = I / 3;
+
+    t->winograd_product_grad(s, v, I, y, T, part, O);
+    t->winograd_product_grad(s + part * O, v + part, I, y, T, I - part, O);
+}
+
 static void gradient(const struct moco_simd *t, float *d_w, const float *src, const float *d_dst,
                      const struct shape *s)
 {
     const struct moco_winograd *f = &t->winograd[s->stride - 1];
     struct moco_image in = in_image(s, s->I), out = out_image(s, s->O);
     size_t I = channels(&in), O = wide(&out), tiles = tiles_of(s);
-    size_t slots = moco_winograd_slots(s->stride);
+    size_t slots = moco_winograd_slots(s->stride), half = s->I / 2;
     float *sums = flush(P * I * O);
 
     for (size_t first = 0, count = chunk_of(s); first < tiles; first += count) {
@@ -101,10 +111,11 @@ static void gradient(const struct moco_simd *t, float *d_w, const float *src, co
         f->src(v, count * I, I, src, &in, first, count);
         f->d_dst_out(y, count * O, O, d_dst, &out, first, count);
         for (size_t i = 0; i < slots; i++)
-            t->winograd_product_grad(sums + moco_winograd_point(s->stride, i) * I * O,
-                                     v + i * count * I, y + i * count * O, count, I, O);
+            product_grad(t, sums + moco_winograd_point(s->stride, i) * I * O, v + i * count * I,
+                         y + i * count * O, count, I, O);
     }
-    f->weights_grad(d_w, sums, I * O, O, s->O, s->I, 0, s->I);
+    f->weights_grad(d_w, sums, I * O, O, s->O, s->I, 0, half);
+    f->weights_grad(d_w, sums + half * O, I * O, O, s->O, s->I, half, s->I - half);
 }
 
 struct results run_level(const struct moco_simd *t, const struct shape *s, const float *src,
