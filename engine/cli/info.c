@@ -7,15 +7,9 @@
 #include "engine/base/error.h"
 #include "include/moco.h"
 
-static const char *level_name(enum moco_level level)
-{
-    static const char *const names[] = {"ref", "neon", "avx2", "avx512"};
-    return names[level];
-}
-
 static void print_machine(const struct moco_simd *simd, int json)
 {
-    const char *level = level_name(moco_cpu_level());
+    const char *level = moco_level_name(moco_cpu_level());
     const char *format = json
         ? "{\"version\":\"%s\",\"cpu\":\"%s\",\"kernels\":\"%s\",\"onednn\":\"%s\","
           "\"threads\":%d}\n"
