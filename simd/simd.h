@@ -174,7 +174,7 @@ enum { MOCO_BN_LANES_MAX = 16, MOCO_KNN_SPARE = 16 };
 
 /* One kernel of every kind, all of one level. */
 struct moco_simd {
-    const char *name; /* "ref", "avx2", "avx512", "neon" */
+    const char *name; /* "ref", "avx2", "avx512", "neon"; "ext" in tests */
     int lanes;        /* channel block of the activations that suits this level: 8 or 16 */
     moco_logits_fn *logits;
     moco_infonce_fn *infonce;
