@@ -98,7 +98,7 @@ static void cap_onednn(const char *cap)
 static size_t all_levels(moco_simd *levels, const moco_simd &best)
 {
     size_t count = 0;
-    for (int level = MOCO_LEVEL_REF; level <= MOCO_LEVEL_AVX512; level++) {
+    for (int level = MOCO_LEVEL_REF; level < MOCO_LEVELS; level++) {
         if (moco_simd_at(&levels[count], (moco_level)level))
             continue;
         const char *name = levels[count++].name;

@@ -1,49 +1,110 @@
-/* cpu.c: which vector instructions the CPU has and the operating system saves.
+/* cpu.c: which vector instructions the CPU has and the operating system saves; see cpu.h.
  *
- * On x86 both must hold: CPUID names the instructions, XGETBV the register state that survives a
- * context switch (bits 1-2: XMM and YMM; bits 5-7: AVX-512's masks and ZMM). On Arm the kernel's
- * HWCAP says it all. */
-#include "simd/simd.h"
+ * The judgements come first, the same code on every machine; below them the words are read. */
+#include "simd/cpu.h"
+
+/* Numbers of bits. POPCNT is asked for because compilers use it wherever AVX2 is allowed. */
+enum leaf1_ecx { FMA = 12, POPCNT = 23, OSXSAVE = 27, AVX = 28 };
+enum leaf7_ebx { AVX2 = 5, AVX512F = 16, AVX512DQ = 17, AVX512BW = 30, AVX512VL = 31 };
+enum leaf7_1_eax { AVX512_BF16 = 5 };
+enum hwcap { ASIMD = 1 };
+
+/* XMM and YMM; with them AVX-512's masks, upper halves of ZMM0-15, and ZMM16-31. */
+enum xcr0 { STATE_YMM = 0x06, STATE_ZMM = 0xe6 };
+
+static int has(uint32_t word, int bit)
+{
+    return word >> bit & 1;
+}
+
+static int saves(const struct moco_x86_words *words, uint32_t state)
+{
+    return has(words->leaf1_ecx, OSXSAVE) && (words->xcr0 & state) == state;
+}
+
+static int has_avx2(const struct moco_x86_words *words)
+{
+    uint32_t c = words->leaf1_ecx;
+
+    return words->max_leaf >= 7 && has(c, AVX) && has(c, FMA) && has(c, POPCNT) &&
+           has(words->leaf7_ebx, AVX2) && saves(words, STATE_YMM);
+}
+
+static int has_avx512(const struct moco_x86_words *words)
+{
+    uint32_t b = words->leaf7_ebx;
+
+    return has(b, AVX512F) && has(b, AVX512BW) && has(b, AVX512DQ) && has(b, AVX512VL) &&
+           saves(words, STATE_ZMM);
+}
+
+enum moco_level moco_x86_level(const struct moco_x86_words *words)
+{
+    if (words->max_leaf < 1 || !has_avx2(words))
+        return MOCO_LEVEL_REF;
+    return has_avx512(words) ? MOCO_LEVEL_AVX512 : MOCO_LEVEL_AVX2;
+}
+
+unsigned moco_x86_features(const struct moco_x86_words *words)
+{
+    int bf16 = moco_x86_level(words) == MOCO_LEVEL_AVX512 && words->max_subleaf >= 1 &&
+               has(words->leaf7_1_eax, AVX512_BF16);
+
+    return bf16 ? MOCO_CPU_AVX512_BF16 : 0;
+}
+
+enum moco_level moco_arm_level(unsigned long hwcap)
+{
+    return hwcap >> ASIMD & 1 ? MOCO_LEVEL_NEON : MOCO_LEVEL_REF;
+}
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-enum { STATE_YMM = 0x06, STATE_ZMM = 0xe6 };
-
-static unsigned os_state(void)
+/* Without OSXSAVE the instruction does not exist. */
+static uint32_t read_xcr0(void)
 {
-    unsigned low, high;
+    uint32_t low, high;
 
     __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     return low;
 }
 
-static int has(unsigned word, unsigned bits)
+static struct moco_x86_words read_words(void)
 {
-    return (word & bits) == bits;
+    struct moco_x86_words words = {.max_leaf = (uint32_t)__get_cpuid_max(0, NULL)};
+    uint32_t a, b, c, d;
+
+    if (__get_cpuid(1, &a, &b, &words.leaf1_ecx, &d) && has(words.leaf1_ecx, OSXSAVE))
+        words.xcr0 = read_xcr0();
+    if (__get_cpuid_count(7, 0, &words.max_subleaf, &words.leaf7_ebx, &c, &d) &&
+        words.max_subleaf >= 1)
+        __get_cpuid_count(7, 1, &words.leaf7_1_eax, &b, &c, &d);
+    return words;
 }
 
 enum moco_level moco_cpu_level(void)
 {
-    const unsigned wide = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
-    unsigned a, b, c, d, state;
+    struct moco_x86_words words = read_words();
 
-    if (!__get_cpuid(1, &a, &b, &c, &d) || !has(c, bit_OSXSAVE | bit_AVX | bit_FMA))
-        return MOCO_LEVEL_REF;
-    state = os_state();
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !has(b, bit_AVX2) || !has(state, STATE_YMM))
-        return MOCO_LEVEL_REF;
-    return has(b, wide) && has(state, STATE_ZMM) ? MOCO_LEVEL_AVX512 : MOCO_LEVEL_AVX2;
+    return moco_x86_level(&words);
 }
 
-#elif defined(__aarch64__) && defined(__linux__)
+unsigned moco_cpu_features(void)
+{
+    struct moco_x86_words words = read_words();
+
+    return moco_x86_features(&words);
+}
+
+#else
+
+#if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 
-enum { CAP_ASIMD = 1 << 1 };
-
 enum moco_level moco_cpu_level(void)
 {
-    return getauxval(AT_HWCAP) & CAP_ASIMD ? MOCO_LEVEL_NEON : MOCO_LEVEL_REF;
+    return moco_arm_level(getauxval(AT_HWCAP));
 }
 
 #else
@@ -51,6 +112,13 @@ enum moco_level moco_cpu_level(void)
 enum moco_level moco_cpu_level(void)
 {
     return MOCO_LEVEL_REF;
+}
+
+#endif
+
+unsigned moco_cpu_features(void)
+{
+    return 0;
 }
 
 #endif

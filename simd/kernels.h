@@ -44,6 +44,10 @@ MOCO_KERNELS_OF(neon);
 MOCO_KERNELS_OF(avx2);
 MOCO_KERNELS_OF(avx512);
 
+/* The level of vec_ext.h and its table: tests link them, the dispatch does not know them. */
+MOCO_KERNELS_OF(ext);
+void moco_simd_ext(struct moco_simd *table);
+
 /* All kernels of a level; block: channels of a plane, width: outputs of a Winograd product. */
 #define MOCO_TABLE(level, block, width)                                       \
     (struct moco_simd)                                                        \

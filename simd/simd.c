@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "simd/cpu.h"
 #include "simd/kernels.h"
 
 float moco_simd_log(float x)
@@ -25,44 +26,43 @@ size_t moco_knn_scratch(size_t D)
     return (size_t)MOCO_KNN_PANEL * D;
 }
 
+int moco_simd_at_cpu(struct moco_simd *table, enum moco_level level, enum moco_level cpu)
+{
+    if (level > cpu)
+        return -1;
+    switch (level) {
+    case MOCO_LEVEL_REF: *table = MOCO_TABLE(ref, 8, 16); return 0;
+#if defined(__x86_64__)
+    case MOCO_LEVEL_AVX2: *table = MOCO_TABLE(avx2, 8, 16); return 0;
+    case MOCO_LEVEL_AVX512: *table = MOCO_TABLE(avx512, 16, 64); return 0;
+#elif defined(__aarch64__)
+    case MOCO_LEVEL_NEON: *table = MOCO_TABLE(neon, 8, 16); return 0;
+#endif
+    default: return -1;
+    }
+}
+
 int moco_simd_at(struct moco_simd *table, enum moco_level level)
 {
-    enum moco_level cpu = moco_cpu_level();
+    return moco_simd_at_cpu(table, level, moco_cpu_level());
+}
 
-    if (level == MOCO_LEVEL_REF) {
-        *table = MOCO_TABLE(ref, 8, 16);
-        return 0;
-    }
-#if defined(__x86_64__)
-    if (level == MOCO_LEVEL_AVX2 && cpu >= MOCO_LEVEL_AVX2) {
-        *table = MOCO_TABLE(avx2, 8, 16);
-        return 0;
-    }
-    if (level == MOCO_LEVEL_AVX512 && cpu >= MOCO_LEVEL_AVX512) {
-        *table = MOCO_TABLE(avx512, 16, 64);
-        return 0;
-    }
-#elif defined(__aarch64__)
-    if (level == MOCO_LEVEL_NEON && cpu == MOCO_LEVEL_NEON) {
-        *table = MOCO_TABLE(neon, 8, 16);
-        return 0;
-    }
-#endif
-    (void)cpu;
-    return -1;
+static const char *const level_names[MOCO_LEVELS] = {
+    [MOCO_LEVEL_REF] = "ref",
+    [MOCO_LEVEL_NEON] = "neon",
+    [MOCO_LEVEL_AVX2] = "avx2",
+    [MOCO_LEVEL_AVX512] = "avx512",
+};
+
+const char *moco_level_name(enum moco_level level)
+{
+    return level_names[level];
 }
 
 int moco_level_named(const char *name)
 {
-    static const char *const names[] = {
-        [MOCO_LEVEL_REF] = "ref",
-        [MOCO_LEVEL_NEON] = "neon",
-        [MOCO_LEVEL_AVX2] = "avx2",
-        [MOCO_LEVEL_AVX512] = "avx512",
-    };
-
-    for (int i = 0; i < (int)(sizeof names / sizeof *names); i++)
-        if (!strcmp(name, names[i]))
+    for (int i = 0; i < MOCO_LEVELS; i++)
+        if (!strcmp(name, level_names[i]))
             return i;
     return -1;
 }

@@ -173,7 +173,7 @@ enum { MOCO_BN_LANES_MAX = 16, MOCO_KNN_SPARE = 16 };
 
 /* One kernel of every kind, all of one level. */
 struct moco_simd {
-    const char *name; /* "ref", "avx2", "avx512", "neon" */
+    const char *name; /* "ref", "avx2", "avx512", "neon"; "ext" in tests */
     int lanes;        /* channel block of the activations that suits this level: 8 or 16 */
     moco_logits_fn *logits;
     moco_infonce_fn *infonce;
@@ -199,18 +199,31 @@ struct moco_simd {
     struct moco_winograd winograd[2]; /* stride 1, stride 2 */
 };
 
-/* Levels of instruction sets, weakest first; a level includes those before it on its own line. */
-enum moco_level { MOCO_LEVEL_REF, MOCO_LEVEL_NEON, MOCO_LEVEL_AVX2, MOCO_LEVEL_AVX512 };
+/* Levels of instruction sets, weakest first; a level includes those before it on its own machine.
+ * Arm has ref and neon, x86 the rest. */
+enum moco_level {
+    MOCO_LEVEL_REF,
+    MOCO_LEVEL_NEON,
+    MOCO_LEVEL_AVX2,
+    MOCO_LEVEL_AVX512,
+    MOCO_LEVELS /* how many */
+};
 
 /* The highest level that CPU and operating system offer (CPUID and XGETBV; HWCAP on Arm). */
 enum moco_level moco_cpu_level(void);
+
+/* Instructions beside the level that a kernel may use after asking: bits. */
+enum { MOCO_CPU_AVX512_BF16 = 1 };
+unsigned moco_cpu_features(void);
 
 /* Fills the table with the kernels of exactly this level. 0, or -1 when this build or this CPU
  * lacks it (then *table is untouched). Pure: no globals. */
 int moco_simd_at(struct moco_simd *table, enum moco_level level);
 
-/* The level that a name ("ref", "avx2", "avx512", "neon") asks for; -1 for another word. */
+/* The level that a name ("ref", "avx2", "avx512", "neon") asks for; -1 for another word. And the
+ * name of a level. */
 int moco_level_named(const char *name);
+const char *moco_level_name(enum moco_level level);
 
 /* The table of the highest level, capped by `cap` (NULL: by MOCO_SIMD in the environment, "" and
  * unset meaning no cap). -1 when the cap is no known name or is not available here. */

@@ -59,6 +59,14 @@ status 2 "value is missing" train $data --out
 status 2 "no folder" train $data
 status 1 "no such data" train "$work/nothing" --out "$work/x"
 status 0 "info" info
+export MOCO_SIMD=ref
+status 0 "info with a cap" info --json
+check "$(grep -o '"cap":.*"kernels":"[a-z0-9]*"' "$work/out")" \
+    '"cap":"ref","cap_from":"MOCO_SIMD","kernels":"ref"' "the cap and its origin"
+unset MOCO_SIMD
+status 1 "unknown kernels" info --simd sse
+check "$(cat "$work/err")" "moco: --simd asks for kernels 'sse', which are not known; known: ref,\
+ avx2, avx512, neon" "the sentence for unknown kernels"
 status 0 "data" data $data
 status 2 "knn without data" knn "$work/w"
 

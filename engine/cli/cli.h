@@ -43,8 +43,15 @@ int cli_parse(int argc, char **argv, const struct option *options, size_t n, con
 int cli_settings(struct config *config, struct moco_simd *simd, const char *command, int argc,
                  char **argv);
 
-/* Threads (0: all) and kernels (NULL: MOCO_SIMD) of the process, oneDNN's included. */
-int cli_machine(struct moco_simd *simd, int threads, const char *cap);
+/* The cap on the kernels and who set it: --simd where it has a value, else MOCO_SIMD; NULL, NULL
+ * without either. */
+struct cap {
+    const char *level, *from;
+};
+struct cap cli_cap(const char *option);
+
+/* Threads (0: all) and kernels (--simd's value or NULL) of the process, oneDNN's included. */
+int cli_machine(struct moco_simd *simd, int threads, const char *option);
 
 /* "1h05m", "4m07s" */
 void cli_duration(char *out, size_t size, double seconds);

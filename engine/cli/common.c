@@ -93,15 +93,32 @@ static void cap_dnnl(const char *name)
     setenv("DNNL_MAX_CPU_ISA", isa, 0);
 }
 
-int cli_machine(struct moco_simd *simd, int threads, const char *cap)
+struct cap cli_cap(const char *option)
 {
-    if (!cap || !*cap)
-        cap = getenv("MOCO_SIMD");
-    if (moco_simd_init(simd, cap))
-        return error_set(MOCO_EUNSUPPORTED, "kernels '%s' are not known or not available on this "
-                         "machine; known: ref, avx2, avx512, neon", cap ? cap : "");
-    if (cap && *cap)
-        cap_dnnl(cap);
+    const char *variable = getenv("MOCO_SIMD");
+    if (option && *option)
+        return (struct cap){option, "--simd"};
+    if (variable && *variable)
+        return (struct cap){variable, "MOCO_SIMD"};
+    return (struct cap){NULL, NULL};
+}
+
+static int refuse(const struct cap *cap)
+{
+    if (moco_level_named(cap->level) < 0)
+        return error_set(MOCO_EUNSUPPORTED, "%s asks for kernels '%s', which are not known; known: "
+                         "ref, avx2, avx512, neon", cap->from, cap->level);
+    return error_set(MOCO_EUNSUPPORTED, "%s asks for kernels %s; this machine goes up to %s",
+                     cap->from, cap->level, moco_level_name(moco_cpu_level()));
+}
+
+int cli_machine(struct moco_simd *simd, int threads, const char *option)
+{
+    struct cap cap = cli_cap(option);
+    if (moco_simd_init(simd, cap.level))
+        return refuse(&cap);
+    if (cap.level)
+        cap_dnnl(cap.level);
     if (threads > 0)
         omp_set_num_threads(threads);
     return MOCO_OK;

@@ -7,20 +7,32 @@
 #include "engine/base/error.h"
 #include "include/moco.h"
 
-static const char *level_name(enum moco_level level)
+/* The choice of kernels: what the machine offers, what caps it, what came of it. */
+static void print_machine(const struct moco_simd *simd, const struct cap *cap)
 {
-    static const char *const names[] = {"ref", "neon", "avx2", "avx512"};
-    return names[level];
+    printf("moco      %s\n", moco_version());
+    printf("cpu       offers %s%s\n", moco_level_name(moco_cpu_level()),
+           moco_cpu_features() & MOCO_CPU_AVX512_BF16 ? " and AVX512_BF16" : "");
+    if (cap->level)
+        printf("cap       %s, from %s\n", cap->level, cap->from);
+    else
+        printf("cap       none\n");
+    printf("kernels   %s\n", simd->name);
+    printf("oneDNN    %s, up to %s\n", net_library_version(), net_library_level());
+    printf("threads   %d\n", omp_get_max_threads());
 }
 
-static void print_machine(const struct moco_simd *simd, int json)
+static void print_machine_json(const struct moco_simd *simd, const struct cap *cap)
 {
-    const char *level = level_name(moco_cpu_level());
-    const char *format = json
-        ? "{\"version\":\"%s\",\"cpu\":\"%s\",\"kernels\":\"%s\",\"onednn\":\"%s\","
-          "\"threads\":%d}\n"
-        : "moco      %s\ncpu       %s\nkernels   %s\noneDNN    %s\nthreads   %d\n";
-    printf(format, moco_version(), level, simd->name, net_library_version(), omp_get_max_threads());
+    printf("{\"version\":\"%s\",\"cpu\":\"%s\",\"cpu_features\":[%s],", moco_version(),
+           moco_level_name(moco_cpu_level()),
+           moco_cpu_features() & MOCO_CPU_AVX512_BF16 ? "\"avx512_bf16\"" : "");
+    if (cap->level)
+        printf("\"cap\":\"%s\",\"cap_from\":\"%s\",", cap->level, cap->from);
+    else
+        printf("\"cap\":null,\"cap_from\":null,");
+    printf("\"kernels\":\"%s\",\"onednn\":\"%s\",\"onednn_level\":\"%s\",\"threads\":%d}\n",
+           simd->name, net_library_version(), net_library_level(), omp_get_max_threads());
 }
 
 static void print_channels(const char *name, const float *values, int count, int json)
@@ -97,7 +109,8 @@ int command_info(int argc, char **argv)
     if (cli_machine(&simd, threads, cap))
         return cli_failed();
     if (!path) {
-        print_machine(&simd, json);
+        struct cap from = cli_cap(cap);
+        (json ? print_machine_json : print_machine)(&simd, &from);
         return EXIT_DONE;
     }
     char file[1200];

@@ -7,8 +7,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <oneapi/dnnl/dnnl.h>
+#include <oneapi/dnnl/dnnl_debug.h>
 
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
@@ -69,6 +71,16 @@ const char *net_library_version(void)
     const dnnl_version_t *v = dnnl_version();
     snprintf(text, sizeof text, "%d.%d.%d", v->major, v->minor, v->patch);
     return text;
+}
+
+/* oneDNN says "cpu_isa_avx2", and 0 where it has nothing for the CPU but plain code. */
+const char *net_library_level(void)
+{
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+    const char *name = dnnl_cpu_isa2str(isa);
+    if (isa == 0)
+        return "plain code";
+    return strncmp(name, "cpu_isa_", 8) ? name : name + 8;
 }
 
 void net_sgemm(float *c, const float *a, const float *b, size_t M, size_t N, size_t K)

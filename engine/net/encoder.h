@@ -107,6 +107,9 @@ int encoder_backward(struct encoder *encoder, const struct net *net, struct tape
 /* Version of the convolution library, "2.6.3"; static storage. */
 const char *net_library_version(void);
 
+/* The instruction set up to which it goes, in its own words; its cap is settled by this call. */
+const char *net_library_level(void);
+
 /* c(M, N) = a(M, K) b(K, N) by that library, for benchmarks. */
 void net_sgemm(float *c, const float *a, const float *b, size_t M, size_t N, size_t K);
 

@@ -82,8 +82,9 @@ void must_catch(const char *what, void (*check)(const struct moco_simd *t),
 
 #if defined(__SANITIZE_ADDRESS__)
 
-void open_slots(void)
+void open_slots(int readable)
 {
+    (void)readable;
 }
 
 void *take_bytes(int slot, size_t bytes)
@@ -98,15 +99,16 @@ void *take_bytes(int slot, size_t bytes)
 
 #else
 
-void open_slots(void)
+void open_slots(int readable)
 {
+    int end = readable ? PROT_READ : PROT_NONE;
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
     for (int i = 0; i < SLOTS; i++) {
         unsigned char *p = mmap(NULL, SLOT_BYTES + page, PROT_READ | PROT_WRITE,
                                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
-        if (p == MAP_FAILED || mprotect(p + SLOT_BYTES, page, PROT_NONE)) {
+        if (p == MAP_FAILED || mprotect(p + SLOT_BYTES, page, end)) {
             perror("checksimd: mmap");
             exit(2);
         }

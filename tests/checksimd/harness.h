@@ -28,7 +28,8 @@ enum fill { UNIFORM, TINY, HUGE_VALUES, ALTERNATING, EQUAL, MIXED, FINITE_FILLS,
 extern const size_t edges[18];
 extern struct moco_simd ref;
 
-void open_slots(void);
+/* readable: what lies past a buffer may be read, still not written. */
+void open_slots(int readable);
 uint64_t next_random(void);
 size_t one_of(const size_t *list, size_t n);
 float uniform(void);

@@ -13,8 +13,10 @@
 
 #include "tests/check.h"
 #include "tests/checkwinograd/checkwinograd.h"
+#include "tests/levels.h"
 
-static struct moco_simd ref;
+static struct moco_simd tables[TABLES_MAX], ref;
+static size_t table_count;
 static uint64_t state;
 static double worst; /* error, in bounds */
 
@@ -113,8 +115,6 @@ static void check_bounds(const struct results *r, const struct shape *s, const f
 
 static void check_shape(const struct shape *s)
 {
-    static const enum moco_level levels[] = { MOCO_LEVEL_NEON, MOCO_LEVEL_AVX2,
-                                              MOCO_LEVEL_AVX512 };
     struct moco_image in = in_image(s, s->I), out = out_image(s, s->O);
     float *src = random_image(s, &in, s->I), *d_dst = random_image(s, &out, s->O);
     float *w = random_weights(s->O * s->I * 9);
@@ -129,13 +129,11 @@ static void check_shape(const struct shape *s)
     t.winograd[1].d_src = mutant_d_src;
     got = run_level(&t, s, src, d_dst, w);
     CHECK_MSG(same_bytes(&got, &want) == (s->stride == 1), "a lost tile was not noticed");
-    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-        if (moco_simd_at(&t, levels[i]))
-            continue;
-        got = run_level(&t, s, src, d_dst, w);
+    for (size_t i = 1; i < table_count; i++) {
+        got = run_level(&tables[i], s, src, d_dst, w);
         CHECK_MSG(same_bytes(&got, &want),
-                  "%s: %zu to %zu channels, %zu x %zu, stride %zu, differs from ref", t.name, s->I,
-                  s->O, s->H, s->W, s->stride);
+                  "%s: %zu to %zu channels, %zu x %zu, stride %zu, differs from ref",
+                  tables[i].name, s->I, s->O, s->H, s->W, s->stride);
     }
 }
 
@@ -143,7 +141,8 @@ int main(int argc, char **argv)
 {
     state = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
     printf("checkwinograd: seed %llu\n", (unsigned long long)state);
-    moco_simd_at(&ref, MOCO_LEVEL_REF);
+    table_count = all_tables(tables);
+    ref = tables[0];
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
         check_shape(&shapes[i]);
     printf("checkwinograd: the largest error is %.2f of its bound\n", worst);

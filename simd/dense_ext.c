@@ -1,0 +1,7 @@
+/* dense_ext.c: logits and the row normalisations over the vectors of vec_ext.h, for tests.
+ * The code is dense_body.h; this file only picks the vector and the names.
+ * Any CPU may enter it. */
+#include "simd/vec_ext.h"
+
+#define KERNEL(op) moco_##op##_ext
+#include "simd/dense_body.h"

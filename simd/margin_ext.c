@@ -1,0 +1,7 @@
+/* margin_ext.c: the margin contrastive loss over the vectors of vec_ext.h, for tests.
+ * The code is margin_body.h; this file only picks the vector and the names.
+ * Any CPU may enter it. */
+#include "simd/vec_ext.h"
+
+#define KERNEL(op) moco_##op##_ext
+#include "simd/margin_body.h"

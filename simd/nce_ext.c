@@ -1,0 +1,7 @@
+/* nce_ext.c: NCE, sampled softmax and gathered products over the vectors of vec_ext.h, for tests.
+ * The code is nce_body.h; this file only picks the vector and the names.
+ * Any CPU may enter it. */
+#include "simd/vec_ext.h"
+
+#define KERNEL(op) moco_##op##_ext
+#include "simd/nce_body.h"

@@ -1,0 +1,7 @@
+/* softmax_ext.c: the softmax with temperature over the vectors of vec_ext.h, for tests.
+ * The code is softmax_body.h; this file only picks the vector and the names.
+ * Any CPU may enter it. */
+#include "simd/vec_ext.h"
+
+#define KERNEL(op) moco_##op##_ext
+#include "simd/softmax_body.h"

@@ -1,0 +1,7 @@
+/* update_ext.c: the parameter updates (EMA and SGD) over the vectors of vec_ext.h, for tests.
+ * The code is update_body.h; this file only picks the vector and the names.
+ * Any CPU may enter it. */
+#include "simd/vec_ext.h"
+
+#define KERNEL(op) moco_##op##_ext
+#include "simd/update_body.h"
