@@ -40,16 +40,19 @@ static size_t own_chunk(size_t floats_a_tile)
     return tiles < 12 ? 12 : tiles > 48 ? 48 : tiles;
 }
 
+/* Where the weight gradient's sums begin and end follows from its course, so that must not depend on
+ * the lanes of a block: it counts inputs in whole vectors too. */
 static void set_courses(struct winograd *w)
 {
     size_t I = winograd_channels(&w->in), O = winograd_channels(&w->out);
+    size_t inputs = winograd_wide(&w->in);
     size_t wide = winograd_wide(&w->out), width = w->simd.winograd_width, slots = w->slots;
     w->courses[CONV_FORWARD] =
         (struct course){ I > 128, own_chunk(slots * (I + winograd_least(wide, width))) };
     w->courses[CONV_BACKWARD_DATA] =
         (struct course){ O > 128, own_chunk(slots * (O + winograd_least(I, width))) };
     w->courses[CONV_BACKWARD_WEIGHTS] =
-        (struct course){ I * wide > 64 * 64, own_chunk(slots * (I + wide)) };
+        (struct course){ inputs * wide > 64 * 64, own_chunk(slots * (inputs + wide)) };
     for (int i = 0; i < 3; i++) {
         if (w->courses[i].shared)
             w->courses[i].chunk = SHARED_CHUNK;
