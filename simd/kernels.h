@@ -82,10 +82,10 @@ void moco_simd_ext(struct moco_simd *table);
 /* Fixed sizes that are part of the arithmetic: all variants must agree on them. */
 enum { MOCO_VL = 16, MOCO_KEY_BLOCK = 128, MOCO_BN_STAGE = 64 };
 
-/* Query rows that share one transposed key panel; a matter of speed only. */
+/* Queries that meet a block of keys while it is in the cache; a matter of speed only. */
 enum { MOCO_ROW_GROUP = 128 };
 
-/* Keys in the widest panel of knn_scan: four vectors. */
+/* Lanes of the widest panel: four vectors. */
 enum { MOCO_KNN_PANEL = 4 * MOCO_VL };
 
 /* Natural logarithm, compiled in one place so that every variant gets the same bytes. */

@@ -14,10 +14,10 @@ float moco_simd_log(float x)
     return logf(x);
 }
 
-/* The panel of one key block, and the logits of one group of rows against it. */
+/* Queries and sums of a group, the logits of a block, and a panel of keys for few queries. */
 size_t moco_infonce_scratch(size_t D)
 {
-    return (size_t)MOCO_KEY_BLOCK * D + (size_t)MOCO_KEY_BLOCK * MOCO_ROW_GROUP;
+    return (2 * (size_t)MOCO_ROW_GROUP + MOCO_KNN_PANEL) * D + MOCO_KEY_BLOCK * MOCO_KNN_PANEL;
 }
 
 /* The panel of the widest level. */

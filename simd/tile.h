@@ -10,9 +10,11 @@
 
 #if defined(__clang__)
 #define UNROLL _Pragma("unroll")
+#define UNROLL_BY_4 _Pragma("unroll 4")
 #define ROLL _Pragma("nounroll")
 #else
 #define UNROLL _Pragma("GCC unroll 16")
+#define UNROLL_BY_4 _Pragma("GCC unroll 4")
 #define ROLL _Pragma("GCC unroll 1")
 #endif
 #define INLINE static inline __attribute__((always_inline))
@@ -34,23 +36,28 @@ INLINE size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
+/* dst(D, rows) = src(rows, D)^T; ldd and lds are the strides. */
+static inline void turn_rows(float *dst, size_t ldd, const float *src, size_t lds, size_t rows,
+                             size_t D)
+{
+    size_t whole = rows / V_SQUARE * V_SQUARE, wide = D / V_SQUARE * V_SQUARE;
+
+    for (size_t i = 0; i < whole; i += V_SQUARE)
+        for (size_t d = 0; d < wide; d += V_SQUARE)
+            v_transpose(dst + d * ldd + i, ldd, src + i * lds + d, lds);
+    for (size_t d = 0; d < D; d++)
+        for (size_t i = d < wide ? whole : 0; i < rows; i++)
+            dst[d * ldd + i] = src[i * lds + d];
+}
+
 /* panel[d][i] = keys[i][d] for n keys of stride ld; the panel's other keys, up to `width`, are 0. */
 static inline void pack_columns(float *panel, size_t width, const float *keys, size_t ld, size_t n,
                                 size_t D)
 {
-    size_t whole = n / V_SQUARE * V_SQUARE, wide = D / V_SQUARE * V_SQUARE;
-
-    for (size_t i = 0; i < whole; i += V_SQUARE)
-        for (size_t d = 0; d < wide; d += V_SQUARE)
-            v_transpose(panel + d * width + i, width, keys + i * ld + d, ld);
-    for (size_t d = 0; d < D; d++) {
-        float *row = panel + d * width;
-
-        for (size_t i = d < wide ? whole : 0; i < n; i++)
-            row[i] = keys[i * ld + d];
+    turn_rows(panel, width, keys, ld, n, D);
+    for (size_t d = 0; n < width && d < D; d++)
         for (size_t i = n; i < width; i++)
-            row[i] = 0.0f;
-    }
+            panel[d * width + i] = 0.0f;
 }
 
 static inline void pack_panel(float *panel, const float *keys, size_t ld, size_t n, size_t D)
@@ -99,6 +106,38 @@ INLINE void dot_tile(size_t rows, float *out, size_t ldo, size_t n, const float 
         UNROLL for (size_t c = 0; c < TILE_VECS; c++)
             if (n > c * MOCO_VL)
                 store_upto(out + r * ldo + c * MOCO_VL, acc[r][c], n - c * MOCO_VL);
+}
+
+/* out(rows, 16 vecs) = a . panel, or added to what out holds, one chain a number; a's number (r, d)
+ * is a[r row + d step]. `top` (16 vecs), unless NULL, rises to the largest of each column.
+ * Unrolled by four it is 1 % faster on Zen 5 than not. */
+INLINE void lane_tile(size_t rows, size_t vecs, float *out, const float *a, size_t row,
+                      size_t step, const float *panel, size_t D, int resume, float *top)
+{
+    const size_t width = vecs * MOCO_VL;
+    f32x16 acc[TILE_ROWS][4];
+
+    UNROLL for (size_t r = 0; r < rows; r++)
+        UNROLL for (size_t c = 0; c < vecs; c++)
+            acc[r][c] = resume ? v_load(out + r * width + c * MOCO_VL) : v_zero();
+    UNROLL_BY_4 for (size_t d = 0; d < D; d++) {
+        f32x16 x[4];
+
+        UNROLL for (size_t c = 0; c < vecs; c++)
+            x[c] = v_load(panel + d * width + c * MOCO_VL);
+        UNROLL for (size_t r = 0; r < rows; r++) {
+            f32x16 y = v_set1(a[r * row + d * step]);
+
+            UNROLL for (size_t c = 0; c < vecs; c++)
+                acc[r][c] = v_fma(y, x[c], acc[r][c]);
+        }
+    }
+    UNROLL for (size_t r = 0; r < rows; r++)
+        UNROLL for (size_t c = 0; c < vecs; c++) {
+            v_store(out + r * width + c * MOCO_VL, acc[r][c]);
+            if (top)
+                v_store(top + c * MOCO_VL, v_max(acc[r][c], v_load(top + c * MOCO_VL)));
+        }
 }
 
 static inline void dot_rows(size_t B, float *out, size_t ldo, size_t n, const float *q, size_t ldq,
