@@ -21,7 +21,8 @@ struct block {
 #include "simd/infonce_few.h"
 
 /* From LANES_WORTH queries on, idle lanes cost less than packing keys. Rows of keys are called for
- * KEYS_AHEAD before their turn: with none it waits for memory (1.5 ms of 17.5), with 12 to 96 not. */
+ * KEYS_AHEAD before their turn: with none it waits for memory (1.5 ms of 17.5), with 12 to 96 it
+ * does not. */
 enum { LANES_WORTH = 12, KEYS_AHEAD = 18 };
 
 /* Queries side by side: `width` lanes, of which the first `rows` are in use. */

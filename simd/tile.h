@@ -50,7 +50,7 @@ static inline void turn_rows(float *dst, size_t ldd, const float *src, size_t ld
             dst[d * ldd + i] = src[i * lds + d];
 }
 
-/* panel[d][i] = keys[i][d] for n keys of stride ld; the panel's other keys, up to `width`, are 0. */
+/* panel[d][i] = keys[i][d] for n keys of stride ld; its other keys, up to `width`, are 0. */
 static inline void pack_columns(float *panel, size_t width, const float *keys, size_t ld, size_t n,
                                 size_t D)
 {

@@ -150,7 +150,8 @@ static void check_init(const char *cap, const char *wanted)
 
 static void test_caps(void)
 {
-    static const char *const unknown[] = {"sse", "AVX2", "avx2 ", "avx", "avx5120", "ext", "0", " "};
+    static const char *const unknown[] = {"sse", "AVX2", "avx2 ", "avx",
+                                          "avx5120", "ext", "0", " "};
     const char *best = moco_level_name(moco_cpu_level());
 
     for (enum moco_level level = MOCO_LEVEL_REF; level < MOCO_LEVELS; level++) {

@@ -40,8 +40,8 @@ static size_t own_chunk(size_t floats_a_tile)
     return tiles < 12 ? 12 : tiles > 48 ? 48 : tiles;
 }
 
-/* Where the weight gradient's sums begin and end follows from its course, so that must not depend on
- * the lanes of a block: it counts inputs in whole vectors too. */
+/* Where the weight gradient's sums begin and end follows from its course, so that must not depend
+ * on the lanes of a block: it counts inputs in whole vectors too. */
 static void set_courses(struct winograd *w)
 {
     size_t I = winograd_channels(&w->in), O = winograd_channels(&w->out);

@@ -14,7 +14,8 @@ struct grad {
     size_t I, O;      /* inputs with their padding, outputs in whole vectors */
     size_t rows;      /* inputs of which a thread sums a point at a time: they stay in its cache */
     size_t part;      /* inputs whose sums are kept; fewer than I where there is one chunk */
-    float *s, *v, *y; /* the first thread's: s(36, part, O), v(slots, chunk, I), y(slots, chunk, O) */
+    /* the first thread's: s(36, part, O), v(slots, chunk, I), y(slots, chunk, O) */
+    float *s, *v, *y;
     size_t s_step, v_step, y_step; /* between points or slots */
 };
 
