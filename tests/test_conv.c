@@ -1,6 +1,6 @@
 /* test_conv.c: our 3x3 convolutions give the same bytes at every level, whatever the lanes of a
- * block and the width of a product, and, but for the weight gradient of small layers, for any number of
- * threads. Results are compared by channel and pixel, without the padding. */
+ * block and the width of a product, and, but for the weight gradient of small layers, for any
+ * number of threads. Results are compared by channel and pixel, without the padding. */
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
