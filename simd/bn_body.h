@@ -18,7 +18,7 @@
 #define BN_FN(name) name##_8
 #include "simd/bn_plane.h"
 
-void KERNEL(bn_stats)(float *mean, float *m2, const float *src, size_t pixels, size_t lanes)
+void KERNEL(bn_stats)(float *mean, float *m2, const void *src, size_t pixels, size_t lanes)
 {
     if (lanes == 16)
         stats_16(mean, m2, src, pixels);
@@ -26,11 +26,11 @@ void KERNEL(bn_stats)(float *mean, float *m2, const float *src, size_t pixels, s
         stats_8(mean, m2, src, pixels);
 }
 
-void KERNEL(bn_apply)(float *dst, uint8_t *open, const float *src, const float *add,
+void KERNEL(bn_apply)(void *dst, uint8_t *open, const void *src, const void *add,
                       const float *scale, const float *shift, size_t pixels, size_t lanes, int relu,
                       int far)
 {
-    far = far && dst != src && dst != add && (uintptr_t)dst % (lanes * sizeof *dst) == 0;
+    far = far && dst != src && dst != add && (uintptr_t)dst % (lanes * sizeof(float)) == 0;
     if (lanes == 16)
         apply_16(dst, open, src, add, scale, shift, pixels, relu, far);
     else
@@ -39,8 +39,8 @@ void KERNEL(bn_apply)(float *dst, uint8_t *open, const float *src, const float *
         v_stream_end();
 }
 
-void KERNEL(bn_grad_sums)(float *sum_g, float *sum_gx, float *g, const float *d_dst,
-                          const struct moco_bn_gate *gate, const float *src, const float *mean,
+void KERNEL(bn_grad_sums)(float *sum_g, float *sum_gx, void *g, const void *d_dst,
+                          const struct moco_bn_gate *gate, const void *src, const float *mean,
                           size_t pixels, size_t lanes)
 {
     if (lanes == 16)
@@ -49,10 +49,10 @@ void KERNEL(bn_grad_sums)(float *sum_g, float *sum_gx, float *g, const float *d_
         grad_sums_8(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels);
 }
 
-void KERNEL(bn_grad)(float *d_src, const float *g, const float *src, const float *a,
+void KERNEL(bn_grad)(void *d_src, const void *g, const void *src, const float *a,
                      const float *b, const float *c, size_t pixels, size_t lanes, int far)
 {
-    far = far && d_src != g && (uintptr_t)d_src % (lanes * sizeof *d_src) == 0;
+    far = far && d_src != g && (uintptr_t)d_src % (lanes * sizeof(float)) == 0;
     if (lanes == 16)
         grad_16(d_src, g, src, a, b, c, pixels, far);
     else

@@ -12,8 +12,10 @@ static size_t stage_end(size_t i, size_t pixels)
     return pixels - i < MOCO_BN_STAGE ? pixels : i + MOCO_BN_STAGE;
 }
 
-void moco_bn_stats_ref(float *mean, float *m2, const float *src, size_t pixels, size_t lanes)
+void moco_bn_stats_ref(float *mean, float *m2, const void *from, size_t pixels, size_t lanes)
 {
+    const float *src = from;
+
     for (size_t c = 0; c < lanes; c++) {
         float total = 0.0f, squares = 0.0f;
 
@@ -39,10 +41,13 @@ void moco_bn_stats_ref(float *mean, float *m2, const float *src, size_t pixels, 
     }
 }
 
-void moco_bn_apply_ref(float *dst, uint8_t *open, const float *src, const float *add,
+void moco_bn_apply_ref(void *to, uint8_t *open, const void *from, const void *more,
                        const float *scale, const float *shift, size_t pixels, size_t lanes,
                        int relu, int far)
 {
+    const float *src = from, *add = more;
+    float *dst = to;
+
     (void)far;
     for (size_t i = 0; i < pixels * lanes; i++) {
         float y = fmaf(src[i], scale[i % lanes], shift[i % lanes]);
@@ -64,10 +69,12 @@ static int is_open(const struct moco_bn_gate *gate, const float *src, size_t i, 
     return !gate->scale || fmaf(src[i], gate->scale[c], gate->shift[c]) > 0.0f;
 }
 
-void moco_bn_grad_sums_ref(float *sum_g, float *sum_gx, float *g, const float *d_dst,
-                           const struct moco_bn_gate *gate, const float *src, const float *mean,
+void moco_bn_grad_sums_ref(float *sum_g, float *sum_gx, void *kept, const void *d,
+                           const struct moco_bn_gate *gate, const void *from, const float *mean,
                            size_t pixels, size_t lanes)
 {
+    const float *d_dst = d, *src = from;
+    float *g = kept;
     int gated = gate->open || gate->scale;
 
     for (size_t c = 0; c < lanes; c++) {
@@ -93,9 +100,12 @@ void moco_bn_grad_sums_ref(float *sum_g, float *sum_gx, float *g, const float *d
     }
 }
 
-void moco_bn_grad_ref(float *d_src, const float *g, const float *src, const float *a,
+void moco_bn_grad_ref(void *to, const void *gradient, const void *from, const float *a,
                       const float *b, const float *c, size_t pixels, size_t lanes, int far)
 {
+    const float *g = gradient, *src = from;
+    float *d_src = to;
+
     (void)far;
     for (size_t i = 0; i < pixels * lanes; i++) {
         size_t lane = i % lanes;

@@ -48,6 +48,24 @@ MOCO_KERNELS_OF(avx512);
 MOCO_KERNELS_OF(ext);
 void moco_simd_ext(struct moco_simd *table);
 
+/* Kernels on activations; number: float. */
+#define MOCO_ACTIVATION(level, number)                                        \
+    {                                                                         \
+        .bytes = sizeof(number), .bn_stats = moco_bn_stats_##level,           \
+        .bn_apply = moco_bn_apply_##level,                                    \
+        .bn_grad_sums = moco_bn_grad_sums_##level,                            \
+        .bn_grad = moco_bn_grad_##level,                                      \
+        .winograd = {                                                         \
+            { moco_winograd_weights_##level, moco_winograd_src_##level,       \
+              moco_winograd_dst_##level, moco_winograd_src_##level,           \
+              moco_winograd_dst_##level, moco_winograd_d_dst_out_##level,     \
+              moco_winograd_weights_grad_##level },                           \
+            { moco_winograd2_weights_##level, moco_winograd2_src_##level,     \
+              moco_winograd2_dst_##level, moco_winograd2_d_dst_##level,       \
+              moco_winograd2_d_src_##level, moco_winograd2_d_dst_out_##level, \
+              moco_winograd2_weights_grad_##level } }                         \
+    }
+
 /* All kernels of a level; block: channels of a plane, width: outputs of a Winograd product. */
 #define MOCO_TABLE(level, block, width)                                       \
     (struct moco_simd)                                                        \
@@ -61,22 +79,11 @@ void moco_simd_ext(struct moco_simd *table);
         .row_normalise_grad = moco_row_normalise_grad_##level,                \
         .ema = moco_ema_##level, .sgd = moco_sgd_##level,                     \
         .sgd_ema = moco_sgd_ema_##level,                                      \
-        .bn_stats = moco_bn_stats_##level, .bn_apply = moco_bn_apply_##level, \
-        .bn_grad_sums = moco_bn_grad_sums_##level,                            \
-        .bn_grad = moco_bn_grad_##level,                                      \
         .knn_scan = moco_knn_scan_##level, .knn_cut = moco_knn_cut_##level,   \
         .winograd_width = width,                                              \
         .winograd_product = moco_winograd_product_##level,                    \
         .winograd_product_grad = moco_winograd_product_grad_##level,          \
-        .winograd = {                                                         \
-            { moco_winograd_weights_##level, moco_winograd_src_##level,       \
-              moco_winograd_dst_##level, moco_winograd_src_##level,           \
-              moco_winograd_dst_##level, moco_winograd_d_dst_out_##level,     \
-              moco_winograd_weights_grad_##level },                           \
-            { moco_winograd2_weights_##level, moco_winograd2_src_##level,     \
-              moco_winograd2_dst_##level, moco_winograd2_d_dst_##level,       \
-              moco_winograd2_d_src_##level, moco_winograd2_d_dst_out_##level, \
-              moco_winograd2_weights_grad_##level } }                         \
+        .activation = { MOCO_ACTIVATION(level, float) }                       \
     }
 
 /* Fixed sizes that are part of the arithmetic: all variants must agree on them. */

@@ -63,7 +63,7 @@ typedef void moco_winograd_weights_fn(float *u, size_t point, const float *w, si
 
 /* v(slots, count, stride): Bᵀ d B, or A d Aᵀ, of the tiles first..first+count-1, zeros outside
  * the image; channels past the image's are untouched. */
-typedef void moco_winograd_gather_fn(float *v, size_t point, size_t stride, const float *d,
+typedef void moco_winograd_gather_fn(float *v, size_t point, size_t stride, const void *d,
                                      const struct moco_image *image, size_t first, size_t count);
 
 /* m(T, width) = v(T, C) u(C, width), one slot; width is a multiple of 16, at most
@@ -72,7 +72,7 @@ typedef void moco_winograd_product_fn(float *m, const float *v, const float *u, 
                                       size_t width);
 
 /* Aᵀ m A of the tiles into the blocks first_block..+blocks-1 of d; m(slots, count, width). */
-typedef void moco_winograd_scatter_fn(float *d, const float *m, size_t point, size_t width,
+typedef void moco_winograd_scatter_fn(void *d, const float *m, size_t point, size_t width,
                                       const struct moco_image *image, size_t first_block,
                                       size_t blocks, size_t first, size_t count);
 

@@ -34,14 +34,14 @@ static struct place place_of(const struct moco_image *g, size_t side, size_t til
 
 /* The kernel, which takes the width that the image has. */
 #define GATHER(kernel, name)                                                                     \
-    void KERNEL(kernel)(float *v, size_t point, size_t stride, const float *d,                   \
+    void KERNEL(kernel)(float *v, size_t point, size_t stride, const void *d,                    \
                         const struct moco_image *image, size_t first, size_t count)              \
     {                                                                                            \
         (image->lanes == 16 ? winograd_##name##_16 : winograd_##name##_8)(v, point, stride, d,   \
                                                                           image, first, count);  \
     }
 #define SCATTER(kernel, name)                                                                    \
-    void KERNEL(kernel)(float *d, const float *m, size_t point, size_t width,                    \
+    void KERNEL(kernel)(void *d, const float *m, size_t point, size_t width,                     \
                         const struct moco_image *image, size_t first_block, size_t blocks,       \
                         size_t first, size_t count)                                              \
     {                                                                                            \

@@ -252,13 +252,13 @@ static void scatter(const struct scheme *s, float *d, const float *m, size_t poi
 }
 
 #define GATHER(name, ...)                                                                        \
-    void moco_##name##_ref(float *v, size_t point, size_t stride, const float *d,                \
+    void moco_##name##_ref(float *v, size_t point, size_t stride, const void *d,                 \
                            const struct moco_image *image, size_t first, size_t count)           \
     {                                                                                            \
         gather(&(struct scheme){ __VA_ARGS__ }, v, point, stride, d, image, first, count);       \
     }
 #define SCATTER(name, ...)                                                                       \
-    void moco_##name##_ref(float *d, const float *m, size_t point, size_t width,                 \
+    void moco_##name##_ref(void *d, const float *m, size_t point, size_t width,                  \
                            const struct moco_image *image, size_t first_block, size_t blocks,    \
                            size_t first, size_t count)                                           \
     {                                                                                            \

@@ -143,7 +143,8 @@ static const float *read_back(const struct net *net, const struct tape *t, int v
 static struct norm_pass norm_of(const struct net *net, const struct tape *t, const struct op *op)
 {
     const struct value *v = &net->values[op->src];
-    return (struct norm_pass){ .simd = &net->simd, .B = net->config.batch, .C = v->C,
+    return (struct norm_pass){ .kernels = &net->simd.activation[MOCO_FP32],
+                               .B = net->config.batch, .C = v->C,
                                .pixels = v->H * v->W, .lanes = net->lanes,
                                .splits = net->config.bn_splits, .partial = t->partial,
                                .coef = t->coef };

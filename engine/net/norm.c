@@ -107,7 +107,7 @@ static void plane_statistics(const struct norm_pass *p, const float *src, const 
     size_t half = (size_t)p->B * padded(p->C, p->lanes);
     for (size_t i = part->from; i < part->to; i++) {
         struct plane x = plane_of(p, part, i);
-        p->simd->bn_stats(p->partial + x.channel, p->partial + half + x.channel, src + x.at,
+        p->kernels->bn_stats(p->partial + x.channel, p->partial + half + x.channel, src + x.at,
                           (size_t)p->pixels, (size_t)p->lanes);
     }
 }
@@ -189,7 +189,7 @@ static void apply(const struct norm_pass *p, float *dst, uint8_t *open, const fl
         struct plane x = plane_of(p, part, i);
         const float *scale =
             p->coef + x.n % (size_t)p->splits * Cp + x.block * (size_t)p->lanes;
-        p->simd->bn_apply(dst + x.at, open ? open + x.at / 8 : NULL, src + x.at,
+        p->kernels->bn_apply(dst + x.at, open ? open + x.at / 8 : NULL, src + x.at,
                           add ? add + x.at : NULL, scale, scale + half, (size_t)p->pixels,
                           (size_t)p->lanes, relu, far);
     }
@@ -290,7 +290,7 @@ static void plane_sums(const struct norm_pass *p, const struct backward *b,
             gate.scale = scale;
             gate.shift = shift;
         }
-        p->simd->bn_grad_sums(p->partial + x.channel, p->partial + sums + x.channel,
+        p->kernels->bn_grad_sums(p->partial + x.channel, p->partial + sums + x.channel,
                               b->d_dst + x.at, b->d_dst + x.at, &gate, b->src + x.at, mean,
                               (size_t)p->pixels, (size_t)p->lanes);
     }
@@ -329,7 +329,7 @@ static void plane_gradients(const struct norm_pass *p, const struct backward *b,
     for (size_t i = part->to; i-- > part->from;) {
         struct plane x = plane_of(p, part, i);
         const float *a = p->coef + x.n % (size_t)p->splits * Cp + x.block * lanes;
-        p->simd->bn_grad(b->d_src + x.at, b->d_dst + x.at, b->src + x.at, a, a + half,
+        p->kernels->bn_grad(b->d_src + x.at, b->d_dst + x.at, b->src + x.at, a, a + half,
                          a + 2 * half, (size_t)p->pixels, lanes, far);
     }
 }

@@ -106,7 +106,7 @@ struct op_clock *tape_clock(const struct tape *tape, int op);
 
 /* norm.c: BatchNorm over strided groups of the batch. */
 struct norm_pass {
-    const struct moco_simd *simd;
+    const struct moco_activation *kernels;
     int B, C, pixels, lanes, splits;
     float *partial; /* (2, B, C padded): per-plane sums, scratch */
     float *coef;    /* (3, splits, C padded): scratch */

@@ -27,11 +27,11 @@ static void stats(const struct moco_simd *t, size_t pixels, size_t lanes, enum f
     float *mean1 = take(1, lanes), *m21 = take(2, lanes), *mean2 = take(3, lanes);
     float *m22 = take(4, lanes);
 
-    ref.bn_stats(mean1, m21, src, pixels, lanes);
-    t->bn_stats(mean2, m22, src, pixels, lanes);
+    plain.bn_stats(mean1, m21, src, pixels, lanes);
+    t->activation[MOCO_FP32].bn_stats(mean2, m22, src, pixels, lanes);
     same("bn_stats", t, mean2, mean1, lanes, "mean", pixels, lanes, 0);
     same("bn_stats", t, m22, m21, lanes, "m2", pixels, lanes, 0);
-    if (t->bn_stats == ref.bn_stats && (fill == UNIFORM || fill == EQUAL))
+    if (t->activation[MOCO_FP32].bn_stats == plain.bn_stats && (fill == UNIFORM || fill == EQUAL))
         stats_oracle(mean2, m22, src, pixels, lanes);
     strips_intact("bn_stats", t->name);
 }
@@ -57,26 +57,26 @@ static void apply(const struct moco_simd *t, size_t pixels, size_t lanes, enum f
     float *want = take(4, n), *got = take(5, n), *in_place = take_copy(6, src, n);
     uint8_t *open1 = take_bytes(7, n / 8), *open2 = take_bytes(8, n / 8);
 
-    ref.bn_apply(want, open1, src, add, scale, shift, pixels, lanes, relu, 0);
-    t->bn_apply(got, open2, src, add, scale, shift, pixels, lanes, relu, 0);
+    plain.bn_apply(want, open1, src, add, scale, shift, pixels, lanes, relu, 0);
+    t->activation[MOCO_FP32].bn_apply(got, open2, src, add, scale, shift, pixels, lanes, relu, 0);
     same("bn_apply", t, got, want, n, "dst", pixels, lanes, 0);
     expect(!memcmp(open1, open2, n / 8), "bn_apply %s: other bits, %zu pixels, %zu lanes", t->name,
            pixels, lanes);
     for (size_t i = 0; relu && i < n; i++)
         expect((open1[i / 8] >> i % 8 & 1) == (want[i] > 0), "bn_apply ref: bit %zu", i);
     memset(got, 0, n * sizeof *got);
-    t->bn_apply(got, NULL, src, add, scale, shift, pixels, lanes, relu, 1);
+    t->activation[MOCO_FP32].bn_apply(got, NULL, src, add, scale, shift, pixels, lanes, relu, 1);
     same("bn_apply", t, got, want, n, "dst past the caches", pixels, lanes, 0);
-    if (t->bn_apply == ref.bn_apply && fill != SPECIAL)
+    if (t->activation[MOCO_FP32].bn_apply == plain.bn_apply && fill != SPECIAL)
         apply_oracle(want, src, add, scale, shift, n, lanes, relu);
-    t->bn_apply(got, NULL, src, add, scale, shift, pixels / 3, lanes, relu, 0);
-    t->bn_apply(got + cut, NULL, src + cut, add ? add + cut : NULL, scale, shift,
+    t->activation[MOCO_FP32].bn_apply(got, NULL, src, add, scale, shift, pixels / 3, lanes, relu, 0);
+    t->activation[MOCO_FP32].bn_apply(got + cut, NULL, src + cut, add ? add + cut : NULL, scale, shift,
                 pixels - pixels / 3, lanes, relu, 0);
     same("bn_apply", t, got, want, n, "split", pixels, lanes, 0);
-    t->bn_apply(in_place, NULL, in_place, add, scale, shift, pixels, lanes, relu, 0);
+    t->activation[MOCO_FP32].bn_apply(in_place, NULL, in_place, add, scale, shift, pixels, lanes, relu, 0);
     same("bn_apply", t, in_place, want, n, "dst = src", pixels, lanes, 0);
     if (add) {
-        t->bn_apply(add, NULL, src, add, scale, shift, pixels, lanes, relu, 0);
+        t->activation[MOCO_FP32].bn_apply(add, NULL, src, add, scale, shift, pixels, lanes, relu, 0);
         same("bn_apply", t, add, want, n, "dst = add", pixels, lanes, 0);
     }
     strips_intact("bn_apply", t->name);
@@ -136,18 +136,18 @@ static void grad_sums(const struct moco_simd *t, size_t pixels, size_t lanes, en
         gate.scale = take_filled(1, lanes, UNIFORM);
         gate.shift = take_filled(11, lanes, fill);
     }
-    ref.bn_grad_sums(g1, gx1, want, d, &gate, src, mean, pixels, lanes);
-    t->bn_grad_sums(g2, gx2, got, d, &gate, src, mean, pixels, lanes);
+    plain.bn_grad_sums(g1, gx1, want, d, &gate, src, mean, pixels, lanes);
+    t->activation[MOCO_FP32].bn_grad_sums(g2, gx2, got, d, &gate, src, mean, pixels, lanes);
     same("bn_grad_sums", t, g2, g1, lanes, "sum_g", pixels, lanes, how);
     same("bn_grad_sums", t, gx2, gx1, lanes, "sum_gx", pixels, lanes, how);
     same("bn_grad_sums", t, got, want, how == OPEN ? 0 : n, "g", pixels, lanes, how);
-    if (t->bn_grad_sums == ref.bn_grad_sums && fill != SPECIAL)
+    if (t->activation[MOCO_FP32].bn_grad_sums == plain.bn_grad_sums && fill != SPECIAL)
         grad_sums_oracle(g1, gx1, d, &gate, src, mean, pixels, lanes);
     for (size_t i = 0; how != OPEN && i < n; i++)
         expect(!is_open(&gate, src, i, i % lanes) ? want[i] == 0
                                                   : !memcmp(want + i, d + i, sizeof *d),
                "bn_grad_sums ref: g[%zu] is %g of %g", i, (double)want[i], (double)d[i]);
-    t->bn_grad_sums(g2, gx2, alias, alias, &gate, src, mean, pixels, lanes);
+    t->activation[MOCO_FP32].bn_grad_sums(g2, gx2, alias, alias, &gate, src, mean, pixels, lanes);
     same("bn_grad_sums", t, gx2, gx1, lanes, "sum_gx with g = d_dst", pixels, lanes, how);
     same("bn_grad_sums", t, alias, how == OPEN ? d : want, n, "g = d_dst", pixels, lanes, how);
     strips_intact("bn_grad_sums", t->name);
@@ -172,15 +172,15 @@ static void grad(const struct moco_simd *t, size_t pixels, size_t lanes, enum fi
     float *a = take_filled(3, lanes, UNIFORM), *b = take_filled(4, lanes, UNIFORM);
     float *c = take_filled(5, lanes, fill), *want = take(6, n), *got = take(7, n);
 
-    ref.bn_grad(want, g, src, a, b, c, pixels, lanes, 0);
-    if (t->bn_grad == ref.bn_grad && fill != SPECIAL)
+    plain.bn_grad(want, g, src, a, b, c, pixels, lanes, 0);
+    if (t->activation[MOCO_FP32].bn_grad == plain.bn_grad && fill != SPECIAL)
         grad_oracle(want, g, src, a, b, c, n, lanes);
-    t->bn_grad(got, g, src, a, b, c, pixels, lanes, 0);
+    t->activation[MOCO_FP32].bn_grad(got, g, src, a, b, c, pixels, lanes, 0);
     same("bn_grad", t, got, want, n, "d_src", pixels, lanes, 0);
     memset(got, 0, n * sizeof *got);
-    t->bn_grad(got, g, src, a, b, c, pixels, lanes, 1);
+    t->activation[MOCO_FP32].bn_grad(got, g, src, a, b, c, pixels, lanes, 1);
     same("bn_grad", t, got, want, n, "d_src past the caches", pixels, lanes, 0);
-    t->bn_grad(g, g, src, a, b, c, pixels, lanes, 1);
+    t->activation[MOCO_FP32].bn_grad(g, g, src, a, b, c, pixels, lanes, 1);
     same("bn_grad", t, g, want, n, "d_src = g", pixels, lanes, 0);
     strips_intact("bn_grad", t->name);
 }
@@ -199,39 +199,39 @@ void check_bn(const struct moco_simd *t)
             }
 }
 
-static void mutant_stats(float *mean, float *m2, const float *src, size_t pixels, size_t lanes)
+static void mutant_stats(float *mean, float *m2, const void *src, size_t pixels, size_t lanes)
 {
-    ref.bn_stats(mean, m2, src, pixels > 64 ? pixels / 64 * 64 : pixels, lanes);
+    plain.bn_stats(mean, m2, src, pixels > 64 ? pixels / 64 * 64 : pixels, lanes);
 }
 
-static void mutant_apply(float *dst, uint8_t *open, const float *src, const float *add,
+static void mutant_apply(void *dst, uint8_t *open, const void *src, const void *add,
                          const float *scale, const float *shift, size_t pixels, size_t lanes,
                          int relu, int far)
 {
-    ref.bn_apply(dst, open, src, add, scale, shift, pixels / 4 * 4, lanes, relu, far);
+    plain.bn_apply(dst, open, src, add, scale, shift, pixels / 4 * 4, lanes, relu, far);
 }
 
-static void mutant_sums(float *sum_g, float *sum_gx, float *g, const float *d_dst,
-                        const struct moco_bn_gate *gate, const float *src, const float *mean,
+static void mutant_sums(float *sum_g, float *sum_gx, void *g, const void *d_dst,
+                        const struct moco_bn_gate *gate, const void *src, const float *mean,
                         size_t pixels, size_t lanes)
 {
-    ref.bn_grad_sums(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels / 4 * 4, lanes);
+    plain.bn_grad_sums(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels / 4 * 4, lanes);
 }
 
 /* Takes the last pixel for closed. */
-static void mutant_gate(float *sum_g, float *sum_gx, float *g, const float *d_dst,
-                        const struct moco_bn_gate *gate, const float *src, const float *mean,
+static void mutant_gate(float *sum_g, float *sum_gx, void *g, const void *d_dst,
+                        const struct moco_bn_gate *gate, const void *src, const float *mean,
                         size_t pixels, size_t lanes)
 {
-    ref.bn_grad_sums(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels, lanes);
+    plain.bn_grad_sums(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels, lanes);
     if (gate->open || gate->scale)
-        memset(g + (pixels - 1) * lanes, 0, lanes * sizeof *g);
+        memset((float *)g + (pixels - 1) * lanes, 0, lanes * sizeof(float));
 }
 
-static void mutant_grad(float *d_src, const float *g, const float *src, const float *a,
+static void mutant_grad(void *d_src, const void *g, const void *src, const float *a,
                         const float *b, const float *c, size_t pixels, size_t lanes, int far)
 {
-    ref.bn_grad(d_src, g, src, a, b, c, pixels / 4 * 4, lanes, far);
+    plain.bn_grad(d_src, g, src, a, b, c, pixels / 4 * 4, lanes, far);
 }
 
 static void some(const struct moco_simd *t)
@@ -247,17 +247,17 @@ void mutants_bn(void)
 {
     struct moco_simd t = ref;
 
-    t.bn_stats = mutant_stats;
+    t.activation[F].bn_stats = mutant_stats;
     must_catch("bn_stats", some, &t);
     t = ref;
-    t.bn_apply = mutant_apply;
+    t.activation[F].bn_apply = mutant_apply;
     must_catch("bn_apply", some, &t);
     t = ref;
-    t.bn_grad_sums = mutant_sums;
+    t.activation[F].bn_grad_sums = mutant_sums;
     must_catch("bn_grad_sums", some, &t);
-    t.bn_grad_sums = mutant_gate;
+    t.activation[F].bn_grad_sums = mutant_gate;
     must_catch("bn_grad_sums' gate", some, &t);
     t = ref;
-    t.bn_grad = mutant_grad;
+    t.activation[F].bn_grad = mutant_grad;
     must_catch("bn_grad", some, &t);
 }

@@ -95,7 +95,7 @@ static void mutant_d_src(float *d, const float *m, size_t point, size_t width,
                          const struct moco_image *image, size_t first_block, size_t blocks,
                          size_t first, size_t count)
 {
-    ref.winograd[1].d_src(d, m, point, width, image, first_block, blocks, first, count - 1);
+    ref.activation[MOCO_FP32].winograd[1].d_src(d, m, point, width, image, first_block, blocks, first, count - 1);
 }
 
 static void check_bounds(const struct results *r, const struct shape *s, const float *src,
@@ -126,7 +126,7 @@ static void check_shape(const struct shape *s)
     got = run_level(&t, s, src, d_dst, w);
     CHECK_MSG(!same_bytes(&got, &want), "a product without its last row was not noticed");
     t = ref;
-    t.winograd[1].d_src = mutant_d_src;
+    t.activation[MOCO_FP32].winograd[1].d_src = mutant_d_src;
     got = run_level(&t, s, src, d_dst, w);
     CHECK_MSG(same_bytes(&got, &want) == (s->stride == 1), "a lost tile was not noticed");
     for (size_t i = 1; i < table_count; i++) {

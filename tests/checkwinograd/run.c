@@ -61,7 +61,7 @@ size_t longest_chain(const struct shape *s)
 static void pass(const struct moco_simd *t, float *dst, const float *src, const float *w,
                  const struct shape *s, int back)
 {
-    const struct moco_winograd *f = &t->winograd[s->stride - 1];
+    const struct moco_winograd *f = &t->activation[MOCO_FP32].winograd[s->stride - 1];
     struct moco_image in = in_image(s, s->I), out = out_image(s, s->O);
     struct moco_image from = back ? out : in, to = back ? in : out;
     size_t C = channels(&from), tiles = tiles_of(s), slots = moco_winograd_slots(s->stride);
@@ -99,7 +99,7 @@ static void product_grad(const struct moco_simd *t, float *s, const float *v, co
 static void gradient(const struct moco_simd *t, float *d_w, const float *src, const float *d_dst,
                      const struct shape *s)
 {
-    const struct moco_winograd *f = &t->winograd[s->stride - 1];
+    const struct moco_winograd *f = &t->activation[MOCO_FP32].winograd[s->stride - 1];
     struct moco_image in = in_image(s, s->I), out = out_image(s, s->O);
     size_t I = channels(&in), O = wide(&out), tiles = tiles_of(s);
     size_t slots = moco_winograd_slots(s->stride), half = s->I / 2;
