@@ -107,15 +107,21 @@ typedef void moco_sgd_fn(float *p, float *u, const float *g, size_t n, float lr,
 typedef void moco_sgd_ema_fn(float *w, float *v, float *w_k, const float *g, size_t n, float lr,
                              float momentum, float wd, float m);
 
-/* What an activation's numbers are. bfloat16 is the upper half of a float; a float becomes one by
- * rounding to nearest, ties to even: NaN stays NaN (quiet), and what is smaller than FLT_MIN becomes
- * a zero of its sign, as the instructions do it. Kernels compute in float and round what they
+/* What an activation's numbers are. bfloat16 is the upper half of a float, so it becomes one
+ * exactly. A float becomes a bfloat16 number by rounding to nearest, ties to even, within 2^-8 of
+ * it or infinity; what is smaller than FLT_MIN becomes a zero of its sign, as the instructions do
+ * it, and NaN stays NaN: its upper half, quiet. Kernels compute in float and round what they
  * write. */
 enum moco_number { MOCO_FP32, MOCO_BF16, MOCO_NUMBERS };
 typedef uint16_t moco_bf16;
 
+/* dst(n) = src(n), the other kind of number. Nothing overlaps. */
+typedef void moco_widen_fn(float *dst, const moco_bf16 *src, size_t n);
+typedef void moco_narrow_fn(moco_bf16 *dst, const float *src, size_t n);
+
 /* BatchNorm works on planes: `pixels` positions of `lanes` (8 or 16) channels, (pixels, lanes),
  * as they lie in oneDNN's nChw8c and nChw16c. Each channel's arithmetic is the same for both.
+ * void pointers point to planes of the table's kind of number (struct moco_activation).
  *
  * mean(lanes), m2(lanes): mean and Σ (x - mean)² of each channel over the plane; two passes, sums
  * in stages of 64 pixels (stage sums added in order), so that digits survive long planes. */
@@ -124,8 +130,9 @@ typedef void moco_bn_stats_fn(float *mean, float *m2, const void *src, size_t pi
 
 /* dst = fma(src, scale, shift) (+ add unless NULL), then max(·, 0) when relu. dst may be src or
  * add. scale, shift: (lanes). open: NULL, or (pixels, lanes / 8) bytes, in which bit l % 8 of byte
- * l / 8 tells whether dst > 0 in lane l. far: what is written is wanted so late that it should go
- * past the caches; that needs a dst at a multiple of 4 lanes bytes which is neither src nor add. */
+ * l / 8 tells whether dst > 0 in lane l, before it is rounded to bfloat16 (which makes 0 of a tiny
+ * dst). far: what is written is wanted so late that it should go past the caches; that needs a dst
+ * at a multiple of a pixel's bytes which is neither src nor add. */
 typedef void moco_bn_apply_fn(void *dst, uint8_t *open, const void *src, const void *add,
                               const float *scale, const float *shift, size_t pixels, size_t lanes,
                               int relu, int far);
@@ -139,7 +146,8 @@ struct moco_bn_gate {
 
 /* Sums for the backward pass over one plane, in stages of 64 pixels like the statistics:
  * g = d_dst where the gate is open, else 0, which is kept (may be d_dst; with a gate that is always
- * open nothing is written); sum_g = Σ g, sum_gx = Σ g (src - mean). */
+ * open nothing is written); sum_g = Σ g, sum_gx = Σ g (src - mean). Denormal bfloat16 numbers,
+ * which no kernel writes, count in the sums and are kept as 0. */
 typedef void moco_bn_grad_sums_fn(float *sum_g, float *sum_gx, void *g, const void *d_dst,
                                   const struct moco_bn_gate *gate, const void *src,
                                   const float *mean, size_t pixels, size_t lanes);
@@ -179,7 +187,8 @@ size_t moco_infonce_scratch(size_t D);
 
 enum { MOCO_BN_LANES_MAX = 16, MOCO_KNN_SPARE = 16 };
 
-/* Kernels on activations of one kind of number; their void pointers point to such numbers. */
+/* Kernels on activations of one kind of number; their void pointers point to such numbers. Weights
+ * and all that lies between the transforms of a convolution are floats. */
 struct moco_activation {
     size_t bytes; /* of a number */
     moco_bn_stats_fn *bn_stats;
@@ -205,6 +214,8 @@ struct moco_simd {
     moco_ema_fn *ema;
     moco_sgd_fn *sgd;
     moco_sgd_ema_fn *sgd_ema;
+    moco_widen_fn *widen;
+    moco_narrow_fn *narrow;
     moco_knn_scan_fn *knn_scan;
     moco_knn_cut_fn *knn_cut;
     size_t winograd_width; /* the most outputs that winograd_product takes at a time */

@@ -42,6 +42,28 @@ static inline void v_stream(float *p, f32x16 a)
     _mm256_stream_ps(p + 8, a.hi);
 }
 
+static inline f32x16 v_load_bf16(const moco_bf16 *p)
+{
+    return (f32x16){h_load_bf16(p), h_load_bf16(p + 8)};
+}
+
+/* Packing works in halves of a register, so the quarters come out of order. */
+static inline __m256i v_packed(f32x16 a)
+{
+    return _mm256_permute4x64_epi64(_mm256_packus_epi32(h_narrowed(a.lo), h_narrowed(a.hi)), 0xd8);
+}
+
+static inline void v_store_bf16(moco_bf16 *p, f32x16 a)
+{
+    _mm256_storeu_si256((__m256i *)p, v_packed(a));
+}
+
+/* As v_stream, to a multiple of 32. */
+static inline void v_stream_bf16(moco_bf16 *p, f32x16 a)
+{
+    _mm256_stream_si256((__m256i *)p, v_packed(a));
+}
+
 static inline f32x16 v_load_n(const float *p, size_t n)
 {
     return (f32x16){h_load_n(p, n), n > 8 ? h_load_n(p + 8, n - 8) : h_zero()};

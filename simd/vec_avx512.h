@@ -37,6 +37,39 @@ static inline void v_stream(float *p, f32x16 a)
     _mm512_stream_ps(p, a);
 }
 
+static inline f32x16 v_load_bf16(const moco_bf16 *p)
+{
+    __m512i bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+
+    return _mm512_castsi512_ps(_mm512_slli_epi32(bits, 16));
+}
+
+/* bf16_narrowed by lanes */
+static inline __m256i v_narrowed(f32x16 a)
+{
+    __m512i bits = _mm512_castps_si512(a), quiet = _mm512_set1_epi32(0x00400000);
+    __mmask16 nan = _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+    __mmask16 tiny = _mm512_testn_epi32_mask(bits, _mm512_set1_epi32(0x7f800000));
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+    __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+    __m512i sum = _mm512_add_epi32(bits, half);
+
+    sum = _mm512_mask_and_epi32(sum, tiny, bits, _mm512_set1_epi32(INT32_MIN));
+    sum = _mm512_mask_or_epi32(sum, nan, bits, quiet);
+    return _mm512_cvtepi32_epi16(_mm512_srli_epi32(sum, 16));
+}
+
+static inline void v_store_bf16(moco_bf16 *p, f32x16 a)
+{
+    _mm256_storeu_si256((__m256i *)p, v_narrowed(a));
+}
+
+/* As v_stream, to a multiple of 32. */
+static inline void v_stream_bf16(moco_bf16 *p, f32x16 a)
+{
+    _mm256_stream_si256((__m256i *)p, v_narrowed(a));
+}
+
 static inline __mmask16 v_first(size_t n)
 {
     return (__mmask16)(n < 16 ? (1u << n) - 1u : 0xffffu);

@@ -19,12 +19,14 @@
  * Images are blocked activations (B, blocks, H, W, lanes), padded channels zero; outputs of stride
  * 2 have (H + 1) / 2 rows, (W + 1) / 2 columns. Tiles are numbered along the rows of an image,
  * image after image. Transformed arrays have the slot or point outermost; `point` is the distance
- * in floats between two of them. Arithmetic: transforms as written in winograd_ref.c, each product
- * one sequential FMA chain.
+ * in floats between two of them. Images hold the table's kind of number (struct moco_activation),
+ * all other arrays floats. Arithmetic: transforms as written in winograd_ref.c, each product one
+ * sequential FMA chain.
  *
  * Errors: with |·| of every matrix and array in the formulas above, forward and data gradient lie
  * within (C + 24) u, the weight gradient within (T + 32) u of the value of that formula, where C
- * channels are summed and T is the longest chain of tiles: those of a stage plus the stages. */
+ * channels are summed and T is the longest chain of tiles: those of a stage plus the stages. Images
+ * of bfloat16 numbers are rounded once more where they are written: within 2^-8 of the value. */
 #ifndef MOCO_SIMD_WINOGRAD_H
 #define MOCO_SIMD_WINOGRAD_H
 

@@ -57,6 +57,14 @@ SCATTER(winograd2_dst, dst2)
 GATHER(winograd2_d_dst, d_dst2)
 SCATTER(winograd2_d_src, d_src2)
 GATHER(winograd2_d_dst_out, d_dst_out2)
+GATHER(winograd_src_bf16, src_bf16)
+SCATTER(winograd_dst_bf16, dst_bf16)
+GATHER(winograd_d_dst_out_bf16, d_dst_out_bf16)
+GATHER(winograd2_src_bf16, src2_bf16)
+SCATTER(winograd2_dst_bf16, dst2_bf16)
+GATHER(winograd2_d_dst_bf16, d_dst2_bf16)
+SCATTER(winograd2_d_src_bf16, d_src2_bf16)
+GATHER(winograd2_d_dst_out_bf16, d_dst_out2_bf16)
 
 /* out(rows, vecs) = Σ_k a[r, k] panel(k, vecs), or added to out. a's element (r, k) stands at
  * r * row + k * step. */

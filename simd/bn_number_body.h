@@ -1,0 +1,64 @@
+/* bn_number_body.h: the BatchNorm kernels on planes of one kind of number; included by bn_body.h
+ * once per kind with BN_NUMBER, BN_OF (a name, marked by the kind) and BN_KERNEL, which it
+ * undefines at the end. Planes have 16 or 8 channels. */
+
+#define BN_VEC f32x16
+#define BN_LANES 16
+#define BN_OP(op) v_##op
+#define BN_PLANE(op) BN_OF(v_##op)
+#define BN_FN(name) BN_OF(name##_16)
+#include "simd/bn_plane.h"
+
+#define BN_VEC f32x8
+#define BN_LANES 8
+#define BN_OP(op) h_##op
+#define BN_PLANE(op) BN_OF(h_##op)
+#define BN_FN(name) BN_OF(name##_8)
+#include "simd/bn_plane.h"
+
+void BN_KERNEL(bn_stats)(float *mean, float *m2, const void *src, size_t pixels, size_t lanes)
+{
+    if (lanes == 16)
+        BN_OF(stats_16)(mean, m2, src, pixels);
+    else
+        BN_OF(stats_8)(mean, m2, src, pixels);
+}
+
+void BN_KERNEL(bn_apply)(void *dst, uint8_t *open, const void *src, const void *add,
+                         const float *scale, const float *shift, size_t pixels, size_t lanes,
+                         int relu, int far)
+{
+    far = far && dst != src && dst != add && (uintptr_t)dst % (lanes * sizeof(BN_NUMBER)) == 0;
+    if (lanes == 16)
+        BN_OF(apply_16)(dst, open, src, add, scale, shift, pixels, relu, far);
+    else
+        BN_OF(apply_8)(dst, open, src, add, scale, shift, pixels, relu, far);
+    if (far)
+        v_stream_end();
+}
+
+void BN_KERNEL(bn_grad_sums)(float *sum_g, float *sum_gx, void *g, const void *d_dst,
+                             const struct moco_bn_gate *gate, const void *src, const float *mean,
+                             size_t pixels, size_t lanes)
+{
+    if (lanes == 16)
+        BN_OF(grad_sums_16)(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels);
+    else
+        BN_OF(grad_sums_8)(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels);
+}
+
+void BN_KERNEL(bn_grad)(void *d_src, const void *g, const void *src, const float *a,
+                        const float *b, const float *c, size_t pixels, size_t lanes, int far)
+{
+    far = far && d_src != g && (uintptr_t)d_src % (lanes * sizeof(BN_NUMBER)) == 0;
+    if (lanes == 16)
+        BN_OF(grad_16)(d_src, g, src, a, b, c, pixels, far);
+    else
+        BN_OF(grad_8)(d_src, g, src, a, b, c, pixels, far);
+    if (far)
+        v_stream_end();
+}
+
+#undef BN_NUMBER
+#undef BN_OF
+#undef BN_KERNEL
