@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "bench/bench.h"
+#include "engine/base/arena.h"
 #include "engine/net/encoder.h"
 #include "engine/run/machine.h"
 
@@ -39,6 +40,7 @@ float *bench_numbers(size_t n)
     float *p = aligned_alloc(64, (n * sizeof *p + 63) / 64 * 64);
     if (!p)
         abort(); /* a benchmark program without memory has nothing to report */
+    arena_huge_pages(p, n * sizeof *p);
 #pragma omp parallel for schedule(static)
     for (size_t i = 0; i < n; i++) {
         uint32_t x = (uint32_t)i * 2654435761u;

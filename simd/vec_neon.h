@@ -1,6 +1,6 @@
 /* vec_neon.h: the virtual vectors f32x16 and f32x8 as four and two NEON registers.
  *
- * NEON has no masked access, so v_load_n and v_store_n go lane by lane through a small buffer.
+ * NEON has no masked access, so loads and stores of n lanes go one by one through a buffer.
  * Thirty-two registers leave room for tiles of six rows by one f32x16. Comparisons and selects
  * stand where NEON's own maximum would treat NaN otherwise than x86. */
 #ifndef MOCO_SIMD_VEC_NEON_H
@@ -297,6 +297,24 @@ static inline void v_stream_bf16(moco_bf16 *p, f32x16 a)
 
 static inline void v_stream_end(void)
 {
+}
+
+static inline f32x8 h_load_n(const float *p, size_t n)
+{
+    float part[8] = {0};
+
+    for (size_t i = 0; i < n && i < 8; i++)
+        part[i] = p[i];
+    return h_load(part);
+}
+
+static inline void h_store_n(float *p, f32x8 a, size_t n)
+{
+    float part[8];
+
+    h_store(part, a);
+    for (size_t i = 0; i < n && i < 8; i++)
+        p[i] = part[i];
 }
 
 static inline f32x16 v_load_n(const float *p, size_t n)

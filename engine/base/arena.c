@@ -8,11 +8,26 @@
 #include "engine/base/arena.h"
 
 #include <assert.h>
+#include <stdint.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "engine/base/error.h"
 
 enum { HUGE_FROM = 4 << 20 }; /* bytes from which huge pages are asked for */
+
+void arena_huge_pages(void *memory, size_t bytes)
+{
+#ifdef MADV_HUGEPAGE
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t from = ((uintptr_t)memory + page - 1) / page * page;
+    uintptr_t to = ((uintptr_t)memory + bytes) / page * page;
+    if (bytes >= HUGE_FROM)
+        (void)madvise((void *)from, to - from, MADV_HUGEPAGE); /* refusal costs speed only */
+#else
+    (void)memory, (void)bytes;
+#endif
+}
 
 int arena_open(struct arena *arena, size_t bytes, const char *what)
 {
@@ -22,10 +37,7 @@ int arena_open(struct arena *arena, size_t bytes, const char *what)
     *arena = (struct arena){ 0 };
     if (base == MAP_FAILED)
         return error_memory(what, size);
-#ifdef MADV_HUGEPAGE
-    if (size >= HUGE_FROM)
-        (void)madvise(base, size, MADV_HUGEPAGE); /* a hint: refusal costs speed only */
-#endif
+    arena_huge_pages(base, size);
     *arena = (struct arena){ .base = base, .size = size };
     return MOCO_OK;
 }

@@ -28,6 +28,9 @@ int arena_open(struct arena *arena, size_t bytes, const char *what);
 /* The next piece, ARENA_ALIGN-aligned. The caller has sized the arena: it never fails. */
 void *arena_take(struct arena *arena, size_t bytes);
 
+/* Asks for huge pages behind memory of any origin, where it is large; a hint. */
+void arena_huge_pages(void *memory, size_t bytes);
+
 /* Frees; accepts a zeroed arena. */
 void arena_close(struct arena *arena);
 
