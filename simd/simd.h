@@ -142,13 +142,13 @@ typedef void moco_bn_grad_fn(float *d_src, const float *g, const float *src, con
                              const float *b, const float *c, size_t pixels, size_t lanes, int far);
 
 /* Candidates for the k nearest keys of B queries: lists in the order in which the keys came.
- * A list opens with count 0 and floor -inf; every similarity in it is above its floor, or among the
- * first that equal it. 1 <= k < room. A list has MOCO_KNN_SPARE places more than its room; what
- * lies past its count may be overwritten. */
+ * A list opens with count 0 and a floor: -inf, or what the caller takes for too little. Every
+ * similarity in it is above its floor, or among the first that equal it. 1 <= k < room. A list has
+ * MOCO_KNN_SPARE places more than its room; what lies past its count may be overwritten. */
 struct moco_knn {
     float *s;        /* (B, room + MOCO_KNN_SPARE) similarities */
     uint32_t *index; /* (B, room + MOCO_KNN_SPARE) their keys */
-    float *floor;    /* (B) what a newcomer must exceed: the k-th best at the last cut */
+    float *floor;    /* (B) what a newcomer must exceed: the k-th best once the list was cut */
     uint32_t *count; /* (B) */
     size_t k, room;
 };
