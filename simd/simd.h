@@ -146,8 +146,7 @@ struct moco_bn_gate {
 
 /* Sums for the backward pass over one plane, in stages of 64 pixels like the statistics:
  * g = d_dst where the gate is open, else 0, which is kept (may be d_dst; with a gate that is always
- * open nothing is written); sum_g = Σ g, sum_gx = Σ g (src - mean). Denormal bfloat16 numbers,
- * which no kernel writes, count in the sums and are kept as 0. */
+ * open nothing is written); sum_g = Σ g, sum_gx = Σ g (src - mean). */
 typedef void moco_bn_grad_sums_fn(float *sum_g, float *sum_gx, void *g, const void *d_dst,
                                   const struct moco_bn_gate *gate, const void *src,
                                   const float *mean, size_t pixels, size_t lanes);
