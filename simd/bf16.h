@@ -30,4 +30,13 @@ static inline moco_bf16 bf16_narrowed(float x)
     return (moco_bf16)(rounded >> 16);
 }
 
+/* The upper half, for what is a bfloat16 number already. */
+static inline moco_bf16 bf16_upper(float x)
+{
+    uint32_t bits;
+
+    memcpy(&bits, &x, sizeof bits);
+    return (moco_bf16)(bits >> 16);
+}
+
 #endif

@@ -1,6 +1,6 @@
 /* bn_plane.h: the BatchNorm kernels for one width of plane; included by bn_number_body.h once per
- * width with BN_VEC, BN_LANES, BN_OP, BN_PLANE (load, store and stream of a plane's numbers) and
- * BN_FN, which it undefines at the end.
+ * width with BN_VEC, BN_LANES, BN_OP, BN_PLANE (load, store, keep and stream of a plane's
+ * numbers) and BN_FN, which it undefines at the end.
  *
  * Optional operands (act, add, the ReLU) are constants of an always-inlined inner function, so
  * that each combination gets a loop without branches. */
@@ -144,7 +144,7 @@ INLINE void BN_FN(grad_stages)(enum BN_FN(gate) gate, size_t ways, struct BN_FN(
             else if (gate == BN_FN(BY_SRC))
                 g = BN_OP(where_positive)(g, BN_OP(fma)(x, p->scale, p->shift));
             if (gate != BN_FN(OPEN))
-                BN_PLANE(store)(p->g + at, g);
+                BN_PLANE(keep)(p->g + at, g);
             sum[w].g = BN_OP(add)(sum[w].g, g);
             sum[w].gx = BN_OP(fma)(g, BN_OP(sub)(x, p->mean), sum[w].gx);
         }

@@ -14,6 +14,7 @@ static size_t stage_end(size_t i, size_t pixels)
 #define NUMBER float
 #define GET(x) (x)
 #define PUT(x) (x)
+#define KEEP(x) (x)
 #define IS_OPEN is_open
 #include "simd/bn_ref_body.h"
 
@@ -21,5 +22,6 @@ static size_t stage_end(size_t i, size_t pixels)
 #define NUMBER moco_bf16
 #define GET(x) bf16_widened(x)
 #define PUT(x) bf16_narrowed(x)
+#define KEEP(x) bf16_upper(x)
 #define IS_OPEN is_open_bf16
 #include "simd/bn_ref_body.h"

@@ -1,6 +1,6 @@
 /* bn_ref_body.h: the BatchNorm kernels in plain C; included by bn_ref.c once per kind of number
- * with REF (a kernel's name), NUMBER, GET and PUT (to float and back) and IS_OPEN (a function's
- * name), which it undefines at the end.
+ * with REF (a kernel's name), NUMBER, GET and PUT (to float and back), KEEP (back, for what was
+ * got) and IS_OPEN (a function's name), which it undefines at the end.
  *
  * Every sum over a plane is taken channel by channel in stages of 64 pixels: sequential from 0
  * within a stage, then the stage's sum is added to the total. The ReLU is 0 > y ? 0 : y, so NaN
@@ -84,7 +84,7 @@ void REF(bn_grad_sums)(float *sum_g, float *sum_gx, void *kept, const void *d,
                 s += x;
                 sx = fmaf(x, GET(src[at]) - mean[c], sx);
                 if (gated)
-                    g[at] = PUT(x);
+                    g[at] = KEEP(x);
             }
             total_g += s;
             total_gx += sx;
@@ -112,4 +112,5 @@ void REF(bn_grad)(void *to, const void *gradient, const void *from, const float 
 #undef NUMBER
 #undef GET
 #undef PUT
+#undef KEEP
 #undef IS_OPEN

@@ -2,14 +2,15 @@
  *
  * A panel is packed once and meets all queries; a tile's similarities are compared with the
  * queries' floors while they are warm, and the few above join the lists (k ln(K / k) of K in random
- * order). A full list is cut by halving the interval of ordered floats that holds the k-th value,
- * counting with vectors: first over the whole list, then over the band that is left. */
+ * order, fewer where a list opens with a floor). A full list is cut by halving the interval of
+ * ordered floats that holds the k-th value, counting with vectors: first over the whole list, then
+ * over the band that is left. */
 #include <math.h>
 #include <string.h>
 
 #include "simd/tile.h"
 
-enum { BAND = 4 * MOCO_VL };
+enum { BAND = 4 * MOCO_VL, FEW = 6 }; /* so many keys join one by one, more by vectors */
 
 /* Floats in rising order as integers: the magnitude of the negative ones is turned over. */
 static float float_of(int64_t order)
@@ -142,41 +143,40 @@ void KERNEL(knn_cut)(const struct moco_knn *best, size_t b)
 
 /* A packed panel of keys. */
 struct panel {
-    const float *keys;          /* (D, TILE_KEYS) */
-    uint64_t voters;            /* those that count */
+    const float *keys; /* (D, TILE_KEYS) */
+    uint64_t voters;   /* those that count */
     uint32_t index[TILE_KEYS];
 };
 
-/* The keys that `bits` names join list b one by one: a cut on the way raises the floor. */
-static void offer_slowly(const struct moco_knn *best, size_t b, const float *dots, uint64_t bits,
-                         const struct panel *panel)
+/* A key joins list b, unless a cut has raised the floor meanwhile. */
+INLINE void offer(const struct moco_knn *best, size_t b, float s, uint32_t index)
 {
-    size_t list = b * (best->room + MOCO_KNN_SPARE);
+    size_t at = b * (best->room + MOCO_KNN_SPARE) + best->count[b];
 
-    for (; bits; bits &= bits - 1) {
-        size_t i = (size_t)__builtin_ctzll(bits), at = list + best->count[b];
-
-        if (!(dots[i] > best->floor[b]))
-            continue;
-        best->s[at] = dots[i];
-        best->index[at] = panel->index[i];
-        if (++best->count[b] == best->room)
-            KERNEL(knn_cut)(best, b);
-    }
+    if (!(s > best->floor[b]))
+        return;
+    best->s[at] = s;
+    best->index[at] = index;
+    if (++best->count[b] == best->room)
+        KERNEL(knn_cut)(best, b);
 }
 
-static void offer(const struct moco_knn *best, size_t b, const float *dots, uint64_t bits,
-                  const struct panel *panel)
+/* More than FEW keys join list b: by vectors, unless it may become full. */
+static void offer_many(const struct moco_knn *best, size_t b, const float *dots, uint64_t bits,
+                       const struct panel *panel)
 {
     size_t end = b * (best->room + MOCO_KNN_SPARE) + best->count[b];
     size_t count = best->count[b] + (size_t)__builtin_popcountll(bits);
     float *s = best->s + end;
     uint32_t *index = best->index + end;
 
-    if (count >= best->room) {
-        offer_slowly(best, b, dots, bits, panel);
-        return;
+    for (; count >= best->room && bits; bits &= bits - 1) {
+        size_t i = (size_t)__builtin_ctzll(bits);
+
+        offer(best, b, dots[i], panel->index[i]);
     }
+    if (!bits)
+        return;
     best->count[b] = (uint32_t)count;
     UNROLL for (size_t c = 0; c < TILE_KEYS; c += MOCO_VL) {
         unsigned lanes = bits >> c & ((1u << MOCO_VL) - 1);
@@ -193,22 +193,42 @@ static void scan_tile(size_t rows, const struct moco_knn *best, size_t b, const 
                       const struct panel *panel)
 {
     _Alignas(64) float dots[TILE_ROWS * TILE_KEYS];
-    uint64_t bits[TILE_ROWS];
-    size_t row[TILE_ROWS], hits = 0;
+    uint64_t bits[TILE_ROWS + 1], left;
+    size_t row[TILE_ROWS + 1], hits = 0, all = 0;
 
     TILE_CASES(rows, dot_tile, dots, TILE_KEYS, TILE_KEYS, q, D, panel->keys, D, 0)
     for (size_t r = 0; r < rows; r++) {
         f32x16 floor = v_set1(best->floor[b + r]);
+        size_t n;
 
-        bits[hits] = 0;
+        left = 0;
         UNROLL for (size_t c = 0; c < TILE_VECS; c++)
-            bits[hits] |= (uint64_t)v_above(v_load(dots + r * TILE_KEYS + c * MOCO_VL), floor)
-                          << c * MOCO_VL;
+            left |= (uint64_t)v_above(v_load(dots + r * TILE_KEYS + c * MOCO_VL), floor)
+                    << c * MOCO_VL;
+        left &= panel->voters;
+        n = (size_t)__builtin_popcountll(left);
+        if (n > FEW) {
+            offer_many(best, b + r, dots + r * TILE_KEYS, left, panel);
+            continue;
+        }
+        bits[hits] = left;
         row[hits] = r;
-        hits += (bits[hits] &= panel->voters) != 0;
+        all += n;
+        hits += n > 0;
     }
-    for (size_t i = 0; i < hits; i++)
-        offer(best, b + row[i], dots + row[i] * TILE_KEYS, bits[i], panel);
+    bits[hits] = 0;
+    row[hits] = 0;
+    /* One loop for all rows, whose end is the one branch of a tile that cannot be foretold. */
+    left = bits[0];
+    for (size_t h = 0, r = row[0]; all > 0; all--) {
+        size_t i = (size_t)__builtin_ctzll(left);
+
+        offer(best, b + r, dots[r * TILE_KEYS + i], panel->index[i]);
+        left &= left - 1;
+        h += left == 0;
+        r = row[h];
+        left |= bits[h] & (0 - (uint64_t)(left == 0));
+    }
 }
 
 void KERNEL(knn_scan)(const struct moco_knn *best, const float *q, const float *keys,

@@ -146,8 +146,7 @@ struct moco_bn_gate {
 
 /* Sums for the backward pass over one plane, in stages of 64 pixels like the statistics:
  * g = d_dst where the gate is open, else 0, which is kept (may be d_dst; with a gate that is always
- * open nothing is written); sum_g = Σ g, sum_gx = Σ g (src - mean). Denormal bfloat16 numbers,
- * which no kernel writes, count in the sums and are kept as 0. */
+ * open nothing is written); sum_g = Σ g, sum_gx = Σ g (src - mean). */
 typedef void moco_bn_grad_sums_fn(float *sum_g, float *sum_gx, void *g, const void *d_dst,
                                   const struct moco_bn_gate *gate, const void *src,
                                   const float *mean, size_t pixels, size_t lanes);
@@ -157,13 +156,13 @@ typedef void moco_bn_grad_fn(void *d_src, const void *g, const void *src, const 
                              const float *b, const float *c, size_t pixels, size_t lanes, int far);
 
 /* Candidates for the k nearest keys of B queries: lists in the order in which the keys came.
- * A list opens with count 0 and floor -inf; every similarity in it is above its floor, or among the
- * first that equal it. 1 <= k < room. A list has MOCO_KNN_SPARE places more than its room; what
- * lies past its count may be overwritten. */
+ * A list opens with count 0 and a floor: -inf, or what the caller takes for too little. Every
+ * similarity in it is above its floor, or among the first that equal it. 1 <= k < room. A list has
+ * MOCO_KNN_SPARE places more than its room; what lies past its count may be overwritten. */
 struct moco_knn {
     float *s;        /* (B, room + MOCO_KNN_SPARE) similarities */
     uint32_t *index; /* (B, room + MOCO_KNN_SPARE) their keys */
-    float *floor;    /* (B) what a newcomer must exceed: the k-th best at the last cut */
+    float *floor;    /* (B) what a newcomer must exceed: the k-th best once the list was cut */
     uint32_t *count; /* (B) */
     size_t k, room;
 };

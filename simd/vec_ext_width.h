@@ -54,6 +54,13 @@ static inline void EXT_OP(store_bf16)(moco_bf16 *p, EXT_VEC a)
         p[i] = bf16_narrowed(a[i]);
 }
 
+/* Stores what was loaded, or zeros: no rounding. */
+static inline void EXT_OP(keep_bf16)(moco_bf16 *p, EXT_VEC a)
+{
+    for (int i = 0; i < EXT_LANES; i++)
+        p[i] = bf16_upper(a[i]);
+}
+
 static inline void EXT_OP(stream_bf16)(moco_bf16 *p, EXT_VEC a)
 {
     if ((uintptr_t)p % (EXT_LANES * sizeof *p))

@@ -89,6 +89,12 @@ static inline void q_store_bf16(moco_bf16 *p, float32x4_t a)
     vst1_u16(p, vshrn_n_u32(sum, 16));
 }
 
+/* Stores what was loaded, or zeros: no rounding. */
+static inline void q_keep_bf16(moco_bf16 *p, float32x4_t a)
+{
+    vst1_u16(p, vshrn_n_u32(vreinterpretq_u32_f32(a), 16));
+}
+
 static inline f32x8 h_set1(float x)
 {
     f32x8 out;
@@ -136,6 +142,12 @@ static inline void h_store_bf16(moco_bf16 *p, f32x8 a)
 {
     for (int i = 0; i < 2; i++)
         q_store_bf16(p + 4 * i, a.r[i]);
+}
+
+static inline void h_keep_bf16(moco_bf16 *p, f32x8 a)
+{
+    for (int i = 0; i < 2; i++)
+        q_keep_bf16(p + 4 * i, a.r[i]);
 }
 
 static inline void h_stream_bf16(moco_bf16 *p, f32x8 a)
@@ -288,6 +300,12 @@ static inline void v_store_bf16(moco_bf16 *p, f32x16 a)
 {
     for (int i = 0; i < 4; i++)
         q_store_bf16(p + 4 * i, a.r[i]);
+}
+
+static inline void v_keep_bf16(moco_bf16 *p, f32x16 a)
+{
+    for (int i = 0; i < 4; i++)
+        q_keep_bf16(p + 4 * i, a.r[i]);
 }
 
 static inline void v_stream_bf16(moco_bf16 *p, f32x16 a)

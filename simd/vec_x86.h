@@ -92,6 +92,15 @@ static inline void h_store_bf16(moco_bf16 *p, f32x8 a)
     _mm_storeu_si128((__m128i *)p, h_packed(a));
 }
 
+/* Stores what was loaded, or zeros: no rounding. */
+static inline void h_keep_bf16(moco_bf16 *p, f32x8 a)
+{
+    __m256i words = _mm256_srli_epi32(_mm256_castps_si256(a), 16);
+
+    _mm_storeu_si128((__m128i *)p, _mm_packus_epi32(_mm256_castsi256_si128(words),
+                                                    _mm256_extracti128_si256(words, 1)));
+}
+
 /* As h_stream, to a multiple of 16. */
 static inline void h_stream_bf16(moco_bf16 *p, f32x8 a)
 {

@@ -2,7 +2,7 @@
  *
  * Features are small multiples of 1/8, so that every similarity is exact in float: ties are real
  * ties and the ranking must agree to the last place. Then k above n_train, rows without label,
- * threads, refusals. */
+ * training rows that a sample misjudges, threads, refusals. */
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
@@ -13,11 +13,11 @@
 #include "engine/eval/knn.h"
 #include "tests/check.h"
 
-enum { N_TRAIN = 1300, N_TEST = 37, D = 24, CLASSES = 7 };
+enum { N_TRAIN = 1300, N_MANY = 9000, N_TEST = 37, D = 24, CLASSES = 7 };
 
 struct data {
-    float train[N_TRAIN * D], test[N_TEST * D];
-    int32_t labels[N_TRAIN];
+    float train[N_MANY * D], test[N_TEST * D];
+    int32_t labels[N_MANY];
 };
 
 static struct moco_simd simd;
@@ -26,11 +26,11 @@ static void draw(struct data *data, int levels, int unlabelled)
 {
     struct rng rng = rng_at(3, RNG_TEST, (uint64_t)levels, (uint64_t)unlabelled);
 
-    for (size_t i = 0; i < N_TRAIN * D; i++)
+    for (size_t i = 0; i < N_MANY * D; i++)
         data->train[i] = ((float)rng_below(&rng, (uint64_t)levels) - (float)(levels / 2)) / 8.0f;
     for (size_t i = 0; i < N_TEST * D; i++)
         data->test[i] = ((float)rng_below(&rng, (uint64_t)levels) - (float)(levels / 2)) / 8.0f;
-    for (size_t i = 0; i < N_TRAIN; i++)
+    for (size_t i = 0; i < N_MANY; i++)
         data->labels[i] = unlabelled && rng_below(&rng, 3) == 0
                               ? -1 : (int32_t)rng_below(&rng, CLASSES);
 }
@@ -39,12 +39,13 @@ static void draw(struct data *data, int levels, int unlabelled)
 static void brute_force(double *scores, const struct data *data, size_t row, size_t n_train,
                         size_t k, double T)
 {
-    static double s[N_TRAIN];
+    static double s[N_MANY];
 
     for (size_t j = 0; j < n_train; j++) {
         s[j] = data->labels[j] < 0 ? -INFINITY : 0.0;
         for (size_t d = 0; d < D; d++)
             s[j] += (double)data->test[row * D + d] * data->train[j * D + d];
+        s[j] = isnan(s[j]) ? -INFINITY : s[j];
     }
     for (size_t c = 0; c < CLASSES; c++)
         scores[c] = 0.0;
@@ -102,6 +103,54 @@ static void against_brute_force(void)
                     data->labels[0] = 2; /* at least one votes */
                     compare(data, sizes[n], ks[k] < (int)sizes[n] ? ks[k] : (int)sizes[n] + 3, 0.5);
                 }
+    free(data);
+}
+
+/* What training row j is in each of the cases below; a sample takes every 13th panel of 64 rows. */
+enum order { RANDOM, SAMPLED_NEAR, SAMPLED_FAR, RISING, FALLING, EQUAL, TWO_LEVELS, NANS,
+             UNLABELLED, ORDERS };
+
+static void arrange(struct data *data, enum order order)
+{
+    draw(data, order == TWO_LEVELS ? 2 : 17, 0);
+    for (size_t i = 0; order != RANDOM && i < N_TEST * D; i++)
+        data->test[i] = fabsf(data->test[i]) + 0.125f;
+    for (size_t j = 0; j < N_MANY; j++) {
+        int sampled = j / 64 % 13 == 0;
+        float *row = data->train + j * D;
+
+        for (size_t d = 0; d < D; d++) {
+            row[d] += order == SAMPLED_NEAR && sampled ? 4.0f : 0.0f;
+            row[d] -= order == SAMPLED_FAR && sampled ? 4.0f : 0.0f;
+            row[d] = order == EQUAL ? 0.5f : row[d];
+        }
+        if (order == RISING || order == FALLING)
+            for (size_t d = 0; d < D; d++)
+                row[d] = (float)((order == RISING ? j : N_MANY - j) / 3) / 1024.0f;
+        if (order == NANS && j % 5 == 0)
+            row[0] = NAN;
+        if (order == UNLABELLED && (sampled || j % 2))
+            data->labels[j] = -1;
+    }
+}
+
+/* A provisional floor from a sample may be too high, as where the sample has the nearest rows, or
+ * all rows are equal: the neighbours are the same. Parts of the training rows sample for
+ * themselves. */
+static void samples(void)
+{
+    struct data *data = malloc(sizeof *data);
+    int before = omp_get_max_threads();
+
+    for (int order = 0; order < ORDERS; order++) {
+        arrange(data, (enum order)order);
+        for (int threads = 1; threads <= 3; threads++) {
+            omp_set_num_threads(threads);
+            compare(data, N_MANY, 40, 2.0);
+            compare(data, N_MANY - 37, 150, 2.0);
+        }
+    }
+    omp_set_num_threads(before);
     free(data);
 }
 
@@ -200,6 +249,7 @@ int main(void)
 {
     CHECK(moco_simd_init(&simd, NULL) == 0);
     against_brute_force();
+    samples();
     ties();
     threads_agree();
     splits_agree();

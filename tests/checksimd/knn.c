@@ -1,7 +1,7 @@
 /* knn.c: checks of the selection of neighbours, and of the specification against a full sort.
  *
  * The values are those that hurt a threshold: rising, all equal, few levels, NaN, infinities,
- * signed zeros. */
+ * signed zeros. Some lists open with a floor. */
 #include <stdlib.h>
 
 #include "tests/checksimd/harness.h"
@@ -14,6 +14,7 @@ struct shape {
     size_t B, K, D, k, room;
     enum values fill;
     int labelled;
+    float floor; /* that the lists open with */
 };
 
 static float value(enum values fill)
@@ -74,7 +75,7 @@ static struct moco_knn take_lists(int slot, const struct shape *x)
     memset(best.s, PAINT, places * sizeof *best.s);
     memset(best.index, PAINT, places * sizeof *best.index);
     for (size_t b = 0; b < x->B; b++) {
-        best.floor[b] = -INFINITY;
+        best.floor[b] = x->floor;
         best.count[b] = 0;
     }
     return best;
@@ -127,7 +128,7 @@ static void oracle(const struct moco_knn *best, const float *q, const float *key
 
         ref.logits(s, q + b * x->D, keys, 1, x->K, x->D);
         for (size_t j = 0; j < x->K; j++)
-            if (s[j] > -INFINITY && (!labels || labels[j] >= 0))
+            if (s[j] > x->floor && (!labels || labels[j] >= 0))
                 order[n++] = (uint32_t)j;
         sorted_by = s;
         qsort(order, n, sizeof *order, nearer);
@@ -189,7 +190,8 @@ void check_knn(const struct moco_simd *t)
                 struct shape x = {.B = rows[next_random() % COUNT(rows)], .K = keys[i],
                                   .D = columns[next_random() % COUNT(columns)], .k = k,
                                   .room = rooms[next_random() % 4], .fill = (enum values)fill,
-                                  .labelled = next_random() % 3 == 0};
+                                  .labelled = next_random() % 3 == 0,
+                                  .floor = next_random() % 3 ? -INFINITY : value(RANDOM)};
 
                 x.room = x.room > k ? x.room : k + 1;
                 knn(t, &x);
@@ -213,7 +215,8 @@ static void mutant_cut(const struct moco_knn *best, size_t b)
 
 static void some(const struct moco_simd *t)
 {
-    const struct shape x = {.B = 3, .K = 89, .D = 5, .k = 20, .room = 41, .fill = RISING};
+    const struct shape x = {.B = 3, .K = 89, .D = 5, .k = 20, .room = 41, .fill = RISING,
+                            .floor = -INFINITY};
 
     knn(t, &x);
 }
