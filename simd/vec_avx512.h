@@ -37,6 +37,7 @@ static inline void v_stream(float *p, f32x16 a)
     _mm512_stream_ps(p, a);
 }
 
+/* One permutation puts words into upper halves or takes them out; widening and a shift are two. */
 static inline f32x16 v_load_bf16(const moco_bf16 *p)
 {
     const __m512i from = _mm512_set_epi16(15, 0, 14, 0, 13, 0, 12, 0, 11, 0, 10, 0, 9, 0, 8, 0, 7,
@@ -46,7 +47,6 @@ static inline f32x16 v_load_bf16(const moco_bf16 *p)
     return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, from, words));
 }
 
-/* The upper halves. */
 static inline __m256i v_upper(__m512i bits)
 {
     const __m512i from = _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 31, 29,
@@ -65,7 +65,6 @@ static inline __m256i v_narrowed(f32x16 a)
     __m512i half = _mm512_mask_blend_epi32(odd, _mm512_set1_epi32(0x7fff),
                                            _mm512_set1_epi32(0x8000));
     __m256i out = v_upper(_mm512_mask_add_epi32(bits, number, bits, half));
-
     __m256i sign = _mm256_and_si256(out, _mm256_set1_epi16(INT16_MIN));
     __m256i quiet = _mm256_or_si256(out, _mm256_set1_epi16(0x40));
 

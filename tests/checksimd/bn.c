@@ -132,6 +132,9 @@ static void apply(const struct plane *p, enum fill fill, int relu, int adds)
     memset(got, 0, n * bytes_of(p->number));
     p->tested->bn_apply(got, NULL, src, add, scale, shift, pixels, lanes, relu, 1);
     same_plane("bn_apply", p, got, want, "dst past the caches", 0);
+    got = take_numbers(9, p->number, n + 1); /* at no multiple of a pixel's size */
+    p->tested->bn_apply(got, NULL, src, add, scale, shift, pixels, lanes, relu, 1);
+    same_plane("bn_apply", p, got, want, "dst past the caches at an odd place", 0);
     if (p->tested->bn_apply == p->plain->bn_apply && fill != SPECIAL)
         apply_oracle(p, want, src, add, scale, shift, relu);
     p->tested->bn_apply(got, NULL, src, add, scale, shift, third, lanes, relu, 0);
@@ -263,6 +266,9 @@ static void grad(const struct plane *p, enum fill fill)
     memset(got, 0, numbers_of(p) * bytes_of(p->number));
     p->tested->bn_grad(got, g, src, a, b, c, pixels, lanes, 1);
     same_plane("bn_grad", p, got, want, "d_src past the caches", 0);
+    got = take_numbers(8, p->number, numbers_of(p) + 1);
+    p->tested->bn_grad(got, g, src, a, b, c, pixels, lanes, 1);
+    same_plane("bn_grad", p, got, want, "d_src past the caches at an odd place", 0);
     p->tested->bn_grad(g, g, src, a, b, c, pixels, lanes, 1);
     same_plane("bn_grad", p, g, want, "d_src = g", 0);
     strips_intact("bn_grad", p->level->name);
