@@ -18,6 +18,11 @@ for direction in fwd bwd_data bwd_weights; do
     names="$names conv3x3/$direction/128/64/32/onednn"
     [ "$isa" = ref ] || names="$names conv3x3/$direction/128/64/32/$isa"
 done
+# bfloat16 where this CPU computes with it
+case $list in
+*step_bf16/*) names="$names step_bf16/resnet18/64/32/128 step_bf16/resnet18/16/32/128
+step_bf16/resnet50/64/224/16" ;;
+esac
 bad=0
 for name in $names; do
     [ "$(printf '%s\n' "$list" | grep -cxF "$name/real_time")" = 1 ] && continue

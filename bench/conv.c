@@ -1,15 +1,18 @@
 /* conv.c: single 3x3 convolutions by oneDNN and by our own kernels: stride 1 with C to C channels,
- * and stride 2, where the label says whether C become 2 C (ResNet-18) or stay C (ResNet-50). */
+ * and stride 2, where the label says whether C become 2 C (ResNet-18) or stay C (ResNet-50); on
+ * float activations, and as conv3x3_bf16 and conv3x3s2_bf16 on bfloat16 ones. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "bench/bench.h"
 #include "engine/net/conv.h"
+#include "engine/net/encoder.h"
 
 struct data {
     struct conv *conv;
-    float *src, *dst, *weights, *scratch;
+    void *src, *dst;
+    float *weights, *scratch;
 };
 
 static const char *const directions[] = { "fwd", "bwd_data", "bwd_weights" };
@@ -23,12 +26,26 @@ struct layer {
  * stages, and those of a ResNet-50 on 224x224. */
 static const struct layer layers[] = {
     { 128, 64, 64, 32, 1 },  { 128, 128, 128, 16, 1 }, { 128, 256, 256, 8, 1 },
-    { 128, 512, 512, 4, 1 }, { 128, 16, 16, 32, 1 },   { 128, 32, 32, 16, 1 },
+    { 16, 64, 64, 56, 1 },   { 16, 128, 128, 28, 1 }, { 16, 256, 256, 14, 1 },
+    { 16, 512, 512, 7, 1 },  { 128, 512, 512, 4, 1 },{ 128, 16, 16, 32, 1 },   { 128, 32, 32, 16, 1 },
     { 128, 64, 64, 8, 1 },   { 128, 128, 128, 4, 1 },  { 128, 64, 128, 32, 2 },
     { 128, 128, 256, 16, 2 }, { 128, 256, 512, 8, 2 }, { 128, 16, 32, 32, 2 },
     { 128, 32, 64, 16, 2 },  { 128, 64, 128, 8, 2 },   { 16, 128, 128, 56, 2 },
     { 16, 256, 256, 28, 2 }, { 16, 512, 512, 14, 2 },
 };
+
+/* Activations of kind `number`. */
+static void *activations(const struct bench *b, enum moco_number number, size_t n)
+{
+    float *numbers = bench_numbers(n);
+    void *out = numbers;
+    if (numbers && number == MOCO_BF16) {
+        out = bench_numbers((n + 1) / 2);
+        b->simd.narrow(out, numbers, n);
+        free(numbers);
+    }
+    return out;
+}
 
 static int conv_data_open(struct bench *b)
 {
@@ -38,6 +55,7 @@ static int conv_data_open(struct bench *b)
         .B = l->B, .IC = l->I, .OC = l->O, .H = l->side, .W = l->side, .OH = out, .OW = out,
         .kernel = 3, .stride = l->stride, .pad = 1, .lanes = b->simd.lanes,
         .policy = b->size[1] ? CONV_OWN : CONV_ONEDNN,
+        .number = (enum moco_number)b->size[2],
     };
     struct data *x = calloc(1, sizeof *x);
     size_t images = (size_t)l->B * (size_t)(l->side * l->side);
@@ -45,8 +63,9 @@ static int conv_data_open(struct bench *b)
         free(x);
         return bench_fail("the convolution can not be opened");
     }
-    x->src = bench_numbers(images * (size_t)l->I);
-    x->dst = bench_numbers(images * (size_t)l->O / (size_t)(l->stride * l->stride));
+    x->src = activations(b, shape.number, images * (size_t)l->I);
+    x->dst = activations(b, shape.number,
+                         images * (size_t)l->O / (size_t)(l->stride * l->stride));
     x->weights = bench_numbers((size_t)l->I * (size_t)l->O * 9);
     x->scratch = bench_numbers(conv_scratch_bytes(x->conv) / sizeof(float) + 16);
     b->state = x;
@@ -75,17 +94,18 @@ static void conv_run(struct bench *b)
         conv_backward_weights(x->conv, x->weights, x->src, x->dst, x->scratch);
 }
 
-static void add(const struct moco_simd *simd, int own, int direction, size_t index)
+static void add(const struct moco_simd *simd, enum moco_number number, int own, int direction,
+                size_t index)
 {
     const struct layer *l = &layers[index];
     int out = l->side / l->stride;
-    struct bench b = { .simd = *simd, .size = { index, (size_t)own }, .variant = direction,
+    struct bench b = { .simd = *simd, .size = { index, (size_t)own, number }, .variant = direction,
                        .flops = 2.0 * l->B * l->I * l->O * 9 * out * out,
                        .open = conv_data_open, .run = conv_run, .close = conv_data_close };
     if (l->stride > 1)
         b.label = l->O > l->I ? "C to 2 C" : "C to C";
-    snprintf(b.name, sizeof b.name, "conv3x3%s/%s/%d/%d/%d", l->stride > 1 ? "s2" : "",
-             directions[direction], l->B, l->I, l->side);
+    snprintf(b.name, sizeof b.name, "conv3x3%s%s/%s/%d/%d/%d", l->stride > 1 ? "s2" : "",
+             number == MOCO_BF16 ? "_bf16" : "", directions[direction], l->B, l->I, l->side);
     if (!own || !bench_too_slow(&b))
         bench_add(&b, own ? simd->name : "onednn");
 }
@@ -94,13 +114,17 @@ static void add(const struct moco_simd *simd, int own, int direction, size_t ind
  * stride 1, with 0.56 at stride 2. */
 void bench_convolutions(const struct moco_simd *levels, size_t count)
 {
+    const struct net_config wide = { .width = 64 };
     struct moco_simd best;
     moco_simd_init(&best, NULL);
-    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
-        for (int direction = 0; direction < 3; direction++) {
-            add(&best, 0, direction, i);
-            for (size_t l = 0; l < count; l++)
-                if (!strstr(levels[l].name, "auto"))
-                    add(&levels[l], 1, direction, i);
-        }
+    for (enum moco_number number = MOCO_FP32; number < MOCO_NUMBERS; number++)
+        for (size_t i = 0; i < sizeof layers / sizeof *layers; i++)
+            for (int direction = 0; direction < 3; direction++) {
+                if (number == MOCO_BF16 && !net_bf16_pays(&wide, &best))
+                    continue;
+                add(&best, number, 0, direction, i);
+                for (size_t l = 0; l < count; l++)
+                    if (!strstr(levels[l].name, "auto"))
+                        add(&levels[l], number, 1, direction, i);
+            }
 }

@@ -183,7 +183,8 @@ static int bn_open(struct bench *b)
 static struct norm_pass bn_pass(const struct bench *b)
 {
     struct data *x = b->state;
-    return (struct norm_pass){ .simd = &b->simd, .B = (int)b->size[0], .C = (int)b->size[1],
+    return (struct norm_pass){ .kernels = &b->simd.activation[MOCO_FP32],
+                               .B = (int)b->size[0], .C = (int)b->size[1],
                                .pixels = (int)(b->size[2] * b->size[2]), .lanes = b->simd.lanes,
                                .splits = 1, .partial = x->f, .coef = x->scratch };
 }

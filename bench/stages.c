@@ -8,7 +8,7 @@
 #include "engine/base/error.h"
 #include "engine/step.h"
 
-/* size: (width, side, batch); variant 50 is the ResNet-50 of MoCo v2. */
+/* size: (width, side, batch, kind of number); variant 50 is the ResNet-50 of MoCo v2. */
 
 struct whole {
     struct step step;
@@ -22,7 +22,8 @@ static int whole_open(struct bench *b)
     struct step_config c = {
         .net = { .stem = big ? STEM_IMAGENET : STEM_CIFAR, .head = big ? HEAD_MLP : HEAD_FC,
                  .width = (int)b->size[0], .channels = 3, .side = (int)b->size[1],
-                 .batch = (int)b->size[2], .dim = 128, .bn_splits = 1 },
+                 .batch = (int)b->size[2], .dim = 128, .bn_splits = 1,
+                 .number = (enum moco_number)b->size[3] },
         .method = { .B = b->size[2], .D = 128, .K = big ? 65536 : 4096, .T = big ? 0.2f : 0.07f,
                     .seed = 1 },
         .kind = method_named("moco"), .key = KEY_MOMENTUM, .momentum = 0.9f,
@@ -58,20 +59,24 @@ static void whole_close(struct bench *b)
     free(w);
 }
 
+/* Rows of bfloat16 only where a run would take it. */
 void bench_stages(const struct moco_simd *best)
 {
-    const struct bench all[] = {
-        { .name = "step/resnet18/64/32/128", .size = { 64, 32, 128 }, .variant = 18, .items = 128,
-          .open = whole_open, .run = whole_run, .close = whole_close },
-        { .name = "step/resnet18/16/32/128", .size = { 16, 32, 128 }, .variant = 18, .items = 128,
-          .open = whole_open, .run = whole_run, .close = whole_close },
-        { .name = "step/resnet50/64/224/16", .size = { 64, 224, 16 }, .variant = 50, .items = 16,
-          .open = whole_open, .run = whole_run, .close = whole_close },
-    };
-    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-        struct bench b = all[i];
-        b.simd = *best;
-        b.label = "images";
-        bench_add(&b, NULL);
-    }
+    static const struct {
+        int arch;
+        size_t size[3];
+    } all[] = { { 18, { 64, 32, 128 } }, { 18, { 16, 32, 128 } }, { 50, { 64, 224, 16 } } };
+    const struct net_config wide = { .width = 64 };
+    for (size_t number = MOCO_FP32; number <= MOCO_BF16; number++)
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+            const size_t *size = all[i].size;
+            struct bench b = { .simd = *best, .size = { size[0], size[1], size[2], number },
+                               .variant = all[i].arch, .items = (double)size[2],
+                               .label = "images", .open = whole_open, .run = whole_run,
+                               .close = whole_close };
+            snprintf(b.name, sizeof b.name, "step%s/resnet%d/%zu/%zu/%zu",
+                     number == MOCO_BF16 ? "_bf16" : "", b.variant, size[0], size[1], size[2]);
+            if (number == MOCO_FP32 || net_bf16_pays(&wide, best))
+                bench_add(&b, NULL);
+        }
 }

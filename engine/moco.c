@@ -93,6 +93,7 @@ static int recipe_of(char **out, const moco_config *config)
     c->T = (double)config->temperature, c->m = (double)config->momentum_key;
     c->momentum = (double)config->momentum_sgd, c->wd = (double)config->weight_decay;
     c->seed = config->seed;
+    snprintf(c->precision, sizeof c->precision, "%s", config->bf16 ? "bf16" : "fp32");
     *out = config_recipe(&full);
     return *out ? MOCO_OK : error_memory("the settings' text", 0);
 }
@@ -102,7 +103,8 @@ static int translate(struct step_config *out, const moco_config *config)
     *out = (struct step_config){
         .net = {.head = config->mlp ? HEAD_MLP : HEAD_FC, .width = config->width,
                 .channels = config->channels, .side = config->side, .batch = config->batch,
-                .dim = config->dim, .bn_splits = config->bn_splits},
+                .dim = config->dim, .bn_splits = config->bn_splits,
+                .number = config->bf16 ? MOCO_BF16 : MOCO_FP32},
         .method = {.B = (size_t)config->batch, .D = (size_t)config->dim,
                    .K = (size_t)config->queue, .T = config->temperature, .mask = config->mask,
                    .symmetric = config->symmetric, .seed = config->seed},

@@ -1,62 +1,43 @@
-/* bn_body.h: the BatchNorm kernels, for planes of 16 and of 8 channels.
+/* bn_body.h: the BatchNorm kernels, on planes of floats and of bfloat16 numbers.
  *
  * A lane is a channel, so each channel's sums run sequentially over the pixels of a stage of 64
  * and the stage sums are added in order. Four stages are summed side by side: their chains are
  * independent, which hides the latency of the additions and changes no byte.
- * The plane code is bn_plane.h, written once and included for either width. */
+ * The kernels of one kind of number are bn_number_body.h, the code for planes of one width is
+ * bn_plane.h. */
 #include "simd/tile.h"
 
-#define BN_VEC f32x16
-#define BN_LANES 16
-#define BN_OP(op) v_##op
-#define BN_FN(name) name##_16
-#include "simd/bn_plane.h"
-
-#define BN_VEC f32x8
-#define BN_LANES 8
-#define BN_OP(op) h_##op
-#define BN_FN(name) name##_8
-#include "simd/bn_plane.h"
-
-void KERNEL(bn_stats)(float *mean, float *m2, const float *src, size_t pixels, size_t lanes)
+/* Coefficients of two pixels of 8 channels. */
+static inline void two_pixels(float *twice, const float *of)
 {
-    if (lanes == 16)
-        stats_16(mean, m2, src, pixels);
-    else
-        stats_8(mean, m2, src, pixels);
+    for (size_t i = 0; i < 16; i++)
+        twice[i] = of[i % 8];
 }
 
-void KERNEL(bn_apply)(float *dst, uint8_t *open, const float *src, const float *add,
-                      const float *scale, const float *shift, size_t pixels, size_t lanes, int relu,
-                      int far)
+/* The pixel from which on pairs are written: one of the first two. Past the caches each has to
+ * stand at a multiple of its size. */
+static inline size_t pairs_from(const void *dst, size_t bytes, size_t pixels, int far)
 {
-    far = far && dst != src && dst != add && (uintptr_t)dst % (lanes * sizeof *dst) == 0;
-    if (lanes == 16)
-        apply_16(dst, open, src, add, scale, shift, pixels, relu, far);
-    else
-        apply_8(dst, open, src, add, scale, shift, pixels, relu, far);
-    if (far)
-        v_stream_end();
+    return far && pixels > 0 && (uintptr_t)dst % bytes ? 1 : 0;
 }
 
-void KERNEL(bn_grad_sums)(float *sum_g, float *sum_gx, float *g, const float *d_dst,
-                          const struct moco_bn_gate *gate, const float *src, const float *mean,
-                          size_t pixels, size_t lanes)
+/* Stores what was loaded, or zeros: floats as any other. */
+INLINE void v_keep(float *p, f32x16 a)
 {
-    if (lanes == 16)
-        grad_sums_16(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels);
-    else
-        grad_sums_8(sum_g, sum_gx, g, d_dst, gate, src, mean, pixels);
+    v_store(p, a);
 }
 
-void KERNEL(bn_grad)(float *d_src, const float *g, const float *src, const float *a,
-                     const float *b, const float *c, size_t pixels, size_t lanes, int far)
+INLINE void h_keep(float *p, f32x8 a)
 {
-    far = far && d_src != g && (uintptr_t)d_src % (lanes * sizeof *d_src) == 0;
-    if (lanes == 16)
-        grad_16(d_src, g, src, a, b, c, pixels, far);
-    else
-        grad_8(d_src, g, src, a, b, c, pixels, far);
-    if (far)
-        v_stream_end();
+    h_store(p, a);
 }
+
+#define BN_NUMBER float
+#define BN_OF(name) name
+#define BN_KERNEL(op) KERNEL(op)
+#include "simd/bn_number_body.h"
+
+#define BN_NUMBER moco_bf16
+#define BN_OF(name) name##_bf16
+#define BN_KERNEL(op) KERNEL(op##_bf16)
+#include "simd/bn_number_body.h"

@@ -1,10 +1,8 @@
 /* bn_ref.c: the BatchNorm kernels in plain C, the specification to the byte.
- *
- * Every sum over a plane is taken channel by channel in stages of 64 pixels: sequential from 0
- * within a stage, then the stage's sum is added to the total. The ReLU is 0 > y ? 0 : y, so NaN
- * stays visible; a plane without pixels has mean 0. */
+ * The code is bn_ref_body.h, for planes of floats and of bfloat16 numbers. */
 #include <math.h>
 
+#include "simd/bf16.h"
 #include "simd/kernels.h"
 
 static size_t stage_end(size_t i, size_t pixels)
@@ -12,94 +10,18 @@ static size_t stage_end(size_t i, size_t pixels)
     return pixels - i < MOCO_BN_STAGE ? pixels : i + MOCO_BN_STAGE;
 }
 
-void moco_bn_stats_ref(float *mean, float *m2, const float *src, size_t pixels, size_t lanes)
-{
-    for (size_t c = 0; c < lanes; c++) {
-        float total = 0.0f, squares = 0.0f;
+#define REF(op) moco_##op##_ref
+#define NUMBER float
+#define GET(x) (x)
+#define PUT(x) (x)
+#define KEEP(x) (x)
+#define IS_OPEN is_open
+#include "simd/bn_ref_body.h"
 
-        for (size_t i = 0; i < pixels;) {
-            float sum = 0.0f;
-
-            for (size_t end = stage_end(i, pixels); i < end; i++)
-                sum += src[i * lanes + c];
-            total += sum;
-        }
-        mean[c] = total / (pixels ? (float)pixels : 1.0f);
-        for (size_t i = 0; i < pixels;) {
-            float sum = 0.0f;
-
-            for (size_t end = stage_end(i, pixels); i < end; i++) {
-                float d = src[i * lanes + c] - mean[c];
-
-                sum = fmaf(d, d, sum);
-            }
-            squares += sum;
-        }
-        m2[c] = squares;
-    }
-}
-
-void moco_bn_apply_ref(float *dst, uint8_t *open, const float *src, const float *add,
-                       const float *scale, const float *shift, size_t pixels, size_t lanes,
-                       int relu, int far)
-{
-    (void)far;
-    for (size_t i = 0; i < pixels * lanes; i++) {
-        float y = fmaf(src[i], scale[i % lanes], shift[i % lanes]);
-
-        if (add)
-            y += add[i];
-        if (open && i % 8 == 0)
-            open[i / 8] = 0;
-        if (open)
-            open[i / 8] |= (uint8_t)((y > 0.0f) << i % 8);
-        dst[i] = relu && 0.0f > y ? 0.0f : y;
-    }
-}
-
-static int is_open(const struct moco_bn_gate *gate, const float *src, size_t i, size_t c)
-{
-    if (gate->open)
-        return gate->open[i / 8] >> i % 8 & 1;
-    return !gate->scale || fmaf(src[i], gate->scale[c], gate->shift[c]) > 0.0f;
-}
-
-void moco_bn_grad_sums_ref(float *sum_g, float *sum_gx, float *g, const float *d_dst,
-                           const struct moco_bn_gate *gate, const float *src, const float *mean,
-                           size_t pixels, size_t lanes)
-{
-    int gated = gate->open || gate->scale;
-
-    for (size_t c = 0; c < lanes; c++) {
-        float total_g = 0.0f, total_gx = 0.0f;
-
-        for (size_t i = 0; i < pixels;) {
-            float s = 0.0f, sx = 0.0f;
-
-            for (size_t end = stage_end(i, pixels); i < end; i++) {
-                size_t at = i * lanes + c;
-                float x = is_open(gate, src, at, c) ? d_dst[at] : 0.0f;
-
-                s += x;
-                sx = fmaf(x, src[at] - mean[c], sx);
-                if (gated)
-                    g[at] = x;
-            }
-            total_g += s;
-            total_gx += sx;
-        }
-        sum_g[c] = total_g;
-        sum_gx[c] = total_gx;
-    }
-}
-
-void moco_bn_grad_ref(float *d_src, const float *g, const float *src, const float *a,
-                      const float *b, const float *c, size_t pixels, size_t lanes, int far)
-{
-    (void)far;
-    for (size_t i = 0; i < pixels * lanes; i++) {
-        size_t lane = i % lanes;
-
-        d_src[i] = fmaf(g[i], a[lane], fmaf(src[i], b[lane], c[lane]));
-    }
-}
+#define REF(op) moco_##op##_bf16_ref
+#define NUMBER moco_bf16
+#define GET(x) bf16_widened(x)
+#define PUT(x) bf16_narrowed(x)
+#define KEEP(x) bf16_upper(x)
+#define IS_OPEN is_open_bf16
+#include "simd/bn_ref_body.h"

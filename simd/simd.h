@@ -107,19 +107,33 @@ typedef void moco_sgd_fn(float *p, float *u, const float *g, size_t n, float lr,
 typedef void moco_sgd_ema_fn(float *w, float *v, float *w_k, const float *g, size_t n, float lr,
                              float momentum, float wd, float m);
 
+/* What an activation's numbers are. bfloat16 is the upper half of a float, so it becomes one
+ * exactly. A float becomes a bfloat16 number by rounding to nearest, ties to even, within 2^-8 of
+ * it or infinity; what is smaller than FLT_MIN becomes a zero of its sign, as the instructions do
+ * it, and NaN stays NaN: its upper half, quiet. Kernels compute in float and round what they
+ * write. */
+enum moco_number { MOCO_FP32, MOCO_BF16, MOCO_NUMBERS };
+typedef uint16_t moco_bf16;
+
+/* dst(n) = src(n), the other kind of number. Nothing overlaps. */
+typedef void moco_widen_fn(float *dst, const moco_bf16 *src, size_t n);
+typedef void moco_narrow_fn(moco_bf16 *dst, const float *src, size_t n);
+
 /* BatchNorm works on planes: `pixels` positions of `lanes` (8 or 16) channels, (pixels, lanes),
  * as they lie in oneDNN's nChw8c and nChw16c. Each channel's arithmetic is the same for both.
+ * void pointers point to planes of the table's kind of number (struct moco_activation).
  *
  * mean(lanes), m2(lanes): mean and Σ (x - mean)² of each channel over the plane; two passes, sums
  * in stages of 64 pixels (stage sums added in order), so that digits survive long planes. */
-typedef void moco_bn_stats_fn(float *mean, float *m2, const float *src, size_t pixels,
+typedef void moco_bn_stats_fn(float *mean, float *m2, const void *src, size_t pixels,
                               size_t lanes);
 
 /* dst = fma(src, scale, shift) (+ add unless NULL), then max(·, 0) when relu. dst may be src or
  * add. scale, shift: (lanes). open: NULL, or (pixels, lanes / 8) bytes, in which bit l % 8 of byte
- * l / 8 tells whether dst > 0 in lane l. far: what is written is wanted so late that it should go
- * past the caches; that needs a dst at a multiple of 4 lanes bytes which is neither src nor add. */
-typedef void moco_bn_apply_fn(float *dst, uint8_t *open, const float *src, const float *add,
+ * l / 8 tells whether dst > 0 in lane l, before it is rounded to bfloat16 (which makes 0 of a tiny
+ * dst). far: what is written is wanted so late that it should go past the caches; that needs a dst
+ * at a multiple of a pixel's bytes which is neither src nor add. */
+typedef void moco_bn_apply_fn(void *dst, uint8_t *open, const void *src, const void *add,
                               const float *scale, const float *shift, size_t pixels, size_t lanes,
                               int relu, int far);
 
@@ -133,12 +147,12 @@ struct moco_bn_gate {
 /* Sums for the backward pass over one plane, in stages of 64 pixels like the statistics:
  * g = d_dst where the gate is open, else 0, which is kept (may be d_dst; with a gate that is always
  * open nothing is written); sum_g = Σ g, sum_gx = Σ g (src - mean). */
-typedef void moco_bn_grad_sums_fn(float *sum_g, float *sum_gx, float *g, const float *d_dst,
-                                  const struct moco_bn_gate *gate, const float *src,
+typedef void moco_bn_grad_sums_fn(float *sum_g, float *sum_gx, void *g, const void *d_dst,
+                                  const struct moco_bn_gate *gate, const void *src,
                                   const float *mean, size_t pixels, size_t lanes);
 
 /* The gradient itself: d_src = fma(g, a, fma(src, b, c)) by lanes; d_src may be g. far as above. */
-typedef void moco_bn_grad_fn(float *d_src, const float *g, const float *src, const float *a,
+typedef void moco_bn_grad_fn(void *d_src, const void *g, const void *src, const float *a,
                              const float *b, const float *c, size_t pixels, size_t lanes, int far);
 
 /* Candidates for the k nearest keys of B queries: lists in the order in which the keys came.
@@ -172,6 +186,17 @@ size_t moco_infonce_scratch(size_t D);
 
 enum { MOCO_BN_LANES_MAX = 16, MOCO_KNN_SPARE = 16 };
 
+/* Kernels on activations of one kind of number; their void pointers point to such numbers. Weights
+ * and all that lies between the transforms of a convolution are floats. */
+struct moco_activation {
+    size_t bytes; /* of a number */
+    moco_bn_stats_fn *bn_stats;
+    moco_bn_apply_fn *bn_apply;
+    moco_bn_grad_sums_fn *bn_grad_sums;
+    moco_bn_grad_fn *bn_grad;
+    struct moco_winograd winograd[2]; /* stride 1, stride 2 */
+};
+
 /* One kernel of every kind, all of one level. */
 struct moco_simd {
     const char *name; /* "ref", "avx2", "avx512", "neon"; "ext" in tests */
@@ -188,16 +213,14 @@ struct moco_simd {
     moco_ema_fn *ema;
     moco_sgd_fn *sgd;
     moco_sgd_ema_fn *sgd_ema;
-    moco_bn_stats_fn *bn_stats;
-    moco_bn_apply_fn *bn_apply;
-    moco_bn_grad_sums_fn *bn_grad_sums;
-    moco_bn_grad_fn *bn_grad;
+    moco_widen_fn *widen;
+    moco_narrow_fn *narrow;
     moco_knn_scan_fn *knn_scan;
     moco_knn_cut_fn *knn_cut;
     size_t winograd_width; /* the most outputs that winograd_product takes at a time */
     moco_winograd_product_fn *winograd_product;
     moco_winograd_product_grad_fn *winograd_product_grad;
-    struct moco_winograd winograd[2]; /* stride 1, stride 2 */
+    struct moco_activation activation[MOCO_NUMBERS]; /* by enum moco_number */
 };
 
 /* Levels of instruction sets, weakest first; a level includes those before it on its own machine.

@@ -42,6 +42,68 @@ static inline void v_stream(float *p, f32x16 a)
     _mm256_stream_ps(p + 8, a.hi);
 }
 
+static inline f32x16 v_load_bf16(const moco_bf16 *p)
+{
+    return (f32x16){h_load_bf16(p), h_load_bf16(p + 8)};
+}
+
+/* The lower and the upper halves of 16 floats. Shuffles work in halves of a register, so the
+ * quarters come out of order; v_in_order puts them right. */
+static inline void v_halves(__m256i *low, __m256i *high, f32x16 a)
+{
+    const __m256i even_odd = _mm256_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15,
+                                              0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+    __m256i lo = _mm256_shuffle_epi8(_mm256_castps_si256(a.lo), even_odd);
+    __m256i hi = _mm256_shuffle_epi8(_mm256_castps_si256(a.hi), even_odd);
+
+    *low = _mm256_unpacklo_epi64(lo, hi);
+    *high = _mm256_unpackhi_epi64(lo, hi);
+}
+
+static inline __m256i v_in_order(__m256i words)
+{
+    return _mm256_permute4x64_epi64(words, 0xd8);
+}
+
+/* bf16_narrowed by lanes. The carry of low + 0x7fff + odd is the upper bit of an average. */
+static inline __m256i v_narrowed(f32x16 a)
+{
+    const __m256i zero = _mm256_setzero_si256();
+    __m256i low, high, size, odd, carry, nan, tiny, out;
+
+    v_halves(&low, &high, a);
+    odd = _mm256_and_si256(high, _mm256_set1_epi16(1));
+    carry = _mm256_avg_epu16(low, _mm256_or_si256(odd, _mm256_set1_epi16(0x7ffe)));
+    out = _mm256_add_epi16(high, _mm256_srli_epi16(carry, 15));
+    size = _mm256_and_si256(high, _mm256_set1_epi16(0x7fff));
+    nan = _mm256_add_epi16(size, _mm256_cmpeq_epi16(low, zero)); /* infinity: 1 less */
+    nan = _mm256_cmpgt_epi16(nan, _mm256_set1_epi16(0x7f7f));
+    tiny = _mm256_cmpgt_epi16(_mm256_set1_epi16(0x80), size);
+    out = _mm256_andnot_si256(_mm256_srli_epi16(tiny, 1), out); /* leaves the sign */
+    out = _mm256_blendv_epi8(out, _mm256_or_si256(high, _mm256_set1_epi16(0x40)), nan);
+    return v_in_order(out);
+}
+
+static inline void v_store_bf16(moco_bf16 *p, f32x16 a)
+{
+    _mm256_storeu_si256((__m256i *)p, v_narrowed(a));
+}
+
+/* Stores what was loaded, or zeros: no rounding. */
+static inline void v_keep_bf16(moco_bf16 *p, f32x16 a)
+{
+    __m256i low, high;
+
+    v_halves(&low, &high, a);
+    _mm256_storeu_si256((__m256i *)p, v_in_order(high));
+}
+
+/* As v_stream, to a multiple of 32. */
+static inline void v_stream_bf16(moco_bf16 *p, f32x16 a)
+{
+    _mm256_stream_si256((__m256i *)p, v_narrowed(a));
+}
+
 static inline f32x16 v_load_n(const float *p, size_t n)
 {
     return (f32x16){h_load_n(p, n), n > 8 ? h_load_n(p + 8, n - 8) : h_zero()};

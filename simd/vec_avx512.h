@@ -37,6 +37,58 @@ static inline void v_stream(float *p, f32x16 a)
     _mm512_stream_ps(p, a);
 }
 
+/* One permutation puts words into upper halves or takes them out; widening and a shift are two. */
+static inline f32x16 v_load_bf16(const moco_bf16 *p)
+{
+    const __m512i from = _mm512_set_epi16(15, 0, 14, 0, 13, 0, 12, 0, 11, 0, 10, 0, 9, 0, 8, 0, 7,
+                                          0, 6, 0, 5, 0, 4, 0, 3, 0, 2, 0, 1, 0, 0, 0);
+    __m512i words = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)p));
+
+    return _mm512_castsi512_ps(_mm512_maskz_permutexvar_epi16(0xaaaaaaaa, from, words));
+}
+
+static inline __m256i v_upper(__m512i bits)
+{
+    const __m512i from = _mm512_set_epi16(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 31, 29,
+                                          27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
+
+    return _mm512_castsi512_si256(_mm512_permutexvar_epi16(from, bits));
+}
+
+/* bf16_narrowed by lanes: NaN is not rounded, and tiny numbers keep their sign alone. */
+static inline __m256i v_narrowed(f32x16 a)
+{
+    __m512i bits = _mm512_castps_si512(a);
+    __mmask16 number = _mm512_cmp_ps_mask(a, a, _CMP_ORD_Q);
+    __mmask16 tiny = _mm512_testn_epi32_mask(bits, _mm512_set1_epi32(0x7f800000));
+    __mmask16 odd = _mm512_test_epi32_mask(bits, _mm512_set1_epi32(0x00010000));
+    __m512i half = _mm512_mask_blend_epi32(odd, _mm512_set1_epi32(0x7fff),
+                                           _mm512_set1_epi32(0x8000));
+    __m256i out = v_upper(_mm512_mask_add_epi32(bits, number, bits, half));
+    __m256i sign = _mm256_and_si256(out, _mm256_set1_epi16(INT16_MIN));
+    __m256i quiet = _mm256_or_si256(out, _mm256_set1_epi16(0x40));
+
+    out = _mm256_mask_mov_epi16(out, tiny, sign);
+    return _mm256_mask_mov_epi16(quiet, number, out);
+}
+
+static inline void v_store_bf16(moco_bf16 *p, f32x16 a)
+{
+    _mm256_storeu_si256((__m256i *)p, v_narrowed(a));
+}
+
+/* Stores what was loaded, or zeros: no rounding. */
+static inline void v_keep_bf16(moco_bf16 *p, f32x16 a)
+{
+    _mm256_storeu_si256((__m256i *)p, v_upper(_mm512_castps_si512(a)));
+}
+
+/* As v_stream, to a multiple of 32. */
+static inline void v_stream_bf16(moco_bf16 *p, f32x16 a)
+{
+    _mm256_stream_si256((__m256i *)p, v_narrowed(a));
+}
+
 static inline __mmask16 v_first(size_t n)
 {
     return (__mmask16)(n < 16 ? (1u << n) - 1u : 0xffffu);

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "simd/bf16.h"
+
 enum { TILE_ROWS = 6, TILE_VECS = 4 };
 
 typedef float f32x16 __attribute__((vector_size(64)));

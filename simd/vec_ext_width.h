@@ -39,6 +39,35 @@ static inline void EXT_OP(stream)(float *p, EXT_VEC a)
     EXT_OP(store)(p, a);
 }
 
+static inline EXT_VEC EXT_OP(load_bf16)(const moco_bf16 *p)
+{
+    EXT_VEC out;
+
+    for (int i = 0; i < EXT_LANES; i++)
+        out[i] = bf16_widened(p[i]);
+    return out;
+}
+
+static inline void EXT_OP(store_bf16)(moco_bf16 *p, EXT_VEC a)
+{
+    for (int i = 0; i < EXT_LANES; i++)
+        p[i] = bf16_narrowed(a[i]);
+}
+
+/* Stores what was loaded, or zeros: no rounding. */
+static inline void EXT_OP(keep_bf16)(moco_bf16 *p, EXT_VEC a)
+{
+    for (int i = 0; i < EXT_LANES; i++)
+        p[i] = bf16_upper(a[i]);
+}
+
+static inline void EXT_OP(stream_bf16)(moco_bf16 *p, EXT_VEC a)
+{
+    if ((uintptr_t)p % (EXT_LANES * sizeof *p))
+        __builtin_trap();
+    EXT_OP(store_bf16)(p, a);
+}
+
 static inline EXT_VEC EXT_OP(load_n)(const float *p, size_t n)
 {
     EXT_VEC out = {0};

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "simd/simd.h"
 #include "simd/squeeze.h"
 
 enum { TILE_ROWS = 6, TILE_VECS = 1 };
@@ -69,6 +70,31 @@ static inline float32x4_t q_pow2(float32x4_t t)
     return vreinterpretq_f32_u32(vshlq_n_u32(bits, 23));
 }
 
+static inline float32x4_t q_load_bf16(const moco_bf16 *p)
+{
+    return vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(vld1_u16(p)), 16));
+}
+
+/* bf16_narrowed by lanes */
+static inline void q_store_bf16(moco_bf16 *p, float32x4_t a)
+{
+    uint32x4_t bits = vreinterpretq_u32_f32(a), quiet = vdupq_n_u32(0x00400000);
+    uint32x4_t exponent = vandq_u32(bits, vdupq_n_u32(0x7f800000));
+    uint32x4_t tiny = vceqq_u32(exponent, vdupq_n_u32(0));
+    uint32x4_t odd = vandq_u32(vshrq_n_u32(bits, 16), vdupq_n_u32(1));
+    uint32x4_t sum = vaddq_u32(bits, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+
+    sum = vbslq_u32(vceqq_f32(a, a), sum, vorrq_u32(bits, quiet));
+    sum = vbicq_u32(sum, vshrq_n_u32(tiny, 1)); /* leaves the sign */
+    vst1_u16(p, vshrn_n_u32(sum, 16));
+}
+
+/* Stores what was loaded, or zeros: no rounding. */
+static inline void q_keep_bf16(moco_bf16 *p, float32x4_t a)
+{
+    vst1_u16(p, vshrn_n_u32(vreinterpretq_u32_f32(a), 16));
+}
+
 static inline f32x8 h_set1(float x)
 {
     f32x8 out;
@@ -101,6 +127,32 @@ static inline void h_store(float *p, f32x8 a)
 static inline void h_stream(float *p, f32x8 a)
 {
     h_store(p, a);
+}
+
+static inline f32x8 h_load_bf16(const moco_bf16 *p)
+{
+    f32x8 out;
+
+    for (int i = 0; i < 2; i++)
+        out.r[i] = q_load_bf16(p + 4 * i);
+    return out;
+}
+
+static inline void h_store_bf16(moco_bf16 *p, f32x8 a)
+{
+    for (int i = 0; i < 2; i++)
+        q_store_bf16(p + 4 * i, a.r[i]);
+}
+
+static inline void h_keep_bf16(moco_bf16 *p, f32x8 a)
+{
+    for (int i = 0; i < 2; i++)
+        q_keep_bf16(p + 4 * i, a.r[i]);
+}
+
+static inline void h_stream_bf16(moco_bf16 *p, f32x8 a)
+{
+    h_store_bf16(p, a);
 }
 
 static inline f32x8 h_add(f32x8 a, f32x8 b)
@@ -233,6 +285,32 @@ static inline void v_store(float *p, f32x16 a)
 static inline void v_stream(float *p, f32x16 a)
 {
     v_store(p, a);
+}
+
+static inline f32x16 v_load_bf16(const moco_bf16 *p)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = q_load_bf16(p + 4 * i);
+    return out;
+}
+
+static inline void v_store_bf16(moco_bf16 *p, f32x16 a)
+{
+    for (int i = 0; i < 4; i++)
+        q_store_bf16(p + 4 * i, a.r[i]);
+}
+
+static inline void v_keep_bf16(moco_bf16 *p, f32x16 a)
+{
+    for (int i = 0; i < 4; i++)
+        q_keep_bf16(p + 4 * i, a.r[i]);
+}
+
+static inline void v_stream_bf16(moco_bf16 *p, f32x16 a)
+{
+    v_store_bf16(p, a);
 }
 
 static inline void v_stream_end(void)

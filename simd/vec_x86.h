@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "simd/simd.h"
+
 typedef __m256 f32x8;
 
 static inline f32x8 h_zero(void)
@@ -53,6 +55,56 @@ static inline void h_store_n(float *p, f32x8 a, size_t n)
 static inline void h_stream(float *p, f32x8 a)
 {
     _mm256_stream_ps(p, a);
+}
+
+static inline f32x8 h_load_bf16(const moco_bf16 *p)
+{
+    __m256i bits = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+
+    return _mm256_castsi256_ps(_mm256_slli_epi32(bits, 16));
+}
+
+/* bf16_narrowed by lanes, each in the low half of 32 bits */
+static inline __m256i h_narrowed(f32x8 a)
+{
+    __m256i bits = _mm256_castps_si256(a), quiet = _mm256_set1_epi32(0x00400000);
+    __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q));
+    __m256i exponent = _mm256_and_si256(bits, _mm256_set1_epi32(0x7f800000));
+    __m256i tiny = _mm256_cmpeq_epi32(exponent, _mm256_setzero_si256());
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), _mm256_set1_epi32(1));
+    __m256i half = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+    __m256i sum = _mm256_add_epi32(bits, half);
+
+    sum = _mm256_blendv_epi8(sum, _mm256_or_si256(bits, quiet), nan);
+    sum = _mm256_andnot_si256(_mm256_srli_epi32(tiny, 1), sum); /* leaves the sign */
+    return _mm256_srli_epi32(sum, 16);
+}
+
+static inline __m128i h_packed(f32x8 a)
+{
+    __m256i words = h_narrowed(a);
+
+    return _mm_packus_epi32(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+}
+
+static inline void h_store_bf16(moco_bf16 *p, f32x8 a)
+{
+    _mm_storeu_si128((__m128i *)p, h_packed(a));
+}
+
+/* Stores what was loaded, or zeros: no rounding. */
+static inline void h_keep_bf16(moco_bf16 *p, f32x8 a)
+{
+    __m256i words = _mm256_srli_epi32(_mm256_castps_si256(a), 16);
+
+    _mm_storeu_si128((__m128i *)p, _mm_packus_epi32(_mm256_castsi256_si128(words),
+                                                    _mm256_extracti128_si256(words, 1)));
+}
+
+/* As h_stream, to a multiple of 16. */
+static inline void h_stream_bf16(moco_bf16 *p, f32x8 a)
+{
+    _mm_stream_si128((__m128i *)p, h_packed(a));
 }
 
 static inline f32x8 h_add(f32x8 a, f32x8 b)

@@ -19,12 +19,14 @@
  * Images are blocked activations (B, blocks, H, W, lanes), padded channels zero; outputs of stride
  * 2 have (H + 1) / 2 rows, (W + 1) / 2 columns. Tiles are numbered along the rows of an image,
  * image after image. Transformed arrays have the slot or point outermost; `point` is the distance
- * in floats between two of them. Arithmetic: transforms as written in winograd_ref.c, each product
- * one sequential FMA chain.
+ * in floats between two of them. Images hold the table's kind of number (struct moco_activation),
+ * all other arrays floats. Arithmetic: transforms as written in winograd_ref.c, each product one
+ * sequential FMA chain.
  *
  * Errors: with |·| of every matrix and array in the formulas above, forward and data gradient lie
  * within (C + 24) u, the weight gradient within (T + 32) u of the value of that formula, where C
- * channels are summed and T is the longest chain of tiles: those of a stage plus the stages. */
+ * channels are summed and T is the longest chain of tiles: those of a stage plus the stages. Images
+ * of bfloat16 numbers are rounded once more where they are written: within 2^-8 of the value. */
 #ifndef MOCO_SIMD_WINOGRAD_H
 #define MOCO_SIMD_WINOGRAD_H
 
@@ -63,7 +65,7 @@ typedef void moco_winograd_weights_fn(float *u, size_t point, const float *w, si
 
 /* v(slots, count, stride): Bᵀ d B, or A d Aᵀ, of the tiles first..first+count-1, zeros outside
  * the image; channels past the image's are untouched. */
-typedef void moco_winograd_gather_fn(float *v, size_t point, size_t stride, const float *d,
+typedef void moco_winograd_gather_fn(float *v, size_t point, size_t stride, const void *d,
                                      const struct moco_image *image, size_t first, size_t count);
 
 /* m(T, width) = v(T, C) u(C, width), one slot; width is a multiple of 16, at most
@@ -72,7 +74,7 @@ typedef void moco_winograd_product_fn(float *m, const float *v, const float *u, 
                                       size_t width);
 
 /* Aᵀ m A of the tiles into the blocks first_block..+blocks-1 of d; m(slots, count, width). */
-typedef void moco_winograd_scatter_fn(float *d, const float *m, size_t point, size_t width,
+typedef void moco_winograd_scatter_fn(void *d, const float *m, size_t point, size_t width,
                                       const struct moco_image *image, size_t first_block,
                                       size_t blocks, size_t first, size_t count);
 

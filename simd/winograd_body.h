@@ -34,14 +34,14 @@ static struct place place_of(const struct moco_image *g, size_t side, size_t til
 
 /* The kernel, which takes the width that the image has. */
 #define GATHER(kernel, name)                                                                     \
-    void KERNEL(kernel)(float *v, size_t point, size_t stride, const float *d,                   \
+    void KERNEL(kernel)(float *v, size_t point, size_t stride, const void *d,                    \
                         const struct moco_image *image, size_t first, size_t count)              \
     {                                                                                            \
         (image->lanes == 16 ? winograd_##name##_16 : winograd_##name##_8)(v, point, stride, d,   \
                                                                           image, first, count);  \
     }
 #define SCATTER(kernel, name)                                                                    \
-    void KERNEL(kernel)(float *d, const float *m, size_t point, size_t width,                    \
+    void KERNEL(kernel)(void *d, const float *m, size_t point, size_t width,                     \
                         const struct moco_image *image, size_t first_block, size_t blocks,       \
                         size_t first, size_t count)                                              \
     {                                                                                            \
@@ -57,6 +57,14 @@ SCATTER(winograd2_dst, dst2)
 GATHER(winograd2_d_dst, d_dst2)
 SCATTER(winograd2_d_src, d_src2)
 GATHER(winograd2_d_dst_out, d_dst_out2)
+GATHER(winograd_src_bf16, src_bf16)
+SCATTER(winograd_dst_bf16, dst_bf16)
+GATHER(winograd_d_dst_out_bf16, d_dst_out_bf16)
+GATHER(winograd2_src_bf16, src2_bf16)
+SCATTER(winograd2_dst_bf16, dst2_bf16)
+GATHER(winograd2_d_dst_bf16, d_dst2_bf16)
+SCATTER(winograd2_d_src_bf16, d_src2_bf16)
+GATHER(winograd2_d_dst_out_bf16, d_dst_out2_bf16)
 
 /* out(rows, vecs) = Σ_k a[r, k] panel(k, vecs), or added to out. a's element (r, k) stands at
  * r * row + k * step. */

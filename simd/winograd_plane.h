@@ -3,7 +3,8 @@
  *
  * A tile's channels are the lanes, so a 6x6 tile of one channel block is 36 vectors: columns are
  * transformed first, then rows. The loops over columns and rows stay loops: unrolled, the addresses
- * of 81 slots are spilled. */
+ * of 81 slots are spilled. Images hold floats or bfloat16 numbers: a constant of the always-inlined
+ * functions, which step through them in bytes. */
 
 /* ---- stride 1, F(4, 3) ---- */
 
@@ -135,16 +136,35 @@ INLINE void WG_FN(d_dst_out2_line)(WG_VEC *o, const WG_VEC *d)
 
 /* ---- tiles ---- */
 
+INLINE size_t WG_FN(pixel_bytes)(enum moco_number number)
+{
+    return WG_LANES * (number == MOCO_BF16 ? sizeof(moco_bf16) : sizeof(float));
+}
+
+INLINE WG_VEC WG_FN(pixel)(enum moco_number number, const void *p)
+{
+    return number == MOCO_BF16 ? WG_OP(load_bf16)(p) : WG_OP(load)(p);
+}
+
+INLINE void WG_FN(put_pixel)(enum moco_number number, void *p, WG_VEC x)
+{
+    if (number == MOCO_BF16)
+        WG_OP(store_bf16)(p, x);
+    else
+        WG_OP(store)(p, x);
+}
+
 /* Tiles of `side` pixels: `from` x `from` pixels, the first of them `lead` before the tile, become
  * `to` x `to` slots. Rows outside the image are read from a row of zeros, columns outside are not
  * read. The next tile's pixels, which hardware does not guess, are fetched meanwhile: 0.7 of the
  * time where the image comes from memory. */
-INLINE void WG_FN(gather)(void (*line)(WG_VEC *, const WG_VEC *), size_t to, size_t from,
-                          size_t side, size_t lead, float *v, size_t point, size_t stride,
-                          const float *d, const struct moco_image *g, size_t first, size_t count)
+INLINE void WG_FN(gather)(void (*line)(WG_VEC *, const WG_VEC *), enum moco_number number,
+                          size_t to, size_t from, size_t side, size_t lead, float *v, size_t point,
+                          size_t stride, const char *d, const struct moco_image *g, size_t first,
+                          size_t count)
 {
     static const float zeros[9 * WG_LANES];
-    size_t plane = g->H * g->W * WG_LANES;
+    size_t step = WG_FN(pixel_bytes)(number), plane = g->H * g->W * step;
 
     for (size_t i = 0; i < count; i++) {
         struct place at = place_of(g, side, first + i);
@@ -152,21 +172,22 @@ INLINE void WG_FN(gather)(void (*line)(WG_VEC *, const WG_VEC *), size_t to, siz
         size_t top = at.y < lead ? lead - at.y : 0, bottom = least(from, g->H + lead - at.y);
 
         for (size_t b = 0; b < g->blocks; b++) {
-            const float *origin = d + (at.n * g->blocks + b) * plane, *rows[9];
+            const char *origin = d + (at.n * g->blocks + b) * plane, *rows[9];
             float *to_v = v + i * stride + b * WG_LANES;
             WG_VEC half[9][9], x[9], y[9];
 
             UNROLL for (size_t r = 0; r < from; r++)
-                rows[r] = r < top || r >= bottom ? zeros : origin + ((at.y + r - lead) * g->W +
-                                                          at.x + left - lead) * WG_LANES;
+                rows[r] = r < top || r >= bottom
+                              ? (const char *)zeros
+                              : origin + ((at.y + r - lead) * g->W + at.x + left - lead) * step;
             for (size_t j = 0; j < from; j++)
                 if (j < left || j >= right)
                     UNROLL for (size_t r = 0; r < to; r++)
                         half[r][j] = WG_OP(zero)();
             ROLL for (size_t j = left; j < right; j++) {
                 UNROLL for (size_t r = 0; r < from; r++) {
-                    x[r] = WG_OP(load)(rows[r] + (j - left) * WG_LANES);
-                    __builtin_prefetch(rows[r] + (j - left + side) * WG_LANES, 0, 3);
+                    x[r] = WG_FN(pixel)(number, rows[r] + (j - left) * step);
+                    __builtin_prefetch(rows[r] + (j - left + side) * step, 0, 3);
                 }
                 line(y, x);
                 UNROLL for (size_t r = 0; r < to; r++)
@@ -182,12 +203,12 @@ INLINE void WG_FN(gather)(void (*line)(WG_VEC *, const WG_VEC *), size_t to, siz
 }
 
 /* The way back: `from` x `from` slots become a tile of `side` x `side` pixels. */
-INLINE void WG_FN(scatter)(void (*line)(WG_VEC *, const WG_VEC *), size_t side, size_t from,
-                           float *d, const float *m, size_t point, size_t width,
-                           const struct moco_image *g, size_t first_block, size_t blocks,
-                           size_t first, size_t count)
+INLINE void WG_FN(scatter)(void (*line)(WG_VEC *, const WG_VEC *), enum moco_number number,
+                           size_t side, size_t from, char *d, const float *m, size_t point,
+                           size_t width, const struct moco_image *g, size_t first_block,
+                           size_t blocks, size_t first, size_t count)
 {
-    size_t plane = g->H * g->W * WG_LANES, row = g->W * WG_LANES;
+    size_t step = WG_FN(pixel_bytes)(number), row = g->W * step, plane = g->H * row;
 
     for (size_t i = 0; i < count; i++) {
         struct place at = place_of(g, side, first + i);
@@ -195,8 +216,7 @@ INLINE void WG_FN(scatter)(void (*line)(WG_VEC *, const WG_VEC *), size_t side, 
 
         for (size_t b = 0; b < blocks; b++) {
             const float *from_m = m + i * width + b * WG_LANES;
-            float *to = d + (at.n * g->blocks + first_block + b) * plane +
-                        (at.y * g->W + at.x) * WG_LANES;
+            char *to = d + (at.n * g->blocks + first_block + b) * plane + at.y * row + at.x * step;
             WG_VEC half[8][9], x[9], y[8];
 
             ROLL for (size_t j = 0; j < from; j++) {
@@ -210,28 +230,33 @@ INLINE void WG_FN(scatter)(void (*line)(WG_VEC *, const WG_VEC *), size_t side, 
                 line(y, half[r]);
                 UNROLL for (size_t j = 0; j < side; j++)
                     if (j < columns)
-                        WG_OP(store)(to + r * row + j * WG_LANES, y[j]);
+                        WG_FN(put_pixel)(number, to + r * row + j * step, y[j]);
             }
         }
     }
 }
 
-/* name(...) of this width: the transforms of line `name` with their sizes. */
-#define WG_GATHER(name, to, from, side, lead)                                                    \
-    static void WG_FN(name)(float *v, size_t point, size_t stride, const float *d,               \
+/* name(...) and name_bf16(...) of this width: the transforms of line `name` with their sizes. */
+#define WG_GATHER_OF(name, line, number, ...)                                                    \
+    static void WG_FN(name)(float *v, size_t point, size_t stride, const void *d,                \
                             const struct moco_image *g, size_t first, size_t count)              \
     {                                                                                            \
-        WG_FN(gather)(WG_FN(name##_line), to, from, side, lead, v, point, stride, d, g, first,   \
-                      count);                                                                    \
+        WG_FN(gather)(WG_FN(line), number, __VA_ARGS__, v, point, stride, d, g, first, count);   \
     }
-#define WG_SCATTER(name, side, from)                                                             \
-    static void WG_FN(name)(float *d, const float *m, size_t point, size_t width,                \
+#define WG_SCATTER_OF(name, line, number, ...)                                                   \
+    static void WG_FN(name)(void *d, const float *m, size_t point, size_t width,                 \
                             const struct moco_image *g, size_t first_block, size_t blocks,       \
                             size_t first, size_t count)                                          \
     {                                                                                            \
-        WG_FN(scatter)(WG_FN(name##_line), side, from, d, m, point, width, g, first_block,       \
+        WG_FN(scatter)(WG_FN(line), number, __VA_ARGS__, d, m, point, width, g, first_block,     \
                        blocks, first, count);                                                    \
     }
+#define WG_GATHER(name, to, from, side, lead)                                                    \
+    WG_GATHER_OF(name, name##_line, MOCO_FP32, to, from, side, lead)                             \
+    WG_GATHER_OF(name##_bf16, name##_line, MOCO_BF16, to, from, side, lead)
+#define WG_SCATTER(name, side, from)                                                             \
+    WG_SCATTER_OF(name, name##_line, MOCO_FP32, side, from)                                      \
+    WG_SCATTER_OF(name##_bf16, name##_line, MOCO_BF16, side, from)
 
 WG_GATHER(src, 6, 6, 4, 1)
 WG_SCATTER(dst, 4, 6)
@@ -244,6 +269,8 @@ WG_GATHER(d_dst_out2, 9, 4, 4, 0)
 
 #undef WG_GATHER
 #undef WG_SCATTER
+#undef WG_GATHER_OF
+#undef WG_SCATTER_OF
 #undef WG_VEC
 #undef WG_LANES
 #undef WG_OP

@@ -6,6 +6,7 @@
  * Sums over channels and tiles are FMA chains from 0, in order. */
 #include <math.h>
 
+#include "simd/bf16.h"
 #include "simd/kernels.h"
 
 /* o = Bᵀ d, 6 from 6 */
@@ -207,8 +208,22 @@ static void place(const struct moco_image *g, long side, size_t tile, size_t *n,
     *x = (long)(tile % across * step);
 }
 
-static void gather(const struct scheme *s, float *v, size_t point, size_t stride, const float *d,
-                   const struct moco_image *image, size_t first, size_t count)
+static float number_at(const void *d, enum moco_number number, long at)
+{
+    return number == MOCO_BF16 ? bf16_widened(((const moco_bf16 *)d)[at]) : ((const float *)d)[at];
+}
+
+static void put_number(void *d, enum moco_number number, long at, float x)
+{
+    if (number == MOCO_BF16)
+        ((moco_bf16 *)d)[at] = bf16_narrowed(x);
+    else
+        ((float *)d)[at] = x;
+}
+
+static void gather(const struct scheme *s, enum moco_number number, float *v, size_t point,
+                   size_t stride, const void *d, const struct moco_image *image, size_t first,
+                   size_t count)
 {
     float in[81], out[81];
     long y, x, n = (long)s->from;
@@ -220,7 +235,7 @@ static void gather(const struct scheme *s, float *v, size_t point, size_t stride
             for (long i = 0; i < n * n; i++) {
                 long at = pixel(image, b, c, y - s->lead + i / n, x - s->lead + i % n);
 
-                in[i] = at < 0 ? 0.0f : d[at];
+                in[i] = at < 0 ? 0.0f : number_at(d, number, at);
             }
             transform(out, s->to, in, s->from, s->line);
             for (size_t p = 0; p < s->to * s->to; p++)
@@ -228,9 +243,9 @@ static void gather(const struct scheme *s, float *v, size_t point, size_t stride
         }
 }
 
-static void scatter(const struct scheme *s, float *d, const float *m, size_t point, size_t width,
-                    const struct moco_image *image, size_t first_block, size_t blocks,
-                    size_t first, size_t count)
+static void scatter(const struct scheme *s, enum moco_number number, void *d, const float *m,
+                    size_t point, size_t width, const struct moco_image *image, size_t first_block,
+                    size_t blocks, size_t first, size_t count)
 {
     float in[81], out[64];
     size_t n, c0 = first_block * image->lanes;
@@ -246,25 +261,33 @@ static void scatter(const struct scheme *s, float *d, const float *m, size_t poi
                 long at = pixel(image, n, c0 + c, y + i / s->side, x + i % s->side);
 
                 if (at >= 0)
-                    d[at] = out[i];
+                    put_number(d, number, at, out[i]);
             }
         }
 }
 
-#define GATHER(name, ...)                                                                        \
-    void moco_##name##_ref(float *v, size_t point, size_t stride, const float *d,                \
+/* The kernels of a scheme, by kinds of number. */
+#define GATHER_OF(name, number, ...)                                                             \
+    void moco_##name##_ref(float *v, size_t point, size_t stride, const void *d,                 \
                            const struct moco_image *image, size_t first, size_t count)           \
     {                                                                                            \
-        gather(&(struct scheme){ __VA_ARGS__ }, v, point, stride, d, image, first, count);       \
+        gather(&(struct scheme){ __VA_ARGS__ }, number, v, point, stride, d, image, first,       \
+               count);                                                                           \
     }
-#define SCATTER(name, ...)                                                                       \
-    void moco_##name##_ref(float *d, const float *m, size_t point, size_t width,                 \
+#define SCATTER_OF(name, number, ...)                                                            \
+    void moco_##name##_ref(void *d, const float *m, size_t point, size_t width,                  \
                            const struct moco_image *image, size_t first_block, size_t blocks,    \
                            size_t first, size_t count)                                           \
     {                                                                                            \
-        scatter(&(struct scheme){ __VA_ARGS__ }, d, m, point, width, image, first_block, blocks, \
-                first, count);                                                                   \
+        scatter(&(struct scheme){ __VA_ARGS__ }, number, d, m, point, width, image, first_block, \
+                blocks, first, count);                                                           \
     }
+#define GATHER(name, ...)                                                                        \
+    GATHER_OF(name, MOCO_FP32, __VA_ARGS__)                                                      \
+    GATHER_OF(name##_bf16, MOCO_BF16, __VA_ARGS__)
+#define SCATTER(name, ...)                                                                       \
+    SCATTER_OF(name, MOCO_FP32, __VA_ARGS__)                                                     \
+    SCATTER_OF(name##_bf16, MOCO_BF16, __VA_ARGS__)
 
 GATHER(winograd_src, src_line, 6, 6, 4, 1)
 SCATTER(winograd_dst, dst_line, 4, 6, 4, 0)

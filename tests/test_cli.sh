@@ -101,6 +101,27 @@ check $? 1 "micro-batches of the end-to-end method"
 grep -q 'its negatives are the batch' "$work/err"
 check $? 0 "sentence about end-to-end"
 
+# bfloat16 activations: refused where they would only be slower, unless --force; equal runs give
+# equal bytes, through a resumption too; a setting that must not change.
+train "$work/half" --precision fp16
+check $? 1 "an unknown precision"
+train "$work/half" --precision bf16 --width 24
+check $? 1 "bf16 at a width that is no multiple of 16"
+grep -q -- '--precision bf16 would only be slower here' "$work/err"
+check $? 0 "sentence about bf16"
+[ ! -e "$work/half" ]
+check $? 0 "no folder of a run refused for its precision"
+train "$work/half" --precision bf16 --force
+check $? 0 "bf16"
+train "$work/half" --resume --force
+check $? 1 "resumed without --precision"
+train "$work/half-again" --precision bf16 --force --epochs 2 --checkpoint-every 3
+check $? 0 "bf16 with more checkpoints"
+cmp "$work/half/weights.safetensors" "$work/half-again/weights.safetensors" >/dev/null 2>&1
+check $? 0 "bf16: weights of two equal runs differ"
+cmp "$work/half/weights.safetensors" "$work/whole/weights.safetensors" >/dev/null 2>&1
+check $? 1 "bf16 changes the weights"
+
 # Runs that do not fit: refused before anything is made, unless --force.
 huge="--batch-size 1048576 --moco-k 1048576 --bn-splits 1 --mean 0.5 --std 0.25"
 # shellcheck disable=SC2086

@@ -1,6 +1,9 @@
 /* test_conv.c: our 3x3 convolutions give the same bytes at every level, whatever the lanes of a
  * block and the width of a product, and, but for the weight gradient of small layers, for any
- * number of threads. Results are compared by channel and pixel, without the padding. */
+ * number of threads, on float and on bfloat16 activations. Convolutions of bfloat16 by the library,
+ * with the CPU's instructions or in float on copies, are those of float on rounded operands, rounded
+ * once. Results are compared by channel and pixel, without the padding. */
+#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,47 +53,79 @@ static size_t place(const struct blocks *s, size_t i)
     return ((n * per + c / s->lanes) * s->pixels + at) * s->lanes + c % s->lanes;
 }
 
-static float *image(const struct blocks *s)
+/* The values of an image as they are, or as the nearest bfloat16 numbers are. */
+static float *image(const struct blocks *s, const struct moco_simd *simd, int rounded)
 {
-    float *p = room(blocked(s));
+    size_t n = blocked(s);
+    float *p = room(n);
+    moco_bf16 *half = room(n);
 
     for (size_t i = 0; i < s->B * s->C * s->pixels; i++)
         p[place(s, i)] = value(i);
+    if (rounded) {
+        simd->narrow(half, p, n);
+        simd->widen(p, half, n);
+    }
+    free(half);
     return p;
 }
 
-/* A blocked array becomes canonical. */
-static float *unblock(float *p, const struct blocks *s, size_t *count)
+/* Floats in the numbers of a shape, in place. */
+static void *as_numbers(float *p, size_t n, enum moco_number number, const struct moco_simd *simd)
 {
-    float *out = room(*count = s->B * s->C * s->pixels);
+    moco_bf16 *half;
 
+    if (number == MOCO_FP32)
+        return p;
+    half = room(n);
+    simd->narrow(half, p, n);
+    free(p);
+    return half;
+}
+
+/* A blocked array becomes canonical, and float. */
+static float *unblock(void *numbers, const struct blocks *s, size_t *count,
+                      enum moco_number number, const struct moco_simd *simd)
+{
+    float *out = room(*count = s->B * s->C * s->pixels), *p = numbers;
+
+    if (number == MOCO_BF16) {
+        p = room(blocked(s));
+        simd->widen(p, numbers, blocked(s));
+        free(numbers);
+    }
     for (size_t i = 0; i < *count; i++)
         out[i] = p[place(s, i)];
     free(p);
     return out;
 }
 
-static void run(struct results *r, struct conv_shape shape, const struct moco_simd *simd)
+/* rounded: operands are bfloat16 numbers, whatever they are stored as. */
+static void run(struct results *r, struct conv_shape shape, const struct moco_simd *simd,
+                int rounded)
 {
-    size_t B = (size_t)shape.B, n = (size_t)shape.IC * (size_t)shape.OC * 9;
-    size_t lanes = shape.lanes = simd->lanes;
-    struct blocks in = {B, (size_t)shape.IC, (size_t)(shape.H * shape.W), lanes};
+    size_t B = (size_t)shape.B, taps = (size_t)(shape.kernel * shape.kernel);
+    size_t n = (size_t)shape.IC * (size_t)shape.OC * taps, lanes = shape.lanes = simd->lanes;
+    enum moco_number number = shape.number, plain = shape.src_plain ? MOCO_FP32 : number;
+    struct blocks in = {B, (size_t)shape.IC, (size_t)(shape.H * shape.W),
+                        shape.src_plain ? 1 : lanes};
     struct blocks out = {B, (size_t)shape.OC, (size_t)(shape.OH * shape.OW), lanes};
-    float *src = image(&in), *d_dst = image(&out), *w = room(n);
-    float *dst = room(blocked(&out)), *d_src = room(blocked(&in)), *d_w = room(n);
+    struct blocks weights = {1, 1, n, 1};
+    void *src = as_numbers(image(&in, simd, rounded), blocked(&in), plain, simd);
+    void *d_dst = as_numbers(image(&out, simd, rounded), blocked(&out), number, simd);
+    void *dst = room(blocked(&out)), *d_src = room(blocked(&in));
+    float *w = image(&weights, simd, rounded), *d_w = room(n);
     struct conv *conv;
 
     if (conv_open(&conv, &shape, simd, "test"))
         abort();
     void *scratch = room(conv_scratch_bytes(conv) / sizeof(float));
-    for (size_t i = 0; i < n; i++)
-        w[i] = value(7 * i + 3);
     CHECK(!conv_forward(conv, dst, src, w, scratch));
-    CHECK(!conv_backward_data(conv, d_src, d_dst, w, scratch));
+    CHECK(shape.src_plain || !conv_backward_data(conv, d_src, d_dst, w, scratch));
     CHECK(!conv_backward_weights(conv, d_w, src, d_dst, scratch));
     conv_close(&conv);
-    r->at[DST] = unblock(dst, &out, &r->count[DST]);
-    r->at[D_SRC] = unblock(d_src, &in, &r->count[D_SRC]);
+    r->at[DST] = unblock(dst, &out, &r->count[DST], number, simd);
+    r->at[D_SRC] = unblock(d_src, &in, &r->count[D_SRC], plain, simd);
     r->at[D_W] = d_w;
     r->count[D_W] = n;
     free(src);
@@ -123,7 +158,7 @@ static void check_shape(const struct conv_shape *s, const struct moco_simd *tabl
 
     for (int threads = 1; threads <= THREADS; threads++) {
         omp_set_num_threads(threads);
-        run(&want, *s, &tables[0]);
+        run(&want, *s, &tables[0], 0);
         if (threads == 1)
             first = want;
         for (int i = 0; i < RESULTS; i++)
@@ -131,17 +166,73 @@ static void check_shape(const struct conv_shape *s, const struct moco_simd *tabl
                       "%d to %d channels: %s differs with %d threads", s->IC, s->OC, names[i],
                       threads);
         for (size_t t = 1; t < count; t++) {
-            run(&got, *s, &tables[t]);
+            run(&got, *s, &tables[t], 0);
             for (int i = 0; i < RESULTS; i++)
-                CHECK_MSG(same(&got, &want, i), "%d to %d channels, stride %d, %d threads: %s of "
-                          "%s is not ref's", s->IC, s->OC, s->stride, threads, names[i],
-                          tables[t].name);
+                CHECK_MSG(same(&got, &want, i), "%d to %d channels, stride %d, number %d, %d "
+                          "threads: %s of %s is not ref's", s->IC, s->OC, s->stride,
+                          (int)s->number, threads, names[i], tables[t].name);
             drop(&got);
         }
         if (threads > 1)
             drop(&want);
     }
     drop(&first);
+}
+
+/* The largest distance, in what rounding to bfloat16 may cost and a little for the order of sums;
+ * where the results are float, in 2^-16 of the largest number. */
+static double distance(const float *got, const float *want, size_t n, int is_float)
+{
+    double most = 0, size = 0;
+
+    for (size_t i = 0; i < n; i++)
+        size = fabs((double)want[i]) > size ? fabs((double)want[i]) : size;
+    for (size_t i = 0; i < n; i++) {
+        double place = is_float ? size / 65536 : fabs((double)want[i]) / 256 + size / 65536;
+        double off = fabs((double)got[i] - (double)want[i]);
+
+        if (!(off <= most * place))
+            most = off / place;
+    }
+    return n && size == 0 ? 99 : most;
+}
+
+static void check_library(const struct conv_shape *s, const struct moco_simd *tables, size_t count)
+{
+    static const char *const names[] = {"dst", "d_src", "d_w"};
+    struct conv_shape half = *s;
+    struct results want, got;
+
+    half.number = MOCO_BF16;
+    for (size_t t = 0; t < count; t++) {
+        run(&want, *s, &tables[t], 1);
+        run(&got, half, &tables[t], 0);
+        for (int i = 0; i < RESULTS; i++) {
+            double off = i == D_SRC && s->src_plain
+                             ? 0 : distance(got.at[i], want.at[i], want.count[i], i == D_W);
+
+            CHECK_MSG(off <= 1.01, "%d to %d channels, %dx%d / %d, %s: %s is off by %g places",
+                      s->IC, s->OC, s->kernel, s->kernel, s->stride, tables[t].name, names[i], off);
+        }
+        drop(&want);
+        drop(&got);
+    }
+}
+
+static void test_library(const struct moco_simd *tables, size_t count)
+{
+    static const struct conv_shape shapes[] = {
+        {3, 3, 16, 15, 15, 8, 8, 7, 2, 3, 0, 1, CONV_ONEDNN, MOCO_FP32},
+        {3, 3, 32, 9, 9, 9, 9, 3, 1, 1, 0, 1, CONV_ONEDNN, MOCO_FP32},
+        {3, 32, 48, 7, 7, 7, 7, 1, 1, 0, 0, 0, CONV_ONEDNN, MOCO_FP32},
+        {3, 32, 64, 9, 9, 5, 5, 1, 2, 0, 0, 0, CONV_ONEDNN, MOCO_FP32},
+        {3, 32, 32, 9, 9, 9, 9, 3, 1, 1, 0, 0, CONV_DIRECT, MOCO_FP32},
+        {3, 16, 32, 9, 9, 5, 5, 3, 2, 1, 0, 0, CONV_ONEDNN, MOCO_FP32},
+        {3, 24, 20, 9, 9, 9, 9, 3, 1, 1, 0, 0, CONV_DIRECT, MOCO_FP32},
+    };
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        check_library(&shapes[i], tables, count);
 }
 
 int main(void)
@@ -154,9 +245,12 @@ int main(void)
         for (int stride = 1; stride <= 2; stride++) {
             int side = 13 * stride, out = 13;
             struct conv_shape shape = {4, channels[i][0], channels[i][1], side, side, out, out, 3,
-                                       stride, 1, 0, 0, CONV_OWN};
+                                       stride, 1, 0, 0, CONV_OWN, MOCO_FP32};
 
             check_shape(&shape, tables, count);
+            shape.number = MOCO_BF16;
+            check_shape(&shape, tables, count);
         }
+    test_library(tables, count);
     return check_summary("conv");
 }

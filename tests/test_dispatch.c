@@ -177,7 +177,7 @@ static void test_caps(void)
 }
 
 /* The name of a table, or NULL where a slot behind `lanes` is empty. All slots are pointers but
- * winograd_width, which may not be 0 either. */
+ * winograd_width and the bytes of an activation's number, which may not be 0 either. */
 static const char *whole(const struct moco_simd *t)
 {
     static const unsigned char empty[sizeof t->logits];
@@ -198,10 +198,15 @@ static void test_tables(void)
         CHECK_MSG(whole(&tables[i]), "a kernel of %s is missing", tables[i].name);
         CHECK(tables[i].lanes == 8 || tables[i].lanes == 16);
         CHECK(tables[i].winograd_width % MOCO_VL == 0);
+        CHECK(tables[i].activation[MOCO_FP32].bytes == sizeof(float));
+        CHECK(tables[i].activation[MOCO_BF16].bytes == sizeof(moco_bf16));
     }
     hollow = tables[0];
-    hollow.winograd[1].weights_grad = NULL;
+    hollow.activation[MOCO_BF16].winograd[1].weights_grad = NULL;
     CHECK_MSG(!whole(&hollow), "a missing kernel went unnoticed");
+    hollow = tables[0];
+    hollow.activation[MOCO_BF16].bytes = 0;
+    CHECK_MSG(!whole(&hollow), "numbers without a size went unnoticed");
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* conv_impl.h: the two implementations that conv.c chooses from, direction by direction.
- * Private to conv.c, dnnl.c and winograd.c. */
+ * Private to conv.c, dnnl.c and winograd.c; net.c asks for onednn_has_bf16(). */
 #ifndef MOCO_ENGINE_NET_CONV_IMPL_H
 #define MOCO_ENGINE_NET_CONV_IMPL_H
 
@@ -13,14 +13,17 @@ static inline unsigned conv_bit(enum conv_direction direction)
 }
 
 /* dnnl.c. The arguments of a run are those of conv.h: out is dst, d_src or d_weights; a is src,
- * d_dst or src; b is weights, weights or d_dst. */
+ * d_dst or src; b is weights, weights or d_dst. A plain source has the shape's kind of number. */
 struct onednn;
 int onednn_open(struct onednn **out, const struct conv_shape *shape, unsigned directions,
                 const char *name);
 void onednn_close(struct onednn **conv);
 size_t onednn_scratch_bytes(const struct onednn *conv);
-int onednn_run(struct onednn *conv, enum conv_direction direction, float *out, const float *a,
-               const float *b, void *scratch);
+int onednn_run(struct onednn *conv, enum conv_direction direction, void *out, const void *a,
+               const void *b, void *scratch);
+
+/* Whether oneDNN has fast code for bfloat16 in blocks of that many channels on this CPU. */
+int onednn_has_bf16(int lanes);
 
 /* winograd.c: 3x3, stride 1 or 2, padding 1, blocked source. It cannot fail once it is open. */
 struct winograd;
@@ -29,7 +32,7 @@ int winograd_open(struct winograd **out, const struct conv_shape *shape,
                   const struct moco_simd *simd, unsigned directions);
 void winograd_close(struct winograd **conv);
 size_t winograd_scratch_bytes(const struct winograd *conv);
-void winograd_run(struct winograd *conv, enum conv_direction direction, float *out, const float *a,
-                  const float *b, void *scratch);
+void winograd_run(struct winograd *conv, enum conv_direction direction, void *out, const void *a,
+                  const void *b, void *scratch);
 
 #endif

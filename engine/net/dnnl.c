@@ -2,7 +2,8 @@
  *
  * Primitives are created once. Activations have plain block tags (nChw8c, nChw16c), weights the
  * tag that oneDNN likes best for each direction; our OIHW weights are reordered into scratch on
- * each call. Winograd is oneDNN's choice (`convolution_auto`) and exists on AVX-512 only. */
+ * each call. Winograd is oneDNN's choice (`convolution_auto`) and exists on AVX-512 only. With
+ * bfloat16 activations the weights become bfloat16 in that reorder; their gradient is float. */
 #include "engine/net/conv_impl.h"
 
 #include <stdio.h>
@@ -83,6 +84,12 @@ const char *net_library_level(void)
     return strncmp(name, "cpu_isa_", 8) ? name : name + 8;
 }
 
+int onednn_has_bf16(int lanes)
+{
+    unsigned isa = dnnl_get_effective_cpu_isa(), bf16 = dnnl_cpu_isa_avx512_core_bf16;
+    return lanes == 16 && (isa & bf16) == bf16;
+}
+
 void net_sgemm(float *c, const float *a, const float *b, size_t M, size_t N, size_t K)
 {
     dnnl_sgemm('N', 'N', (dnnl_dim_t)M, (dnnl_dim_t)N, (dnnl_dim_t)K, 1.0f, a, (dnnl_dim_t)K, b,
@@ -132,17 +139,20 @@ struct shapes {
     dnnl_memory_desc_t src, weights, dst, canonical;
 };
 
-static dnnl_status_t describe(struct shapes *out, const struct conv_shape *s)
+static dnnl_status_t describe(struct shapes *out, const struct conv_shape *s,
+                              enum conv_direction which)
 {
+    dnnl_data_type_t number = s->number == MOCO_BF16 ? dnnl_bf16 : dnnl_f32;
+    dnnl_data_type_t of_weights = which == CONV_BACKWARD_WEIGHTS ? dnnl_f32 : number;
     dnnl_format_tag_t block = s->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c;
     dnnl_dims_t src = { s->B, s->IC, s->H, s->W }, dst = { s->B, s->OC, s->OH, s->OW };
     dnnl_dims_t weights = { s->OC, s->IC, s->kernel, s->kernel };
-    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&out->src, 4, src, dnnl_f32,
+    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&out->src, 4, src, number,
                                                         s->src_plain ? dnnl_nchw : block);
     if (status == dnnl_success)
-        status = dnnl_memory_desc_init_by_tag(&out->dst, 4, dst, dnnl_f32, block);
+        status = dnnl_memory_desc_init_by_tag(&out->dst, 4, dst, number, block);
     if (status == dnnl_success)
-        status = dnnl_memory_desc_init_by_tag(&out->weights, 4, weights, dnnl_f32,
+        status = dnnl_memory_desc_init_by_tag(&out->weights, 4, weights, of_weights,
                                               dnnl_format_tag_any);
     if (status == dnnl_success)
         status = dnnl_memory_desc_init_by_tag(&out->canonical, 4, weights, dnnl_f32, dnnl_oihw);
@@ -226,7 +236,7 @@ static dnnl_status_t direction_open(struct direction *d, const struct conv_shape
     struct shapes m;
     dnnl_convolution_desc_t desc;
     dnnl_primitive_attr_t attr = NULL;
-    dnnl_status_t status = describe(&m, s);
+    dnnl_status_t status = describe(&m, s, which);
 
     if (status == dnnl_success)
         status = dnnl_primitive_attr_create(&attr);
@@ -321,8 +331,8 @@ size_t onednn_scratch_bytes(const struct onednn *conv)
 
 /* Weights into the layout of the direction, then the convolution. first, last: the arguments
  * before and after the weights in the primitive's order. */
-static dnnl_status_t run_with_weights(struct direction *d, const float *first,
-                                      const float *weights, const float *last, void *scratch)
+static dnnl_status_t run_with_weights(struct direction *d, const void *first, const void *weights,
+                                      const void *last, void *scratch)
 {
     unsigned char *own = scratch, *pad = own + d->weight_bytes;
     const void *reorder[] = { weights, own, pad };
@@ -332,7 +342,7 @@ static dnnl_status_t run_with_weights(struct direction *d, const float *first,
 }
 
 static dnnl_status_t run_for_weights(const struct onednn *c, struct direction *d, float *d_weights,
-                                     const float *src, const float *d_dst, void *scratch)
+                                     const void *src, const void *d_dst, void *scratch)
 {
     size_t count = (size_t)c->shape.OC * c->shape.IC * c->shape.kernel * c->shape.kernel;
     float *plain = scratch; /* (OC, IC, kernel, kernel) */
@@ -352,8 +362,8 @@ static dnnl_status_t run_for_weights(const struct onednn *c, struct direction *d
     return status;
 }
 
-int onednn_run(struct onednn *c, enum conv_direction direction, float *out, const float *a,
-               const float *b, void *scratch)
+int onednn_run(struct onednn *c, enum conv_direction direction, void *out, const void *a,
+               const void *b, void *scratch)
 {
     struct direction *d = &c->directions[direction];
     dnnl_status_t status;

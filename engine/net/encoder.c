@@ -120,19 +120,19 @@ void tape_close(struct tape **tape)
 }
 
 /* A value during a forward pass. */
-static float *value_at(const struct net *net, const struct tape *t, int value)
+static void *value_at(const struct net *net, const struct tape *t, int value)
 {
     const struct value *v = &net->values[value];
     return t->work + (t->keep ? v->at : v->forward_at);
 }
 
-static const float *source_of(const struct net *net, const struct tape *t, int value)
+static const void *source_of(const struct net *net, const struct tape *t, int value)
 {
     return value == INPUT_VALUE ? t->x : value_at(net, t, value);
 }
 
 /* The same during the backward pass: what is not kept has been made again. */
-static const float *read_back(const struct net *net, const struct tape *t, int value)
+static const void *read_back(const struct net *net, const struct tape *t, int value)
 {
     if (value == INPUT_VALUE)
         return t->x;
@@ -143,7 +143,8 @@ static const float *read_back(const struct net *net, const struct tape *t, int v
 static struct norm_pass norm_of(const struct net *net, const struct tape *t, const struct op *op)
 {
     const struct value *v = &net->values[op->src];
-    return (struct norm_pass){ .simd = &net->simd, .B = net->config.batch, .C = v->C,
+    return (struct norm_pass){ .kernels = &net->simd.activation[net->config.number],
+                               .B = net->config.batch, .C = v->C,
                                .pixels = v->H * v->W, .lanes = net->lanes,
                                .splits = net->config.bn_splits, .partial = t->partial,
                                .coef = t->coef };
@@ -152,7 +153,7 @@ static struct norm_pass norm_of(const struct net *net, const struct tape *t, con
 /* Planes of a value: samples times channel blocks. */
 static size_t planes_of(const struct net *net, const struct value *v)
 {
-    return v->floats / ((size_t)(v->H * v->W) * (size_t)net->lanes);
+    return v->numbers / ((size_t)(v->H * v->W) * (size_t)net->lanes);
 }
 
 struct op_clock *tape_clock(const struct tape *tape, int op)
@@ -174,8 +175,8 @@ static double book(const struct net *net, struct tape *t, const struct op *op, i
 static int forward_op(struct encoder *e, const struct net *net, struct tape *t,
                       const struct op *op, enum net_mode mode)
 {
-    const float *src = source_of(net, t, op->src); /* values: (B, C/lanes, H, W, lanes) */
-    float *dst = value_at(net, t, op->dst);
+    const void *src = source_of(net, t, op->src); /* values: (B, C/lanes, H, W, lanes) */
+    void *dst = value_at(net, t, op->dst);
 
     if (op->kind == OP_CONV)
         return conv_forward(op->conv, dst, src, e->params + op->weight,
@@ -188,7 +189,8 @@ static int forward_op(struct encoder *e, const struct net *net, struct tape *t,
                      e->stats + op->var, t->saved + op->saved, op->relu, mode);
     } else {
         const struct value *v = &net->values[op->src];
-        maxpool_forward(dst, src, planes_of(net, v), v->H, v->W, net->lanes);
+        maxpool_forward(net->config.number, dst, src, planes_of(net, v), v->H, v->W,
+                        net->lanes);
     }
     return MOCO_OK;
 }
@@ -221,8 +223,8 @@ int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, fl
     }
     if (err)
         return err;
-    avgpool_forward(t->pooled, value_at(net, t, net->pooled), net->config.batch, v->C, v->H * v->W,
-                    net->lanes);
+    avgpool_forward(net->config.number, t->pooled, value_at(net, t, net->pooled),
+                    net->config.batch, v->C, v->H * v->W, net->lanes);
     if (backbone)
         memcpy(backbone, t->pooled,
                (size_t)net->config.batch * (size_t)v->C * sizeof *backbone);
@@ -232,7 +234,7 @@ int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, fl
 }
 
 /* Where an operation puts a gradient of `value`; finish_gradient() completes it. */
-static float *gradient_room(const struct net *net, struct tape *t, const struct op *op, int value)
+static void *gradient_room(const struct net *net, struct tape *t, const struct op *op, int value)
 {
     return t->work + (t->written[value] ? op->sum_at : net->values[value].grad_at);
 }
@@ -240,18 +242,15 @@ static float *gradient_room(const struct net *net, struct tape *t, const struct 
 static void finish_gradient(const struct net *net, struct tape *t, const struct op *op, int value)
 {
     if (t->written[value]) {
-        float *sum = t->work + net->values[value].grad_at;
-        const float *more = t->work + op->sum_at;
-        long floats = (long)net->values[value].floats;
-#pragma omp parallel for schedule(static)
-        for (long i = 0; i < floats; i++)
-            sum[i] += more[i];
+        void *sum = t->work + net->values[value].grad_at;
+        norm_add(&net->simd.activation[net->config.number], sum, t->work + op->sum_at,
+                 net->values[value].numbers);
     }
     t->written[value] = 1;
 }
 
 static int conv_op_backward(struct encoder *e, const struct net *net, struct tape *t,
-                            const struct op *op, const float *d_dst)
+                            const struct op *op, const void *d_dst)
 {
     double start = clock_seconds();
     int err = conv_backward_weights(op->conv, e->grads + op->weight, read_back(net, t, op->src),
@@ -287,7 +286,7 @@ static void remake(const struct net *net, struct tape *t, int i)
 static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
                        const struct op *op)
 {
-    float *d_dst = t->work + net->values[op->dst].grad_at;
+    void *d_dst = t->work + net->values[op->dst].grad_at;
     double start = clock_seconds();
 
     if (op->kind == OP_CONV)
@@ -303,8 +302,8 @@ static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
             t->written[op->add] = 1; /* in the place of d_dst */
     } else {
         const struct value *v = &net->values[op->src];
-        maxpool_backward(gradient_room(net, t, op, op->src), d_dst, read_back(net, t, op->src),
-                         planes_of(net, v), v->H, v->W, net->lanes);
+        maxpool_backward(net->config.number, gradient_room(net, t, op, op->src), d_dst,
+                         read_back(net, t, op->src), planes_of(net, v), v->H, v->W, net->lanes);
         finish_gradient(net, t, op, op->src);
     }
     book(net, t, op, CONV_BACKWARD_DATA, start);
@@ -335,8 +334,8 @@ int encoder_backward(struct encoder *e, const struct net *net, struct tape *t,
 
     memset(t->written, 0, (size_t)net->value_count);
     head_backward(e, net, t, d_features);
-    avgpool_backward(t->work + v->grad_at, t->d_pooled, net->config.batch, v->C, v->H * v->W,
-                     net->lanes);
+    avgpool_backward(net->config.number, t->work + v->grad_at, t->d_pooled, net->config.batch, v->C,
+                     v->H * v->W, net->lanes);
     t->written[net->pooled] = 1;
     for (int i = net->op_count - 1; i >= 0 && !err; i--) {
         remake(net, t, i);

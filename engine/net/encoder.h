@@ -35,6 +35,7 @@ struct net_config {
     int dim;          /* D */
     int bn_splits;    /* sample n is in group n mod bn_splits; B is a multiple of it */
     enum conv_policy conv; /* who computes the convolutions */
+    enum moco_number number; /* of the activations and their gradients */
 };
 
 enum tensor_kind {
@@ -58,6 +59,10 @@ struct net; /* opaque */
 /* Builds the program. `simd` is copied. */
 int net_open(struct net **out, const struct net_config *config, const struct moco_simd *simd);
 void net_close(struct net **net);
+
+/* Whether a net of bfloat16 activations would be faster than one of floats: whether oneDNN has
+ * code for them on this CPU and in these blocks. It works everywhere. */
+int net_bf16_pays(const struct net_config *config, const struct moco_simd *simd);
 
 const struct net_config *net_get_config(const struct net *net);
 const struct tensor *net_tensors(const struct net *net, size_t *count); /* torchvision's order */

@@ -8,6 +8,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/rng.h"
+#include "engine/net/conv_impl.h"
 #include "engine/net/program.h"
 
 static int check_config(const struct net_config *c)
@@ -24,6 +25,18 @@ static int check_config(const struct net_config *c)
     return MOCO_OK;
 }
 
+/* A width of 8 would leave half of each 16-channel block empty, and oneDNN has no fast convolution
+ * for that; blocks of 8 fit. */
+static int lanes_of(const struct net_config *config, const struct moco_simd *simd)
+{
+    return config->width % simd->lanes ? 8 : simd->lanes;
+}
+
+int net_bf16_pays(const struct net_config *config, const struct moco_simd *simd)
+{
+    return onednn_has_bf16(lanes_of(config, simd));
+}
+
 int net_open(struct net **out, const struct net_config *config, const struct moco_simd *simd)
 {
     struct net *net;
@@ -37,9 +50,7 @@ int net_open(struct net **out, const struct net_config *config, const struct moc
         return error_memory("a net", sizeof *net);
     net->config = *config;
     net->simd = *simd;
-    /* A width of 8 would leave half of each 16-channel block empty, and oneDNN has no fast
-     * convolution for that; blocks of 8 fit. */
-    net->lanes = config->width % simd->lanes ? 8 : simd->lanes;
+    net->lanes = lanes_of(config, simd);
     err = resnet_build(net);
     if (!err)
         err = plan_memory(net);

@@ -59,7 +59,8 @@ struct part {
     size_t first, blocks, from, to;
 };
 
-static size_t plane_floats(const struct norm_pass *p)
+/* Numbers of a plane. */
+static size_t plane_numbers(const struct norm_pass *p)
 {
     return (size_t)p->pixels * (size_t)p->lanes;
 }
@@ -72,7 +73,7 @@ static size_t blocks_of(const struct norm_pass *p)
 /* Channel blocks of a strip with that many operands. */
 static size_t strip_blocks(const struct norm_pass *p, size_t operands)
 {
-    size_t most = STRIP_BYTES / ((size_t)p->B * plane_floats(p) * sizeof(float) * operands);
+    size_t most = STRIP_BYTES / ((size_t)p->B * plane_numbers(p) * p->kernels->bytes * operands);
     return most < 1 ? 1 : most;
 }
 
@@ -86,7 +87,7 @@ static struct part part_of(const struct norm_pass *p, size_t first, size_t block
 
 struct plane {
     size_t n, block; /* sample and channel block */
-    size_t at;       /* floats before it in an activation */
+    size_t at;       /* numbers before it in an activation */
     size_t channel;  /* the same in an array of (B, C padded) */
 };
 
@@ -94,21 +95,31 @@ static struct plane plane_of(const struct norm_pass *p, const struct part *part,
 {
     size_t n = i / part->blocks, block = part->first + i % part->blocks;
     size_t index = n * blocks_of(p) + block;
-    return (struct plane){ n, block, index * plane_floats(p), index * (size_t)p->lanes };
+    return (struct plane){ n, block, index * plane_numbers(p), index * (size_t)p->lanes };
+}
+
+static const void *read_at(const struct norm_pass *p, const void *activation, size_t at)
+{
+    return (const char *)activation + at * p->kernels->bytes;
+}
+
+static void *write_at(const struct norm_pass *p, void *activation, size_t at)
+{
+    return (char *)activation + at * p->kernels->bytes;
 }
 
 static int is_far(const struct norm_pass *p)
 {
-    return (size_t)p->B * blocks_of(p) * plane_floats(p) * sizeof(float) >= FAR_BYTES;
+    return (size_t)p->B * blocks_of(p) * plane_numbers(p) * p->kernels->bytes >= FAR_BYTES;
 }
 
-static void plane_statistics(const struct norm_pass *p, const float *src, const struct part *part)
+static void plane_statistics(const struct norm_pass *p, const void *src, const struct part *part)
 {
     size_t half = (size_t)p->B * padded(p->C, p->lanes);
     for (size_t i = part->from; i < part->to; i++) {
         struct plane x = plane_of(p, part, i);
-        p->simd->bn_stats(p->partial + x.channel, p->partial + half + x.channel, src + x.at,
-                          (size_t)p->pixels, (size_t)p->lanes);
+        p->kernels->bn_stats(p->partial + x.channel, p->partial + half + x.channel,
+                             read_at(p, src, x.at), (size_t)p->pixels, (size_t)p->lanes);
     }
 }
 
@@ -180,8 +191,8 @@ static void affine_from_running(const struct norm_pass *p, const float *gamma, c
 }
 
 /* dst = [relu](scale src + shift [+ add]) with the scales and shifts of coef, last plane first. */
-static void apply(const struct norm_pass *p, float *dst, uint8_t *open, const float *src,
-                  const float *add, int relu, const struct part *part)
+static void apply(const struct norm_pass *p, void *dst, uint8_t *open, const void *src,
+                  const void *add, int relu, const struct part *part)
 {
     size_t Cp = padded(p->C, p->lanes), half = (size_t)p->splits * Cp;
     int far = is_far(p);
@@ -189,14 +200,14 @@ static void apply(const struct norm_pass *p, float *dst, uint8_t *open, const fl
         struct plane x = plane_of(p, part, i);
         const float *scale =
             p->coef + x.n % (size_t)p->splits * Cp + x.block * (size_t)p->lanes;
-        p->simd->bn_apply(dst + x.at, open ? open + x.at / 8 : NULL, src + x.at,
-                          add ? add + x.at : NULL, scale, scale + half, (size_t)p->pixels,
-                          (size_t)p->lanes, relu, far);
+        p->kernels->bn_apply(write_at(p, dst, x.at), open ? open + x.at / 8 : NULL,
+                             read_at(p, src, x.at), add ? read_at(p, add, x.at) : NULL, scale,
+                             scale + half, (size_t)p->pixels, (size_t)p->lanes, relu, far);
     }
 }
 
-static void apply_all(const struct norm_pass *p, float *dst, uint8_t *open, const float *src,
-                      const float *add, int relu)
+static void apply_all(const struct norm_pass *p, void *dst, uint8_t *open, const void *src,
+                      const void *add, int relu)
 {
 #pragma omp parallel
     {
@@ -211,7 +222,7 @@ static void clear_affine(const struct norm_pass *p)
     memset(p->coef, 0, 2 * (size_t)p->splits * padded(p->C, p->lanes) * sizeof *p->coef);
 }
 
-void norm_again(const struct norm_pass *p, float *dst, const float *src, const float *add,
+void norm_again(const struct norm_pass *p, void *dst, const void *src, const void *add,
                 const float *saved, int relu)
 {
     clear_affine(p);
@@ -226,8 +237,8 @@ static int end_channel(const struct norm_pass *p, const struct part *part)
     return end < p->C ? end : p->C;
 }
 
-static void forward_batch(const struct norm_pass *p, float *dst, uint8_t *open, const float *src,
-                          const float *add, const struct affine *affine, int relu)
+static void forward_batch(const struct norm_pass *p, void *dst, uint8_t *open, const void *src,
+                          const void *add, const struct affine *affine, int relu)
 {
     size_t strip = strip_blocks(p, 1);
 #pragma omp parallel
@@ -243,8 +254,8 @@ static void forward_batch(const struct norm_pass *p, float *dst, uint8_t *open, 
     }
 }
 
-void norm_forward(const struct norm_pass *p, float *dst, uint8_t *open, const float *src,
-                  const float *add, const float *gamma, const float *beta, float *running_mean,
+void norm_forward(const struct norm_pass *p, void *dst, uint8_t *open, const void *src,
+                  const void *add, const float *gamma, const float *beta, float *running_mean,
                   float *running_var, float *saved, int relu, enum net_mode mode)
 {
     clear_affine(p);
@@ -259,9 +270,11 @@ void norm_forward(const struct norm_pass *p, float *dst, uint8_t *open, const fl
 
 /* A backward pass: what it reads and where its results go. */
 struct backward {
-    float *d_src, *d_dst, *d_gamma, *d_beta;
+    void *d_src, *d_dst;
+    float *d_gamma, *d_beta;
     const uint8_t *open;
-    const float *src, *gamma, *saved;
+    const void *src;
+    const float *gamma, *saved;
     int relu;
 };
 
@@ -290,9 +303,10 @@ static void plane_sums(const struct norm_pass *p, const struct backward *b,
             gate.scale = scale;
             gate.shift = shift;
         }
-        p->simd->bn_grad_sums(p->partial + x.channel, p->partial + sums + x.channel,
-                              b->d_dst + x.at, b->d_dst + x.at, &gate, b->src + x.at, mean,
-                              (size_t)p->pixels, (size_t)p->lanes);
+        p->kernels->bn_grad_sums(p->partial + x.channel, p->partial + sums + x.channel,
+                                 write_at(p, b->d_dst, x.at), read_at(p, b->d_dst, x.at), &gate,
+                                 read_at(p, b->src, x.at), mean, (size_t)p->pixels,
+                                 (size_t)p->lanes);
     }
 }
 
@@ -329,13 +343,14 @@ static void plane_gradients(const struct norm_pass *p, const struct backward *b,
     for (size_t i = part->to; i-- > part->from;) {
         struct plane x = plane_of(p, part, i);
         const float *a = p->coef + x.n % (size_t)p->splits * Cp + x.block * lanes;
-        p->simd->bn_grad(b->d_src + x.at, b->d_dst + x.at, b->src + x.at, a, a + half,
-                         a + 2 * half, (size_t)p->pixels, lanes, far);
+        p->kernels->bn_grad(write_at(p, b->d_src, x.at), read_at(p, b->d_dst, x.at),
+                            read_at(p, b->src, x.at), a, a + half, a + 2 * half,
+                            (size_t)p->pixels, lanes, far);
     }
 }
 
-void norm_backward(const struct norm_pass *p, float *d_src, float *d_dst, float *d_gamma,
-                   float *d_beta, const uint8_t *open, const float *src, const float *gamma,
+void norm_backward(const struct norm_pass *p, void *d_src, void *d_dst, float *d_gamma,
+                   float *d_beta, const uint8_t *open, const void *src, const float *gamma,
                    const float *saved, int relu)
 {
     struct backward b = { d_src, d_dst, d_gamma, d_beta, open, src, gamma, saved, relu };
@@ -351,5 +366,18 @@ void norm_backward(const struct norm_pass *p, float *d_src, float *d_dst, float 
         for (int c = (int)first * p->lanes; c < end; c++)
             gradient_affine(p, &b, c);
         plane_gradients(p, &b, &part);
+    }
+}
+
+void norm_add(const struct moco_activation *kernels, void *sum, const void *more, size_t n)
+{
+    enum { LANES = 8, PIECE = 16 << 10 };
+    static const float one[LANES] = { 1, 1, 1, 1, 1, 1, 1, 1 }, zero[LANES];
+#pragma omp parallel for schedule(static)
+    for (size_t i = 0; i < n; i += PIECE) {
+        char *to = (char *)sum + i * kernels->bytes;
+        size_t count = n - i < PIECE ? n - i : PIECE;
+        kernels->bn_apply(to, NULL, (const char *)more + i * kernels->bytes, to, one, zero,
+                          count / LANES, LANES, 0, 0);
     }
 }

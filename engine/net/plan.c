@@ -225,7 +225,7 @@ static void plan_bits(struct net *net)
     for (int i = 0; i < net->op_count; i++)
         if (has_bits(&net->ops[i])) {
             net->ops[i].open = net->open_bytes;
-            net->open_bytes += net->values[net->ops[i].dst].floats / 8;
+            net->open_bytes += net->values[net->ops[i].dst].numbers / 8;
         }
 }
 

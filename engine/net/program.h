@@ -39,7 +39,8 @@ struct op {
 
 struct value {
     int C, H, W;
-    size_t floats;    /* B * ceil(C / lanes) * lanes * H * W */
+    size_t numbers;   /* B * ceil(C / lanes) * lanes * H * W */
+    size_t floats;    /* that they take the place of */
     /* plan.c */
     int first;        /* the operation that makes it */
     int last_forward; /* the last that reads it in a forward pass */
@@ -83,7 +84,7 @@ int resnet_build(struct net *net);
 /* plan.c: lifetimes and offsets. */
 int plan_memory(struct net *net);
 
-static inline size_t value_floats(const struct net *net, int C, int H, int W)
+static inline size_t value_numbers(const struct net *net, int C, int H, int W)
 {
     size_t blocks = (size_t)(C + net->lanes - 1) / (size_t)net->lanes;
     return (size_t)net->config.batch * blocks * (size_t)net->lanes * (size_t)H * (size_t)W;
@@ -104,9 +105,9 @@ struct op_clock {
 /* encoder.c */
 struct op_clock *tape_clock(const struct tape *tape, int op);
 
-/* norm.c: BatchNorm over strided groups of the batch. */
+/* norm.c: BatchNorm over strided groups of the batch, on activations of the kernels' numbers. */
 struct norm_pass {
-    const struct moco_simd *simd;
+    const struct moco_activation *kernels;
     int B, C, pixels, lanes, splits;
     float *partial; /* (2, B, C padded): per-plane sums, scratch */
     float *coef;    /* (3, splits, C padded): scratch */
@@ -117,28 +118,34 @@ size_t norm_coef_floats(int splits, int C, int lanes);
 /* saved: (NORM_SAVED, splits, C) mean, inverse deviation, scale and shift, written in NET_TRAIN.
  * open: NULL, or a bit for each number of dst: whether it is above 0 (simd.h, bn_apply).
  * running_mean, running_var: (C), moved in NET_TRAIN, used in NET_EVAL. */
-void norm_forward(const struct norm_pass *p, float *dst, uint8_t *open, const float *src,
-                  const float *add, const float *gamma, const float *beta, float *running_mean,
+void norm_forward(const struct norm_pass *p, void *dst, uint8_t *open, const void *src,
+                  const void *add, const float *gamma, const float *beta, float *running_mean,
                   float *running_var, float *saved, int relu, enum net_mode mode);
 
 /* dst of that forward pass again, to the byte. */
-void norm_again(const struct norm_pass *p, float *dst, const float *src, const float *add,
+void norm_again(const struct norm_pass *p, void *dst, const void *src, const void *add,
                 const float *saved, int relu);
 
 /* d_dst becomes what came through the ReLU, which is the gradient of `add` too; d_src is written,
  * and may be d_dst where nothing was added; d_gamma, d_beta: (C) are added to. open: of
  * the forward pass, needed where something was added before the ReLU; NULL: what the ReLU let
  * through follows from src. */
-void norm_backward(const struct norm_pass *p, float *d_src, float *d_dst, float *d_gamma,
-                   float *d_beta, const uint8_t *open, const float *src, const float *gamma,
+void norm_backward(const struct norm_pass *p, void *d_src, void *d_dst, float *d_gamma,
+                   float *d_beta, const uint8_t *open, const void *src, const float *gamma,
                    const float *saved, int relu);
 
-/* pool.c */
-void maxpool_forward(float *dst, const float *src, size_t planes, int H, int W, int lanes);
-void maxpool_backward(float *d_src, const float *d_dst, const float *src, size_t planes, int H,
-                      int W, int lanes);
-void avgpool_forward(float *dst, const float *src, int B, int C, int pixels, int lanes);
-void avgpool_backward(float *d_src, const float *d_dst, int B, int C, int pixels, int lanes);
+/* sum += more, both of n numbers, n a multiple of 8. */
+void norm_add(const struct moco_activation *kernels, void *sum, const void *more, size_t n);
+
+/* pool.c: void pointers are activations of kind `number`. */
+void maxpool_forward(enum moco_number number, void *dst, const void *src, size_t planes, int H,
+                     int W, int lanes);
+void maxpool_backward(enum moco_number number, void *d_src, const void *d_dst, const void *src,
+                      size_t planes, int H, int W, int lanes);
+void avgpool_forward(enum moco_number number, float *dst, const void *src, int B, int C,
+                     int pixels, int lanes);
+void avgpool_backward(enum moco_number number, void *d_src, const float *d_dst, int B, int C,
+                      int pixels, int lanes);
 
 /* linear.c: dst(B, out) = src(B, in) W^T + b, and its gradients (d_weight, d_bias added to).
  * room: linear_room() floats. d_src may be NULL. */

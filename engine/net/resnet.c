@@ -28,8 +28,11 @@ enum { OPS_MAX = 400, TENSORS_MAX = 800 }; /* resnet101 has 209 operations and 6
 
 static int add_value(struct net *net, int C, int H, int W)
 {
+    size_t numbers = value_numbers(net, C, H, W);
+    size_t bytes = numbers * net->simd.activation[net->config.number].bytes;
     net->values[net->value_count] =
-        (struct value){ .C = C, .H = H, .W = W, .floats = value_floats(net, C, H, W) };
+        (struct value){ .C = C, .H = H, .W = W, .numbers = numbers,
+                        .floats = (bytes + sizeof(float) - 1) / sizeof(float) };
     return net->value_count++;
 }
 
@@ -78,6 +81,7 @@ static int add_conv(struct net *net, int *out, int src, const char *name, int OC
         .OH = (H + 2 * pad - kernel) / stride + 1, .OW = (W + 2 * pad - kernel) / stride + 1,
         .kernel = kernel, .stride = stride, .pad = pad,
         .lanes = net->lanes, .src_plain = plain, .policy = c->conv,
+        .number = c->number,
     };
     struct tensor *t = add_tensor(net, TENSOR_PARAM, 4, "%s.weight", name);
     struct op *op = &net->ops[net->op_count];

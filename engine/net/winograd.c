@@ -82,7 +82,7 @@ int winograd_open(struct winograd **out, const struct conv_shape *shape,
         return error_memory("a convolution", sizeof *w);
     w->shape = *shape;
     w->simd = *simd;
-    w->transforms = simd->winograd[shape->stride - 1];
+    w->transforms = simd->activation[shape->number].winograd[shape->stride - 1];
     w->in = image_of(shape, shape->IC, shape->H, shape->W);
     w->out = image_of(shape, shape->OC, shape->OH, shape->OW);
     w->tiles = (size_t)shape->B * ((w->out.H + 3) / 4) * ((w->out.W + 3) / 4);
@@ -104,8 +104,8 @@ size_t winograd_scratch_bytes(const struct winograd *conv)
     return conv->scratch_bytes;
 }
 
-void winograd_run(struct winograd *conv, enum conv_direction direction, float *out, const float *a,
-                  const float *b, void *scratch)
+void winograd_run(struct winograd *conv, enum conv_direction direction, void *out, const void *a,
+                  const void *b, void *scratch)
 {
     if (direction == CONV_BACKWARD_WEIGHTS)
         winograd_grad(conv, out, a, b, scratch);

@@ -10,7 +10,7 @@ struct grad {
     const struct winograd *w;
     const struct course *course;
     float *d_weights;
-    const float *src, *d_dst;
+    const void *src, *d_dst;
     size_t I, O;      /* inputs with their padding, outputs in whole vectors */
     size_t rows;      /* inputs of which a thread sums a point at a time: they stay in its cache */
     size_t part;      /* inputs whose sums are kept; fewer than I where there is one chunk */
@@ -149,8 +149,8 @@ size_t winograd_grad_floats(const struct winograd *w)
     return own_floats(&g) * (g.course->shared ? 1 : w->threads);
 }
 
-void winograd_grad(const struct winograd *w, float *d_weights, const float *src,
-                   const float *d_dst, float *scratch)
+void winograd_grad(const struct winograd *w, float *d_weights, const void *src, const void *d_dst,
+                   float *scratch)
 {
     struct grad g;
     open_grad(&g, w);

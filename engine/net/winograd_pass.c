@@ -13,8 +13,9 @@ struct pass {
     const struct moco_image *from, *to;
     moco_winograd_gather_fn *gather;
     moco_winograd_scatter_fn *scatter;
-    float *dst;
-    const float *src, *weights;
+    void *dst;
+    const void *src;
+    const float *weights;
     int turned;
     size_t C, O, width; /* channels in, outputs in whole vectors, outputs of a full group */
     size_t groups;      /* of outputs */
@@ -158,8 +159,8 @@ size_t winograd_pass_floats(const struct winograd *w, enum conv_direction direct
     return u_floats(&p) + (p.course->shared ? v + m * p.batch : (v + m) * w->threads);
 }
 
-void winograd_pass(const struct winograd *w, enum conv_direction direction, float *dst,
-                   const float *src, const float *weights, float *scratch)
+void winograd_pass(const struct winograd *w, enum conv_direction direction, void *dst,
+                   const void *src, const float *weights, float *scratch)
 {
     struct pass p;
     open_pass(&p, w, direction);

@@ -59,12 +59,12 @@ static inline size_t winograd_step(const struct course *c, size_t row)
 
 /* Forward pass and data gradient, and their scratch. */
 size_t winograd_pass_floats(const struct winograd *w, enum conv_direction direction);
-void winograd_pass(const struct winograd *w, enum conv_direction direction, float *dst,
-                   const float *src, const float *weights, float *scratch);
+void winograd_pass(const struct winograd *w, enum conv_direction direction, void *dst,
+                   const void *src, const float *weights, float *scratch);
 
 /* Weight gradient, and its scratch. */
 size_t winograd_grad_floats(const struct winograd *w);
-void winograd_grad(const struct winograd *w, float *d_weights, const float *src,
-                   const float *d_dst, float *scratch);
+void winograd_grad(const struct winograd *w, float *d_weights, const void *src, const void *d_dst,
+                   float *scratch);
 
 #endif

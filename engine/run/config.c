@@ -73,11 +73,13 @@ static const struct setting rows[] = {
     INT("workers", workers, 0, "threads that prepare images; 0: chosen"),
     INT("checkpoint-every", checkpoint_every, 0, "steps between checkpoints; 0: once per epoch"),
     SWITCH("resume", resume, 0, "go on from the checkpoint in the run folder"),
-    SWITCH("force", force, 0, "start also where the memory seems too small"),
+    SWITCH("force", force, 0, "start also where memory seems too small or bf16 is slow"),
     SWITCH("json", json, 0, "progress as JSON lines on standard output"),
     SWITCH("profile", profile, 0, "print the time of each layer after some steps"),
     SWITCH("deterministic", deterministic, 1, "direct convolutions only"),
     TEXT("conv", conv, 1, "who computes convolutions: auto, onednn or own"),
+    TEXT("precision", precision, SAVED_IF_OTHER,
+         "fp32, or bf16: activations of half the size; sums and weights stay fp32"),
     TEXT("simd", simd, 0, "kernels: ref, avx2, avx512 or neon; the best when not given"),
     TEXT("config", config, 0, "JSON file of settings; config.json of another run will do"),
 };
@@ -110,6 +112,7 @@ void config_default(struct config *config)
         .contrast = 0.4, .saturation = 0.4, .hue = 0.1, .grey_p = 0.2,
         .blur_lo = 0.1, .blur_hi = 2.0,
         .feature = "head", .knn_k = 200, .knn_t = 0.1, .seed = 1, .conv = "auto",
+        .precision = "fp32",
     };
 }
 

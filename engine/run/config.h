@@ -43,7 +43,7 @@ struct run_config {
     /* the run */
     uint64_t seed;
     int threads, workers, checkpoint_every, resume, force, json, deterministic, profile;
-    char conv[16], simd[16], config[1024];
+    char conv[16], precision[8], simd[16], config[1024];
 };
 
 /* For settings that came after the first checkpoints: these go on, and equal runs give equal

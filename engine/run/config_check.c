@@ -67,6 +67,8 @@ static int check_words(const struct run_config *c)
         rc = check_word("feature", c->feature, "head backbone");
     if (!rc)
         rc = check_word("conv", c->conv, "auto onednn own");
+    if (!rc)
+        rc = check_word("precision", c->precision, "fp32 bf16");
     return rc;
 }
 
@@ -250,7 +252,7 @@ int config_net(struct net_config *out, const struct run_config *c, int channels)
         .stem = strcmp(c->stem, "imagenet") ? STEM_CIFAR : STEM_IMAGENET,
         .head = c->mlp ? HEAD_MLP : HEAD_FC, .width = c->width, .channels = channels,
         .side = c->side, .batch = c->batch, .dim = c->dim, .bn_splits = c->bn_splits,
-        .conv = conv_named(c),
+        .conv = conv_named(c), .number = strcmp(c->precision, "bf16") ? MOCO_FP32 : MOCO_BF16,
     };
     snprintf(out->arch, sizeof out->arch, "%s", c->arch);
     return check_word("stem", c->stem, "cifar imagenet");

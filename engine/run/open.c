@@ -154,11 +154,25 @@ static int configure_step(struct run *run)
     return s->kind ? key_encoder_named(&s->key, c->key_encoder) : MOCO_EARG;
 }
 
+/* bfloat16 works everywhere, but only pays where the CPU computes with it. */
+static int check_precision(const struct run *run)
+{
+    const struct net_config *net = &run->step_config.net;
+    if (run->c->force || net->number != MOCO_BF16 || net_bf16_pays(net, run->simd))
+        return MOCO_OK;
+    return error_set(MOCO_EUNSUPPORTED,
+                     "--precision bf16 would only be slower here: it needs a CPU with AVX512_BF16, "
+                     "kernels avx512 (here: %s) and a width that is a multiple of 16; train in "
+                     "fp32, or give --force", run->simd->name);
+}
+
 int run_plan(struct run *run)
 {
     int rc = open_data(run);
     if (!rc)
         rc = configure_step(run);
+    if (!rc)
+        rc = check_precision(run);
     if (!rc)
         rc = memory_plan(&run->plan, &run->step_config, run->c, run->source, &run->policy,
                          run->scored ? &run->sets : NULL, run->simd);

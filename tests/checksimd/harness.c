@@ -164,6 +164,44 @@ float *take_filled(int slot, size_t n, enum fill fill)
     return p;
 }
 
+size_t bytes_of(enum moco_number number)
+{
+    return number == MOCO_BF16 ? sizeof(moco_bf16) : sizeof(float);
+}
+
+float number_at(const void *p, enum moco_number number, size_t i)
+{
+    return number == MOCO_BF16 ? bf16_widened(((const moco_bf16 *)p)[i]) : ((const float *)p)[i];
+}
+
+void *take_numbers(int slot, enum moco_number number, size_t n)
+{
+    return memset(take_bytes(slot, n * bytes_of(number)), PAINT, n * bytes_of(number));
+}
+
+void *take_numbers_copy(int slot, enum moco_number number, const void *src, size_t n)
+{
+    return memcpy(take_bytes(slot, n * bytes_of(number)), src, n * bytes_of(number));
+}
+
+void *take_numbers_filled(int slot, enum moco_number number, size_t n, enum fill fill)
+{
+    static const moco_bf16 special[] = {0x7f81, 0xffbf, 0x0001, 0x807f, 0x0040, 0x7f7f, 0xff7f};
+    float *p = take_filled(slot, n, fill);
+    moco_bf16 *out;
+
+    if (number == MOCO_FP32)
+        return p;
+    p = take_copy(SLOTS - 1, p, n);
+    out = take_bytes(slot, n * sizeof *out);
+    for (size_t i = 0; i < n; i++) {
+        out[i] = bf16_narrowed(p[i]);
+        if (fill == SPECIAL && next_random() % 32 == 0)
+            out[i] = special[next_random() % COUNT(special)];
+    }
+    return out;
+}
+
 void unit_rows(float *p, size_t rows, size_t D)
 {
     for (size_t r = 0; r < rows; r++, p += D) {
@@ -195,6 +233,28 @@ void same(const char *kernel, const struct moco_simd *t, const float *got, const
         i++;
     expect(i == n, "%s %s: %s differs at %zu of %zu (sizes %zu %zu %zu): %a, ref %a", kernel,
            t->name, what, i, n, a, b, c, i < n ? (double)got[i] : 0, i < n ? (double)want[i] : 0);
+}
+
+void same_numbers(const char *kernel, const struct moco_simd *t, enum moco_number number,
+                  const void *got, const void *want, size_t n, const char *what, size_t a,
+                  size_t b, size_t c)
+{
+    const moco_bf16 *x = got, *y = want;
+    size_t i = 0;
+
+    if (number == MOCO_FP32) {
+        same(kernel, t, got, want, n, what, a, b, c);
+        return;
+    }
+    while (i < n && (x[i] == y[i] || (isnan(bf16_widened(x[i])) && isnan(bf16_widened(y[i])))))
+        i++;
+    expect(i == n, "%s, bfloat16, %s: %s differs at %zu of %zu (sizes %zu %zu %zu): %#x, ref %#x",
+           kernel, t->name, what, i, n, a, b, c, i < n ? x[i] : 0u, i < n ? y[i] : 0u);
+}
+
+double rounded_bound(enum moco_number number, double exact, double bound)
+{
+    return number == MOCO_BF16 ? bound + ldexp(fabs(exact) + bound, -8) + (double)FLT_MIN : bound;
 }
 
 void near(const char *what, double got, double exact, double bound)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "simd/bf16.h"
 #include "simd/simd.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -44,14 +45,31 @@ float *take(int slot, size_t n);
 float *take_copy(int slot, const float *src, size_t n);
 float *take_filled(int slot, size_t n, enum fill fill);
 void unit_rows(float *p, size_t rows, size_t D);
+
+/* Activations, whose numbers are floats or bfloat16; SPECIAL has denormal bfloat16 numbers too, the
+ * largest, and NaN that is not quiet. */
+size_t bytes_of(enum moco_number number);
+float number_at(const void *p, enum moco_number number, size_t i);
+void *take_numbers(int slot, enum moco_number number, size_t n);
+void *take_numbers_copy(int slot, enum moco_number number, const void *src, size_t n);
+void *take_numbers_filled(int slot, enum moco_number number, size_t n, enum fill fill);
+
 void strips_intact(const char *kernel, const char *level);
 
 /* Equal bytes; a NaN equals any NaN. The sizes are for the message. */
 void same(const char *kernel, const struct moco_simd *t, const float *got, const float *want,
           size_t n, const char *what, size_t a, size_t b, size_t c);
 
+/* The same for activations. */
+void same_numbers(const char *kernel, const struct moco_simd *t, enum moco_number number,
+                  const void *got, const void *want, size_t n, const char *what, size_t a,
+                  size_t b, size_t c);
+
 /* |got - exact| <= bound; an exact value that no float holds is not measured. */
 void near(const char *what, double got, double exact, double bound);
+
+/* A bound for what is rounded to an activation's number after an error of at most `bound`. */
+double rounded_bound(enum moco_number number, double exact, double bound);
 
 /* Σ a_i b_i in double; *size becomes Σ |a_i b_i|. */
 double exact_dot(const float *a, const float *b, size_t D, double *size);
@@ -76,6 +94,7 @@ GROUP(dense);
 GROUP(softmax);
 GROUP(infonce);
 GROUP(update);
+GROUP(number);
 GROUP(bn);
 GROUP(nce);
 GROUP(margin);

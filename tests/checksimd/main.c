@@ -19,8 +19,8 @@ static const struct {
 } groups[] = {
     {check_dense, mutants_dense}, {check_softmax, mutants_softmax},
     {check_infonce, mutants_infonce}, {check_update, mutants_update},
-    {check_bn, mutants_bn}, {check_nce, mutants_nce}, {check_margin, mutants_margin},
-    {check_knn, mutants_knn},
+    {check_number, mutants_number}, {check_bn, mutants_bn}, {check_nce, mutants_nce},
+    {check_margin, mutants_margin}, {check_knn, mutants_knn},
 };
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "simd/bf16.h"
 #include "simd/simd.h"
 
 /* A convolution: B images of I channels to O, H x W. */
@@ -19,21 +20,32 @@ size_t channels(const struct moco_image *g);
 size_t index_of(const struct moco_image *g, size_t n, size_t c, size_t y, size_t x);
 size_t tiles_of(const struct shape *s);
 
-/* Zeros that end at an unreadable page, kept until the program ends. */
-float *flush(size_t floats);
+/* Zeros that end at an unreadable page, kept until a shape is done with. */
+void *flush(size_t bytes);
+float *flush_floats(size_t n);
+
+/* A convolution's operands. Images hold numbers of one kind. */
+struct operands {
+    enum moco_number number;
+    const void *src, *d_dst;
+    const float *w;
+};
 
 /* run.c: the results of one level's kernels, in the order dst, d_src, d_w. */
 struct results {
-    float *at[3];
+    enum moco_number number[3];
+    void *at[3];
     size_t count[3];
 };
-struct results run_level(const struct moco_simd *t, const struct shape *s, const float *src,
-                         const float *d_dst, const float *w);
+size_t bytes_of(enum moco_number number);
+float number_at(const void *p, enum moco_number number, size_t i);
+struct results run_level(const struct moco_simd *t, const struct shape *s,
+                         const struct operands *x);
 /* The longest chain of tiles that run_level sums in the weight gradient. */
 size_t longest_chain(const struct shape *s);
 
 /* exact.c: the worst errors of the results, in bounds. */
 void shares_of_bounds(double share_of[3], const struct results *r, const struct shape *s,
-                      const float *src, const float *d_dst, const float *w);
+                      const struct operands *x);
 
 #endif

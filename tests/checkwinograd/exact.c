@@ -1,7 +1,7 @@
 /* exact.c: results against convolutions in double precision.
  *
  * The bounds are those of simd/winograd.h: (terms + 24 or 32) u times the value of the formula with
- * every number replaced by its magnitude. */
+ * every number replaced by its magnitude, and 2^-8 of what is written as bfloat16. */
 #include <float.h>
 #include <math.h>
 
@@ -102,15 +102,22 @@ static void sandwich(double *out, const struct matrix *T, const double *in)
         }
 }
 
-static double pixel(const float *p, const struct moco_image *g, size_t n, size_t c, long y, long x)
+/* An image and what its numbers are. */
+struct numbers {
+    const void *at;
+    enum moco_number number;
+};
+
+static double pixel(struct numbers p, const struct moco_image *g, size_t n, size_t c, long y,
+                    long x)
 {
     if (y < 0 || x < 0 || y >= (long)g->H || x >= (long)g->W)
         return 0;
-    return p[index_of(g, n, c, (size_t)y, (size_t)x)];
+    return number_at(p.at, p.number, index_of(g, n, c, (size_t)y, (size_t)x));
 }
 
 /* The patch that begins at (y, x), transformed in magnitude. */
-static void patch_size(double *out, const struct matrix *T, const float *p,
+static void patch_size(double *out, const struct matrix *T, struct numbers p,
                        const struct moco_image *g, size_t n, size_t c, long y, long x)
 {
     double in[SLOTS];
@@ -122,7 +129,7 @@ static void patch_size(double *out, const struct matrix *T, const float *p,
 }
 
 /* One output, or the gradient of one input: the sum over channels and taps. */
-static double exact_value(const float *src, const float *w, const struct shape *s, int back,
+static double exact_value(struct numbers src, const float *w, const struct shape *s, int back,
                           size_t n, size_t to, long y, long x)
 {
     struct moco_image from = back ? out_image(s, s->O) : in_image(s, s->I);
@@ -144,7 +151,7 @@ static double exact_value(const float *src, const float *w, const struct shape *
 }
 
 /* Channel `to` of tile (ty, tx) of image n: the value of the formula in magnitude, by pixels. */
-static void tile_size(double *size, const float *src, const float *w, const struct shape *s,
+static void tile_size(double *size, struct numbers src, const float *w, const struct shape *s,
                       int back, size_t n, size_t to, long ty, long tx)
 {
     struct formulas f = formulas_of(s);
@@ -174,8 +181,8 @@ static double share(double got, double want, double bound)
     return error > bound && bound > 0 ? error / bound : HUGE_VAL;
 }
 
-static double tile_share(const float *dst, const float *src, const float *w, const struct shape *s,
-                         int back, size_t n, size_t to, long ty, long tx)
+static double tile_share(const void *dst, struct numbers src, const float *w,
+                         const struct shape *s, int back, size_t n, size_t to, long ty, long tx)
 {
     struct moco_image image = back ? in_image(s, s->I) : out_image(s, s->O);
     long side = back && s->stride == 2 ? 8 : 4;
@@ -186,16 +193,19 @@ static double tile_share(const float *dst, const float *src, const float *w, con
         long y = ty * side + i / side, x = tx * side + i % side;
         if (y >= (long)image.H || x >= (long)image.W)
             continue;
-        worst = fmax(worst, share(pixel(dst, &image, n, to, y, x),
-                                  exact_value(src, w, s, back, n, to, y, x),
-                                  terms * FLT_EPSILON / 2 * size[i]));
+        double exact = exact_value(src, w, s, back, n, to, y, x);
+        double bound = terms * FLT_EPSILON / 2 * size[i];
+        if (src.number == MOCO_BF16)
+            bound += ldexp(fabs(exact) + bound, -8) + (double)FLT_MIN;
+        worst = fmax(worst, share(pixel((struct numbers){ dst, src.number }, &image, n, to, y, x),
+                                  exact, bound));
     }
     return worst;
 }
 
 /* A selection of images and channels, all their tiles. */
-static double pass_share(const float *dst, const float *src, const float *w, const struct shape *s,
-                         int back)
+static double pass_share(const void *dst, struct numbers src, const float *w,
+                         const struct shape *s, int back)
 {
     struct moco_image out = out_image(s, s->O);
     size_t outs = back ? s->I : s->O;
@@ -211,7 +221,7 @@ static double pass_share(const float *dst, const float *src, const float *w, con
 }
 
 /* The nine taps of one pair of channels. */
-static double gradient_share(const float *d_w, const float *src, const float *d_dst,
+static double gradient_share(const float *d_w, struct numbers src, struct numbers d_dst,
                              const struct shape *s, size_t o, size_t i)
 {
     struct formulas f = formulas_of(s);
@@ -244,10 +254,12 @@ static double gradient_share(const float *d_w, const float *src, const float *d_
 }
 
 void shares_of_bounds(double share_of[3], const struct results *r, const struct shape *s,
-                      const float *src, const float *d_dst, const float *w)
+                      const struct operands *x)
 {
-    share_of[0] = pass_share(r->at[0], src, w, s, 0);
-    share_of[1] = pass_share(r->at[1], d_dst, w, s, 1);
+    struct numbers src = { x->src, x->number }, d_dst = { x->d_dst, x->number };
+
+    share_of[0] = pass_share(r->at[0], src, x->w, s, 0);
+    share_of[1] = pass_share(r->at[1], d_dst, x->w, s, 1);
     share_of[2] = 0;
     for (size_t o = 0; o < s->O; o += s->O > 8 ? s->O / 4 - 1 : 1)
         for (size_t i = 0; i < s->I; i += s->I > 8 ? s->I / 4 - 1 : 1)

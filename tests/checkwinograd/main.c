@@ -1,10 +1,14 @@
 /* checkwinograd: the Winograd kernels of every level against the plain C specification, byte by
  * byte, and the specification against convolutions in double precision.
  *
- * Images have odd sides, channels that fill no vector, chunks that begin in the middle of an image.
- * Each buffer ends flush against an unreadable page; mutants that forget the last row of a product
- * or the last tile on the way back must be caught. Usage: checkwinograd [seed] */
+ * Images are of floats and of bfloat16 numbers and have odd sides, channels that fill no vector,
+ * chunks that begin in the middle of an image; hostile ones go to the levels once more. Each buffer
+ * ends flush against an unreadable page; mutants that forget the last row of a product or the last
+ * tile on the way back, or cut off what they should round, must be caught.
+ * Usage: checkwinograd [seed] */
 #define _DEFAULT_SOURCE
+#include <float.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +22,7 @@
 static struct moco_simd tables[TABLES_MAX], ref;
 static size_t table_count;
 static uint64_t state;
-static double worst; /* error, in bounds */
+static double worst[MOCO_NUMBERS]; /* error, in bounds */
 
 static const struct shape shapes[] = {
     { 1, 2, 16, 16, 8, 8, 16, 1 },    { 1, 1, 3, 5, 1, 1, 8, 1 },
@@ -33,56 +37,110 @@ static const struct shape shapes[] = {
     { 2, 1, 7, 200, 23, 24, 16, 1 },  { 2, 27, 16, 24, 14, 15, 8, 1 },
 };
 
-static float uniform(void)
+static uint64_t next_random(void)
 {
     uint64_t z = state += 0x9e3779b97f4a7c15u;
 
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
     z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return (float)(int64_t)((z ^ z >> 31) >> 40) / (float)(1 << 23) - 1.0f;
+    return z ^ z >> 31;
 }
 
-float *flush(size_t floats)
+static float uniform(void)
 {
-    size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = floats * sizeof(float);
-    size_t room = (bytes + page - 1) / page * page;
+    return (float)(int64_t)(next_random() >> 40) / (float)(1 << 23) - 1.0f;
+}
+
+enum { TAKEN_MAX = 1 << 14 };
+static struct {
+    void *at;
+    size_t bytes;
+} taken[TAKEN_MAX];
+static size_t taken_count;
+
+void *flush(size_t bytes)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), room = (bytes + page - 1) / page * page;
     char *p = mmap(NULL, room + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-    if (p == MAP_FAILED || mprotect(p + room, page, PROT_NONE)) {
+    if (p == MAP_FAILED || mprotect(p + room, page, PROT_NONE) || taken_count == TAKEN_MAX) {
         perror("checkwinograd: mmap");
         exit(2);
     }
-    return (float *)(void *)(p + room - bytes);
+    taken[taken_count].at = p;
+    taken[taken_count++].bytes = room + page;
+    return p + room - bytes;
+}
+
+static void give_back(void)
+{
+    while (taken_count) {
+        taken_count--;
+        munmap(taken[taken_count].at, taken[taken_count].bytes);
+    }
+}
+
+float *flush_floats(size_t n)
+{
+    return flush(n * sizeof(float));
+}
+
+/* A number of an image; where they are hostile, one of 64 is no number, infinite, far or tiny. */
+static float number_for(const struct shape *s, int hostile)
+{
+    static const float bad[] = { NAN, INFINITY, -INFINITY, -0.0f, FLT_MAX, FLT_MIN, 0x1p-130f };
+    float x = uniform() * s->scale;
+
+    return hostile && next_random() % 64 == 0 ? bad[next_random() % 7] : x;
 }
 
 /* A blocked image, the channels from C on zero. */
-static float *random_image(const struct shape *s, const struct moco_image *g, size_t C)
+static void *random_image(const struct shape *s, const struct moco_image *g, size_t C,
+                          enum moco_number number, int hostile)
 {
-    float *p = flush(s->B * channels(g) * g->H * g->W);
+    void *p = flush(s->B * channels(g) * g->H * g->W * bytes_of(number));
 
     for (size_t n = 0; n < s->B; n++)
         for (size_t c = 0; c < C; c++)
-            for (size_t i = 0; i < g->H * g->W; i++)
-                p[index_of(g, n, c, i / g->W, i % g->W)] = uniform() * s->scale;
+            for (size_t i = 0; i < g->H * g->W; i++) {
+                size_t at = index_of(g, n, c, i / g->W, i % g->W);
+                float x = number_for(s, hostile);
+
+                if (number == MOCO_FP32)
+                    ((float *)p)[at] = x;
+                else if (x != 0 && fabsf(x) < FLT_MIN) /* denormal: no kernel writes it */
+                    ((moco_bf16 *)p)[at] = 0x0012;
+                else
+                    ((moco_bf16 *)p)[at] = bf16_narrowed(x);
+            }
     return p;
 }
 
 static float *random_weights(size_t n)
 {
-    float *p = flush(n);
+    float *p = flush_floats(n);
 
     for (size_t i = 0; i < n; i++)
         p[i] = uniform();
     return p;
 }
 
+/* Equal bytes; a NaN equals any NaN. */
+static int same_numbers(const struct results *a, const struct results *b, int i)
+{
+    size_t bytes = bytes_of(a->number[i]);
+
+    for (size_t j = 0; j < a->count[i]; j++)
+        if (memcmp((char *)a->at[i] + j * bytes, (char *)b->at[i] + j * bytes, bytes) &&
+            !(isnan(number_at(a->at[i], a->number[i], j)) &&
+              isnan(number_at(b->at[i], b->number[i], j))))
+            return 0;
+    return 1;
+}
+
 static int same_bytes(const struct results *a, const struct results *b)
 {
-    int same = 1;
-
-    for (int i = 0; i < 3; i++)
-        same &= !memcmp(a->at[i], b->at[i], a->count[i] * sizeof(float));
-    return same;
+    return same_numbers(a, b, 0) && same_numbers(a, b, 1) && same_numbers(a, b, 2);
 }
 
 static void mutant_product(float *m, const float *v, const float *u, size_t T, size_t C,
@@ -91,50 +149,105 @@ static void mutant_product(float *m, const float *v, const float *u, size_t T, s
     ref.winograd_product(m, v, u, T - 1, C, width);
 }
 
-static void mutant_d_src(float *d, const float *m, size_t point, size_t width,
+/* The kind of number whose kernels a mutant spoils. */
+static enum moco_number mutated;
+
+static void mutant_d_src(void *d, const float *m, size_t point, size_t width,
                          const struct moco_image *image, size_t first_block, size_t blocks,
                          size_t first, size_t count)
 {
-    ref.winograd[1].d_src(d, m, point, width, image, first_block, blocks, first, count - 1);
+    ref.activation[mutated].winograd[1].d_src(d, m, point, width, image, first_block, blocks,
+                                              first, count - 1);
 }
 
-static void check_bounds(const struct results *r, const struct shape *s, const float *src,
-                         const float *d_dst, const float *w)
+/* Cuts off where it should round: forward, stride 1, bfloat16. */
+static size_t mutated_images;
+
+static void mutant_dst(void *d, const float *m, size_t point, size_t width,
+                       const struct moco_image *image, size_t first_block, size_t blocks,
+                       size_t first, size_t count)
+{
+    size_t n = mutated_images * channels(image) * image->H * image->W;
+    float *wide = flush_floats(n);
+
+    for (size_t i = 0; i < n; i++)
+        wide[i] = NAN; /* stays where nothing is written */
+    ref.activation[MOCO_FP32].winograd[0].dst(wide, m, point, width, image, first_block, blocks,
+                                              first, count);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+
+        memcpy(&bits, wide + i, sizeof bits);
+        if (!isnan(wide[i]))
+            ((moco_bf16 *)d)[i] = (moco_bf16)(bits >> 16);
+    }
+}
+
+static void check_bounds(const struct results *r, const struct shape *s, const struct operands *x)
 {
     static const char *const names[] = { "dst", "d_src", "d_w" };
     double shares[3];
 
-    shares_of_bounds(shares, r, s, src, d_dst, w);
+    shares_of_bounds(shares, r, s, x);
     for (int i = 0; i < 3; i++) {
-        CHECK_MSG(shares[i] <= 1, "%zu to %zu channels, %zu x %zu, stride %zu: %s is off by %g "
-                  "of its bound", s->I, s->O, s->H, s->W, s->stride, names[i], shares[i]);
-        if (shares[i] > worst)
-            worst = shares[i];
+        CHECK_MSG(shares[i] <= 1, "%zu to %zu channels, %zu x %zu, stride %zu, number %d: %s is "
+                  "off by %g of its bound", s->I, s->O, s->H, s->W, s->stride, (int)x->number,
+                  names[i], shares[i]);
+        if (shares[i] > worst[x->number])
+            worst[x->number] = shares[i];
+    }
+}
+static void check_mutants(const struct results *want, const struct shape *s,
+                          const struct operands *x)
+{
+    struct moco_simd t = ref;
+    struct results got;
+
+    t.winograd_product = mutant_product;
+    got = run_level(&t, s, x);
+    CHECK_MSG(!same_bytes(&got, want), "a product without its last row was not noticed");
+    t = ref;
+    mutated = x->number;
+    t.activation[mutated].winograd[1].d_src = mutant_d_src;
+    got = run_level(&t, s, x);
+    CHECK_MSG(same_bytes(&got, want) == (s->stride == 1), "a lost tile was not noticed");
+    if (x->number == MOCO_FP32 || s->stride == 2 || want->count[0] < 1000)
+        return;
+    t = ref;
+    mutated_images = s->B;
+    t.activation[MOCO_BF16].winograd[0].dst = mutant_dst;
+    got = run_level(&t, s, x);
+    CHECK_MSG(!same_bytes(&got, want), "outputs cut off instead of rounded were not noticed");
+}
+
+static void check_levels(const struct results *want, const struct shape *s,
+                         const struct operands *x, const char *what)
+{
+    for (size_t i = 1; i < table_count; i++) {
+        struct results got = run_level(&tables[i], s, x);
+
+        CHECK_MSG(same_bytes(&got, want),
+                  "%s: %zu to %zu channels, %zu x %zu, stride %zu, number %d, %s, differs from ref",
+                  tables[i].name, s->I, s->O, s->H, s->W, s->stride, (int)x->number, what);
     }
 }
 
-static void check_shape(const struct shape *s)
+static void check_shape(const struct shape *s, enum moco_number number)
 {
     struct moco_image in = in_image(s, s->I), out = out_image(s, s->O);
-    float *src = random_image(s, &in, s->I), *d_dst = random_image(s, &out, s->O);
-    float *w = random_weights(s->O * s->I * 9);
-    struct results want = run_level(&ref, s, src, d_dst, w), got;
-    struct moco_simd t = ref;
+    struct operands x = { number, random_image(s, &in, s->I, number, 0),
+                          random_image(s, &out, s->O, number, 0),
+                          random_weights(s->O * s->I * 9) };
+    struct results want = run_level(&ref, s, &x);
 
-    check_bounds(&want, s, src, d_dst, w);
-    t.winograd_product = mutant_product;
-    got = run_level(&t, s, src, d_dst, w);
-    CHECK_MSG(!same_bytes(&got, &want), "a product without its last row was not noticed");
-    t = ref;
-    t.winograd[1].d_src = mutant_d_src;
-    got = run_level(&t, s, src, d_dst, w);
-    CHECK_MSG(same_bytes(&got, &want) == (s->stride == 1), "a lost tile was not noticed");
-    for (size_t i = 1; i < table_count; i++) {
-        got = run_level(&tables[i], s, src, d_dst, w);
-        CHECK_MSG(same_bytes(&got, &want),
-                  "%s: %zu to %zu channels, %zu x %zu, stride %zu, differs from ref",
-                  tables[i].name, s->I, s->O, s->H, s->W, s->stride);
-    }
+    check_bounds(&want, s, &x);
+    check_mutants(&want, s, &x);
+    check_levels(&want, s, &x, "friendly");
+    x.src = random_image(s, &in, s->I, number, 1);
+    x.d_dst = random_image(s, &out, s->O, number, 1);
+    want = run_level(&ref, s, &x);
+    check_levels(&want, s, &x, "hostile");
+    give_back();
 }
 
 int main(int argc, char **argv)
@@ -144,7 +257,9 @@ int main(int argc, char **argv)
     table_count = all_tables(tables);
     ref = tables[0];
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
-        check_shape(&shapes[i]);
-    printf("checkwinograd: the largest error is %.2f of its bound\n", worst);
+        for (enum moco_number number = 0; number < MOCO_NUMBERS; number++)
+            check_shape(&shapes[i], number);
+    printf("checkwinograd: the largest error is %.2f of its bound, of bfloat16 images %.2f\n",
+           worst[MOCO_FP32], worst[MOCO_BF16]);
     return check_summary("checkwinograd");
 }

@@ -58,23 +58,34 @@ size_t longest_chain(const struct shape *s)
            stages * (s->stride == 1 ? 1 : 16);
 }
 
-static void pass(const struct moco_simd *t, float *dst, const float *src, const float *w,
+size_t bytes_of(enum moco_number number)
+{
+    return number == MOCO_BF16 ? sizeof(moco_bf16) : sizeof(float);
+}
+
+float number_at(const void *p, enum moco_number number, size_t i)
+{
+    return number == MOCO_BF16 ? bf16_widened(((const moco_bf16 *)p)[i]) : ((const float *)p)[i];
+}
+
+static void pass(const struct moco_simd *t, void *dst, const struct operands *x,
                  const struct shape *s, int back)
 {
-    const struct moco_winograd *f = &t->winograd[s->stride - 1];
+    const struct moco_winograd *f = &t->activation[x->number].winograd[s->stride - 1];
     struct moco_image in = in_image(s, s->I), out = out_image(s, s->O);
     struct moco_image from = back ? out : in, to = back ? in : out;
     size_t C = channels(&from), tiles = tiles_of(s), slots = moco_winograd_slots(s->stride);
 
     for (size_t first = 0, count = chunk_of(s); first < tiles; first += count) {
         count = tiles - first < count ? tiles - first : count;
-        float *v = flush(slots * count * C);
-        (back ? f->d_dst : f->src)(v, count * C, C, src, &from, first, count);
+        float *v = flush_floats(slots * count * C);
+        (back ? f->d_dst : f->src)(v, count * C, C, back ? x->d_dst : x->src, &from,
+                                     first, count);
         for (size_t o = 0, width; o < wide(&to); o += width) {
             width = wide(&to) - o < t->winograd_width ? wide(&to) - o : t->winograd_width;
-            float *u = flush(P * C * width), *m = flush(slots * count * width);
+            float *u = flush_floats(P * C * width), *m = flush_floats(slots * count * width);
             size_t block = o / s->lanes, blocks = width / s->lanes;
-            f->weights(u, C * width, w, s->O, s->I, o, width, 0, C, back);
+            f->weights(u, C * width, x->w, s->O, s->I, o, width, 0, C, back);
             for (size_t i = 0; i < slots; i++)
                 t->winograd_product(m + i * count * width, v + i * count * C,
                                     u + moco_winograd_point(s->stride, i) * C * width, count, C,
@@ -96,20 +107,20 @@ static void product_grad(const struct moco_simd *t, float *s, const float *v, co
     t->winograd_product_grad(s + part * O, v + part, I, y, T, I - part, O);
 }
 
-static void gradient(const struct moco_simd *t, float *d_w, const float *src, const float *d_dst,
+static void gradient(const struct moco_simd *t, float *d_w, const struct operands *x,
                      const struct shape *s)
 {
-    const struct moco_winograd *f = &t->winograd[s->stride - 1];
+    const struct moco_winograd *f = &t->activation[x->number].winograd[s->stride - 1];
     struct moco_image in = in_image(s, s->I), out = out_image(s, s->O);
     size_t I = channels(&in), O = wide(&out), tiles = tiles_of(s);
     size_t slots = moco_winograd_slots(s->stride), half = s->I / 2;
-    float *sums = flush(P * I * O);
+    float *sums = flush_floats(P * I * O);
 
     for (size_t first = 0, count = chunk_of(s); first < tiles; first += count) {
         count = tiles - first < count ? tiles - first : count;
-        float *v = flush(slots * count * I), *y = flush(slots * count * O);
-        f->src(v, count * I, I, src, &in, first, count);
-        f->d_dst_out(y, count * O, O, d_dst, &out, first, count);
+        float *v = flush_floats(slots * count * I), *y = flush_floats(slots * count * O);
+        f->src(v, count * I, I, x->src, &in, first, count);
+        f->d_dst_out(y, count * O, O, x->d_dst, &out, first, count);
         for (size_t i = 0; i < slots; i++)
             product_grad(t, sums + moco_winograd_point(s->stride, i) * I * O, v + i * count * I,
                          y + i * count * O, count, I, O);
@@ -118,17 +129,18 @@ static void gradient(const struct moco_simd *t, float *d_w, const float *src, co
     f->weights_grad(d_w, sums + half * O, I * O, O, s->O, s->I, half, s->I - half);
 }
 
-struct results run_level(const struct moco_simd *t, const struct shape *s, const float *src,
-                         const float *d_dst, const float *w)
+struct results run_level(const struct moco_simd *t, const struct shape *s,
+                         const struct operands *x)
 {
     struct moco_image in = in_image(s, s->I), out = out_image(s, s->O);
-    struct results r = { .count = { s->B * channels(&out) * out.H * out.W,
+    struct results r = { .number = { x->number, x->number, MOCO_FP32 },
+                         .count = { s->B * channels(&out) * out.H * out.W,
                                     s->B * channels(&in) * in.H * in.W, s->O * s->I * 9 } };
 
     for (int i = 0; i < 3; i++)
-        r.at[i] = flush(r.count[i]);
-    pass(t, r.at[0], src, w, s, 0);
-    pass(t, r.at[1], d_dst, w, s, 1);
-    gradient(t, r.at[2], src, d_dst, s);
+        r.at[i] = flush(r.count[i] * bytes_of(r.number[i]));
+    pass(t, r.at[0], x, s, 0);
+    pass(t, r.at[1], x, s, 1);
+    gradient(t, r.at[2], x, s);
     return r;
 }

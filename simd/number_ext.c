@@ -1,0 +1,7 @@
+/* number_ext.c: between float and bfloat16 over the vectors of vec_ext.h, for tests.
+ * The code is number_body.h; this file only picks the vector and the names.
+ * Any CPU may enter it. */
+#include "simd/vec_ext.h"
+
+#define KERNEL(op) moco_##op##_ext
+#include "simd/number_body.h"
