@@ -14,6 +14,8 @@
 extern "C" {
 #endif
 
+enum { BENCH_PARTS = 6 };
+
 struct bench {
     char name[96];              /* without the level */
     struct moco_simd simd;      /* kernels to be measured */
@@ -21,6 +23,8 @@ struct bench {
     int variant;                /* the file's own */
     double flops, bytes, items; /* of one iteration; 0: not shown */
     const char *label;          /* printed behind the line, or NULL */
+    const char *parts[BENCH_PARTS]; /* of an iteration, for counters in ms; NULL after the last */
+    double part_seconds[BENCH_PARTS]; /* run() adds to them */
     int (*open)(struct bench *bench); /* 0, or not 0 with a sentence in bench_failed() */
     void (*run)(struct bench *bench);
     void (*close)(struct bench *bench);

@@ -2,7 +2,7 @@
 //
 // Each struct bench becomes a registered benchmark on wall-clock time. Rates are counters per
 // second of the work that the bench declares; of_peak and of_triad are their shares of what this
-// machine was measured to reach. Google Benchmark calls a function again for each estimate of the
+// machine was measured to reach; parts of an iteration are counters in milliseconds. Google Benchmark calls a function again for each estimate of the
 // number of iterations: the data stays open until another benchmark's turn.
 #include <benchmark/benchmark.h>
 
@@ -53,6 +53,9 @@ static void count(benchmark::State &state, const bench &b, double seconds)
     }
     if (b.items > 0)
         state.SetItemsProcessed((int64_t)(b.items * (double)state.iterations()));
+    for (int i = 0; i < BENCH_PARTS && b.parts[i]; i++)
+        state.counters[std::string(b.parts[i]) + "_ms"] =
+            b.part_seconds[i] * 1e3 / (double)state.iterations();
     if (b.label)
         state.SetLabel(b.label);
 }
@@ -64,6 +67,7 @@ static void run(benchmark::State &state, std::shared_ptr<bench> b)
         state.SkipWithError(bench_failed());
         return;
     }
+    memset(b->part_seconds, 0, sizeof b->part_seconds);
     auto start = clock::now();
     for (auto _ : state)
         b->run(b.get());

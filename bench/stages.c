@@ -1,5 +1,5 @@
 /* stages.c: whole training steps, without a loader: both branches, the loss, the optimiser, the
- * momentum update, the queue. */
+ * momentum update, the queue. The stages of a step are counters of its line. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +48,10 @@ static void whole_run(struct bench *b)
     struct step_input input = { .x_q = w->x_q, .x_k = w->x_k, .lr = 1e-3f, .m = 0.999f };
     if (step_run(&w->step, &input))
         fprintf(stderr, "moco-bench: %s: %s\n", b->name, error_text());
+    const double parts[] = { w->step.seconds_q, w->step.seconds_k, w->step.seconds_loss,
+                             w->step.seconds_backward, w->step.seconds_update };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        b->part_seconds[i] += parts[i];
 }
 
 static void whole_close(struct bench *b)
@@ -72,7 +76,9 @@ void bench_stages(const struct moco_simd *best)
             const size_t *size = all[i].size;
             struct bench b = { .simd = *best, .size = { size[0], size[1], size[2], number },
                                .variant = all[i].arch, .items = (double)size[2],
-                               .label = "images", .open = whole_open, .run = whole_run,
+                               .label = "images",
+                               .parts = { "query", "ema_key", "loss", "backward", "sgd" },
+                               .open = whole_open, .run = whole_run,
                                .close = whole_close };
             snprintf(b.name, sizeof b.name, "step%s/resnet%d/%zu/%zu/%zu",
                      number == MOCO_BF16 ? "_bf16" : "", b.variant, size[0], size[1], size[2]);
