@@ -63,8 +63,9 @@ static unsigned beside_bf16(const struct conv_shape *s)
 
 /* Ours wherever they fit. Against oneDNN on one Zen 4 thread: with AVX2 1.8 to 3.7 times as fast;
  * with AVX-512, where oneDNN has a Winograd too, 1.2 to 3 times on small layers and level on large
- * ones. Stride 2 on two Zen 5 threads, AVX-512, width 64: 1.1 to 1.8 times as fast. The reference
- * level has no fast code. */
+ * ones. Stride 2 on two Zen 4 threads: 1.0 to 2.4 times as fast with AVX2, 1.0 to 1.7 with AVX-512,
+ * but for layers of few channels, whose transforms cost more than the products save (0.8). The
+ * reference level has no fast code. */
 static unsigned own_directions(const struct conv_shape *s, const struct moco_simd *simd)
 {
     if (!winograd_fits(s) || s->policy == CONV_ONEDNN || s->policy == CONV_DIRECT)
@@ -73,6 +74,8 @@ static unsigned own_directions(const struct conv_shape *s, const struct moco_sim
         return CONV_ALL;
     if (s->number == MOCO_BF16 && onednn_has_bf16(s->lanes))
         return beside_bf16(s);
+    if (s->stride == 2 && s->IC <= 16 && s->lanes == 16)
+        return conv_bit(CONV_BACKWARD_WEIGHTS);
     return strcmp(simd->name, "ref") ? CONV_ALL : 0;
 }
 
