@@ -83,6 +83,15 @@ train "$work/again" --threads 2 --resume
 check $? 0 "--resume without a run"
 same "$work/whole" "$work/again" "two equal runs"
 
+# The later operations train too, and are part of what a run is.
+later="--flip-vertical 1 --rotate90 --rotate 9 --rotate-fill reflect --solarize 1 --noise 0.01"
+later="$later --poisson 200 --channel-drop 0.5 --no-antialias"
+# shellcheck disable=SC2086
+train "$work/later" $later --epochs 1
+check $? 0 "training with the later operations"
+train "$work/later" --epochs 1 --resume
+check $? 1 "resumed without them"
+
 # Micro-batches: other groups for BatchNorm, so other weights, and a setting that must not change.
 train "$work/parts" --accumulate 4
 check $? 0 "micro-batches"

@@ -1,4 +1,4 @@
-/* colour.c: jitter, grey and blur, one pass over contiguous planes each.
+/* colour.c: jitter, grey, blur and solarisation, one pass over contiguous planes each.
  *
  * Hue goes through HSV without a table: with h in sextants and c = max - min,
  *   channel = max - c clamp(min(k, 4 - k), 0, 1),  k = (k0 + h) mod 6,  k0 = 5, 3, 1 for r, g, b
@@ -122,6 +122,28 @@ void colour_grey(float *x, size_t n)
 
     for (size_t i = 0; i < n; i++)
         r[i] = g[i] = b[i] = grey_of(r[i], g[i], b[i]);
+}
+
+void colour_mean(float *x, int channels, size_t n)
+{
+    float scale = 1.0f / (float)channels;
+
+    for (int c = 1; c < channels; c++) { /* the first plane takes up the sum */
+        const float *restrict other = x + (size_t)c * n;
+        for (size_t i = 0; i < n; i++)
+            x[i] += other[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        x[i] *= scale;
+    for (int c = 1; c < channels; c++)
+        memcpy(x + (size_t)c * n, x, n * sizeof(*x));
+}
+
+void colour_solarise(float *x, int channels, size_t n, float threshold)
+{
+    n *= (size_t)channels;
+    for (size_t i = 0; i < n; i++)
+        x[i] = x[i] >= threshold ? 1.0f - x[i] : x[i];
 }
 
 size_t colour_blur_floats(int side, int taps)
