@@ -76,12 +76,47 @@ static void arenas(void)
     CHECK(strcmp(error_text(), "value 3") == 0);
 }
 
+/* Chi-square of draws against the probabilities; fixed seeds, so it passes or fails for good. */
+static void test_poisson(double lambda, uint64_t stream)
+{
+    enum { N = 200000, KINDS = 2048 };
+    static int counts[KINDS];
+    struct rng rng = rng_at(5, RNG_TEST, 1, stream);
+    double chi = 0.0, expected = 0.0, seen = 0.0;
+    int bins = -1;
+
+    memset(counts, 0, sizeof counts);
+    for (int i = 0; i < N; i++) {
+        double k = rng_poisson(&rng, lambda);
+        CHECK_MSG(k >= 0.0 && k < KINDS && k == floor(k), "lambda %g: %g", lambda, k);
+        if (k >= 0.0 && k < KINDS)
+            counts[(int)k]++;
+    }
+    for (int k = 0; k < KINDS; k++) {
+        expected += N * exp(k * log(lambda) - lambda - lgamma(k + 1.0));
+        seen += counts[k];
+        if (expected < 30.0 && k < KINDS - 1)
+            continue;
+        chi += (seen - expected) * (seen - expected) / (expected > 1.0 ? expected : 1.0);
+        bins++;
+        expected = seen = 0.0;
+    }
+    CHECK_MSG(chi <= bins + 4.0 * sqrt(2.0 * bins), "lambda %g: chi-square %g of %d", lambda, chi,
+              bins);
+}
+
 int main(void)
 {
     known_answers();
     streams_differ();
     moments();
     permutations();
+    const double lambdas[] = { 0.02, 0.7, 4.0, 9.99, 10.0, 13.7, 60.0, 800.0 };
+    for (size_t i = 0; i < sizeof lambdas / sizeof *lambdas; i++)
+        test_poisson(lambdas[i], i);
+    struct rng rng = rng_at(5, RNG_TEST, 2, 0);
+    CHECK(rng_poisson(&rng, -1.0) == 0.0 && rng_poisson(&rng, 1e15) == 1e15);
+    CHECK(isinf(rng_poisson(&rng, INFINITY)) && isnan(rng_poisson(&rng, NAN)));
     arenas();
     return check_summary("base");
 }

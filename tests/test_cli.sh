@@ -83,6 +83,46 @@ train "$work/again" --threads 2 --resume
 check $? 0 "--resume without a run"
 same "$work/whole" "$work/again" "two equal runs"
 
+# Views on a sheet: a PNG of the right size, parameters as text, sentences for what can not be.
+later="--flip-vertical 1 --rotate90 --rotate 9 --rotate-fill reflect --solarize 1 --noise 0.01"
+later="$later --poisson 200 --channel-drop 0.5 --no-antialias"
+# shellcheck disable=SC2086
+status 0 "views" views $data -o "$work/sheet.png" --count 3 --views 4 --seed 7 --side 16 $later
+check "$(od -An -tx1 -N8 "$work/sheet.png" | tr -d ' ')" 89504e470d0a1a0a "a PNG"
+check "$(od -An -tu1 -j16 -N8 "$work/sheet.png" | tr -s ' ')" " 0 0 2 164 0 0 2 94" \
+    "width 6 + 5 * 134, height 6 + 3 * 200"
+check "$(grep -c '^image ' "$work/out")" 3 "images in the text"
+wanted='^  view [1-4]: crop .* flip-vertical.* solarize poisson 200 noise 0.01'
+check "$(grep -c "$wanted" "$work/out")" 12 "views in the text"
+cp "$work/sheet.png" "$work/first.png"
+# shellcheck disable=SC2086
+status 0 "views again" views $data -o "$work/sheet.png" --count 3 --views 4 --seed 7 --side 16 $later
+cmp "$work/sheet.png" "$work/first.png" >/dev/null
+check $? 0 "the same settings give the same sheet"
+status 0 "views of a preset" views $data -o "$work/sheet.png" --count 2 --preset moco-v2 --json
+wanted='^{"image":[0-9]*,"label":[0-9]*,"view":[12],"parameters":"crop [^"]*"}$'
+check "$(grep -c "$wanted" "$work/out")" 4 "views --json prints one object a view"
+status 2 "views without -o" views $data
+check "$(cat "$work/err")" "moco: moco views needs -o SHEET.png (moco help shows the usage)" \
+    "the sentence for views without -o"
+status 2 "views of nothing" views -o "$work/sheet.png"
+status 2 "views with -o alone" views $data -o
+status 2 "no views" views $data -o "$work/sheet.png" --views 0
+status 2 "views with an unknown option" views $data -o "$work/sheet.png" --zoom 2
+status 1 "an angle that can not be" views $data -o "$work/sheet.png" --rotate 200
+check "$(cat "$work/err")" "moco: rotate is 200: it must be at least 0 and at most 180" \
+    "the sentence for an angle"
+status 1 "a fill that is not known" views $data -o "$work/sheet.png" --rotate-fill edge
+status 1 "views in no folder" views $data -o "$work/none/sheet.png"
+check "$(grep -c '^moco: ' "$work/err")" 1 "sentences for a sheet in no folder"
+
+# The later operations train too, and are part of what a run is.
+# shellcheck disable=SC2086
+train "$work/later" $later --epochs 1
+check $? 0 "training with the later operations"
+train "$work/later" --epochs 1 --resume
+check $? 1 "resumed without them"
+
 # Micro-batches: other groups for BatchNorm, so other weights, and a setting that must not change.
 train "$work/parts" --accumulate 4
 check $? 0 "micro-batches"

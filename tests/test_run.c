@@ -238,6 +238,10 @@ static void test_check(void)
         { "accumulate", "0", "accumulate" },  { "accumulate", "3", "accumulate 3" },
         { "accumulate", "128", "bn-splits" },
         { "key-encoder", "same", "same" },    { "feature", "tail", "feature" },
+        { "flip-vertical", "2", "flip-v" },   { "rotate", "181", "rotate" },
+        { "rotate-fill", "edge", "reflect" }, { "solarize", "-1", "solarize" },
+        { "noise", "-0.1", "noise" },         { "poisson", "-1", "poisson" },
+        { "channel-drop", "1.1", "drop" },
     };
     struct config c;
     config_default(&c);
@@ -275,11 +279,12 @@ static void test_file(void)
     CHECK(p && q && !strcmp(p, q) && strstr(p, "\"moco-k\":65536") && !strstr(p, "\"out\""));
     CHECK(p && strstr(p, "\"lr\":0.1234567890123,") && !strstr(p, "threads"));
     CHECK(p && !strstr(p, "accumulate")); /* nor in the files of older versions */
+    CHECK(p && !strstr(p, "rotate") && !strstr(p, "antialias") && !strstr(p, "solarize"));
     free(p);
     free(q);
-    CHECK(sets(&a, "accumulate", "2", FROM_FLAG));
+    CHECK(sets(&a, "accumulate", "2", FROM_FLAG) && sets(&a, "antialias", "0", FROM_FLAG));
     p = config_recipe(&a);
-    CHECK(p && strstr(p, "\"accumulate\":2"));
+    CHECK(p && strstr(p, "\"accumulate\":2") && strstr(p, "\"antialias\":false"));
     free(p);
     put("{\"lr\": \"x\"}", 11);
     CHECK(config_read(&b, path) != MOCO_OK && strstr(error_text(), path));
@@ -360,6 +365,11 @@ static void test_parts(void)
     CHECK(config_policy(&policy, &c.value, 1) == MOCO_EARG && strstr(error_text(), "3 values"));
     CHECK(sets(&c, "mean", "0.5", FROM_FLAG) && sets(&c, "std", "0.25", FROM_FLAG));
     CHECK(config_policy(&policy, &c.value, 5) == MOCO_OK && policy.mean[4] == 0.5f);
+    CHECK(!policy.aliased && !policy.rotate_reflect && !policy.quarter_turns);
+    CHECK(sets(&c, "antialias", "off", FROM_FLAG) && sets(&c, "rotate", "15", FROM_FLAG));
+    CHECK(sets(&c, "rotate-fill", "reflect", FROM_FLAG) && sets(&c, "poisson", "9", FROM_FLAG));
+    CHECK(config_policy(&policy, &c.value, 5) == MOCO_OK && policy.aliased == 1);
+    CHECK(policy.rotate == 15.0f && policy.rotate_reflect == 1 && policy.poisson == 9.0f);
     CHECK(config_net(&net, &c.value, 3) == MOCO_OK && net.conv == CONV_AUTO && net.batch == 512);
 }
 

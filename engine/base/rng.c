@@ -66,6 +66,55 @@ double rng_normal(struct rng *rng)
     return radius * cos(2.0 * M_PI * rng_uniform(rng));
 }
 
+void rng_normal_pair(struct rng *rng, double out[2])
+{
+    double radius = sqrt(-2.0 * log(1.0 - rng_uniform(rng)));
+    double angle = 2.0 * M_PI * rng_uniform(rng);
+    out[0] = radius * cos(angle);
+    out[1] = radius * sin(angle);
+}
+
+/* Inversion: walks up the cumulative distribution. */
+static double poisson_small(struct rng *rng, double lambda)
+{
+    double p = exp(-lambda), u = rng_uniform(rng), k = 0.0;
+    while (u >= p && p > 0.0) { /* p becomes 0 where rounding has left a remainder of u */
+        u -= p;
+        p *= lambda / ++k;
+    }
+    return k;
+}
+
+/* PTRS: transformed rejection with squeeze (Hoermann, The transformed rejection method for
+ * generating Poisson random variables, 1993), exact for lambda of 10 and more. */
+static double poisson_large(struct rng *rng, double lambda)
+{
+    double b = 0.931 + 2.53 * sqrt(lambda), a = -0.059 + 0.02483 * b;
+    double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4), v_r = 0.9277 - 3.6224 / (b - 2.0);
+
+    for (;;) {
+        double u = rng_uniform(rng) - 0.5, v = 1.0 - rng_uniform(rng);
+        double us = 0.5 - fabs(u), k = floor((2.0 * a / us + b) * u + lambda + 0.43);
+        int sign;
+        if (us >= 0.07 && v <= v_r)
+            return k;
+        if (!(k >= 0.0) || (us < 0.013 && v > us))
+            continue;
+        if (log(v * inverse_alpha / (a / (us * us) + b))
+            <= k * log(lambda) - lambda - lgamma_r(k + 1.0, &sign))
+            return k;
+    }
+}
+
+double rng_poisson(struct rng *rng, double lambda)
+{
+    if (!(lambda < 1e15))
+        return lambda;
+    if (lambda <= 0.0)
+        return 0.0;
+    return lambda < 10.0 ? poisson_small(rng, lambda) : poisson_large(rng, lambda);
+}
+
 void rng_permutation(struct rng *rng, uint32_t *out, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -33,6 +33,11 @@ double rng_uniform(struct rng *rng);                     /* [0, 1), 53 bits */
 double rng_between(struct rng *rng, double lo, double hi); /* [lo, hi) */
 uint64_t rng_below(struct rng *rng, uint64_t n);         /* 0..n-1 without bias; n > 0 */
 double rng_normal(struct rng *rng);                      /* mean 0, variance 1 (Box-Muller) */
+void rng_normal_pair(struct rng *rng, double out[2]);    /* two, for little more than one */
+
+/* A count of mean `lambda`, exactly Poisson distributed. A mean below 0 counts as 0; NaN and means
+ * of 1e15 and more come back as they are: no float would show their noise. */
+double rng_poisson(struct rng *rng, double lambda);
 
 /* out: (n), a uniformly drawn permutation of 0..n-1 (Fisher-Yates). */
 void rng_permutation(struct rng *rng, uint32_t *out, size_t n);

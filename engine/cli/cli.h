@@ -18,6 +18,7 @@ int command_knn(int argc, char **argv);
 int command_embed(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_data(int argc, char **argv);
+int command_views(int argc, char **argv);
 int command_export(int argc, char **argv);
 void train_help(void);
 

@@ -21,6 +21,8 @@ static const struct command {
      "write the features of images, one row an image", command_embed},
     {"info", "[FILE]", "this machine and build, or what is in a file", command_info},
     {"data", "DATA", "what is in a data set", command_data},
+    {"views", "DATA -o SHEET.png [--count 8 --views 2] [SETTINGS of train]",
+     "a contact sheet of images and their views", command_views},
     {"export", "RUN|CHECKPOINT -o W.safetensors", "write the query network alone", command_export},
     {"demo", "[DATA]", "train on images for about two minutes and judge the features",
      command_demo},
@@ -73,7 +75,8 @@ int main(int argc, char **argv)
         if (argc > 2 && is(argv[2], "--help", "-h")) {
             printf("moco %s %s\n  %s\n", commands[i].name, commands[i].arguments,
                    commands[i].summary);
-            if (commands[i].run == command_train || commands[i].run == command_bench)
+            if (commands[i].run == command_train || commands[i].run == command_bench ||
+                commands[i].run == command_views)
                 train_help();
             return EXIT_DONE;
         }

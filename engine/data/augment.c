@@ -1,9 +1,10 @@
 /* augment.c: drawing the parameters of a view, and the order in which they are applied.
  *
- * view = (flip . blur . grey . jitter . resize . crop (image) - mean) / std. The flip commutes with
- * everything behind the crop, so the resize does it. A crop has area = H W U(scale) and
- * ratio = exp U(log ratio_lo, log ratio_hi): width = sqrt(area ratio), height = sqrt(area / ratio);
- * what does not fit is drawn again, at most ten times. */
+ * The resize does the flips and its half of the quarter turns: a turn is a mirror image of the
+ * columns (or rows), transposed. A crop has area = H W U(scale) and ratio = exp U(log ratio_lo,
+ * log ratio_hi): width = sqrt(area ratio), height = sqrt(area / ratio); what does not fit is drawn
+ * again, at most ten times. Operations that came later are drawn behind the older ones, so that a
+ * run without them keeps its views. */
 #define _GNU_SOURCE
 #include "engine/data/augment.h"
 
@@ -13,7 +14,9 @@
 
 #include "engine/base/error.h"
 #include "engine/data/colour.h"
+#include "engine/data/noise.h"
 #include "engine/data/resample.h"
+#include "engine/data/turn.h"
 
 enum { CROP_TRIES = 10 };
 
@@ -78,10 +81,53 @@ static void jitter_draw(struct view *out, const struct policy *policy, struct rn
         out->order[i] = (enum jitter_part)order[i];
     out->factor[JITTER_BRIGHTNESS] = factor_draw(rng, policy->brightness);
     out->factor[JITTER_CONTRAST] = factor_draw(rng, policy->contrast);
-    if (policy->channels == 3) {
+    if (policy->per_channel) {
+        out->per_channel = 1;
+        out->channel_factor[JITTER_BRIGHTNESS][0] = out->factor[JITTER_BRIGHTNESS];
+        out->channel_factor[JITTER_CONTRAST][0] = out->factor[JITTER_CONTRAST];
+        for (int c = 1; c < policy->channels; c++) {
+            out->channel_factor[JITTER_BRIGHTNESS][c] = factor_draw(rng, policy->brightness);
+            out->channel_factor[JITTER_CONTRAST][c] = factor_draw(rng, policy->contrast);
+        }
+    } else if (policy->channels == 3) {
         out->factor[JITTER_SATURATION] = factor_draw(rng, policy->saturation);
         out->factor[JITTER_HUE] = (float)rng_between(rng, -(double)policy->hue, policy->hue);
     }
+}
+
+/* Each channel by itself; should none be left, one of them stays. */
+static void drop_draw(struct view *out, const struct policy *policy, struct rng *rng)
+{
+    for (int c = 0; c < policy->channels; c++) {
+        out->drop[c] = (unsigned char)chance(rng, policy->drop_p);
+        out->dropped += out->drop[c];
+    }
+    if (out->dropped == policy->channels) {
+        out->drop[rng_below(rng, (uint64_t)policy->channels)] = 0;
+        out->dropped--;
+    }
+}
+
+static void draw_later_ones(struct view *out, const struct policy *policy, struct rng *rng)
+{
+    if (policy->flip_vertical_p > 0.0f)
+        out->flip_vertical = chance(rng, policy->flip_vertical_p);
+    if (policy->quarter_turns)
+        out->turns = (int)rng_below(rng, 4);
+    if (policy->rotate > 0.0f)
+        out->angle = (float)rng_between(rng, -(double)policy->rotate, policy->rotate);
+    if (policy->solarise_p > 0.0f)
+        out->solarise = chance(rng, policy->solarise_p);
+    if (policy->drop_p > 0.0f)
+        drop_draw(out, policy, rng);
+    out->noise = *rng;
+}
+
+static int grey_kind(const struct policy *policy)
+{
+    if (policy->per_channel)
+        return VIEW_GREY_MEAN;
+    return policy->channels == 3 ? VIEW_GREY_COLOUR : 0;
 }
 
 void augment_draw(struct view *out, const struct policy *policy, int height, int width,
@@ -95,9 +141,10 @@ void augment_draw(struct view *out, const struct policy *policy, int height, int
     out->jitter = chance(rng, policy->jitter_p);
     if (out->jitter)
         jitter_draw(out, policy, rng);
-    out->grey = chance(rng, policy->grey_p) && policy->channels == 3;
+    out->grey = chance(rng, policy->grey_p) ? grey_kind(policy) : 0;
     if (chance(rng, policy->blur_p))
         out->sigma = (float)rng_between(rng, policy->blur_lo, policy->blur_hi);
+    draw_later_ones(out, policy, rng);
 }
 
 /* The odd number nearest to side / 10 where the policy names none. */
@@ -148,13 +195,27 @@ static int view_check(const struct view *view, const struct image *image,
     return 0;
 }
 
+/* Brightness and contrast of channels that are no colours. */
+static void jitter_channels(float *x, const struct view *view, enum jitter_part part, int channels,
+                            size_t n)
+{
+    for (int c = 0; c < channels && part <= JITTER_CONTRAST; c++, x += n) {
+        if (part == JITTER_BRIGHTNESS)
+            colour_brightness(x, 1, n, view->channel_factor[part][c]);
+        else
+            colour_contrast(x, 1, n, view->channel_factor[part][c]);
+    }
+}
+
 static void jitter_apply(float *x, const struct view *view, int channels, size_t n)
 {
     for (int i = 0; i < 4; i++) {
         enum jitter_part part = view->order[i];
         float factor = view->factor[part];
 
-        if (factor == view_neutral.factor[part])
+        if (view->per_channel)
+            jitter_channels(x, view, part, channels, n);
+        if (view->per_channel || factor == view_neutral.factor[part])
             continue;
         if (part == JITTER_BRIGHTNESS)
             colour_brightness(x, channels, n, factor);
@@ -176,32 +237,87 @@ static void normalise(float *x, const struct policy *policy, size_t n)
     }
 }
 
+/* The mirror images that, with the transposition of an odd turn, make up flips and turns. */
+static int mirrors(const struct view *view)
+{
+    int columns = (view->flip != 0) ^ (view->turns == 1 || view->turns == 2);
+    int rows = (view->flip_vertical != 0) ^ (view->turns == 2 || view->turns == 3);
+    return (columns ? MIRROR_COLUMNS : 0) | (rows ? MIRROR_ROWS : 0);
+}
+
+/* What needs all of the view's pixels at their new places. */
+static void move_pixels(float *x, const struct view *view, const struct policy *policy,
+                        float *scratch)
+{
+    if (view->turns % 2)
+        turn_transpose(x, policy->channels, policy->side);
+    if (view->angle != 0.0f)
+        turn_rotate(x, policy->channels, policy->side, view->angle, policy->rotate_reflect,
+                    scratch);
+}
+
+static void drop_channels(float *x, const struct view *view, const struct policy *policy, size_t n)
+{
+    for (int c = 0; c < policy->channels; c++, x += n)
+        for (size_t i = 0; i < n && view->drop[c]; i++)
+            x[i] = policy->mean[c];
+}
+
+static void spoil_pixels(float *x, const struct view *view, const struct policy *policy, size_t n)
+{
+    struct rng rng = view->noise;
+    size_t values = (size_t)policy->channels * n;
+
+    if (view->solarise)
+        colour_solarise(x, policy->channels, n, policy->solarise_threshold);
+    if (policy->poisson > 0.0f)
+        noise_poisson(x, values, policy->poisson, &rng);
+    if (policy->noise > 0.0f)
+        noise_gaussian(x, values, policy->noise, &rng);
+    if (view->dropped)
+        drop_channels(x, view, policy, n);
+}
+
+/* Floats of scratch that the steps of this view share. */
+static size_t apply_floats(const struct view *view, const struct policy *policy,
+                           const struct span *rows, const struct span *columns)
+{
+    int side = policy->side;
+    size_t most = resample_floats(rows, columns, side), more = 0;
+    if (view->sigma > 0.0f)
+        more = colour_blur_floats(side, blur_taps(policy));
+    most = most > more ? most : more;
+    more = view->angle != 0.0f ? turn_floats(side) : 0;
+    return most > more ? most : more;
+}
+
 int augment_apply(float *dst, const struct image *image, const struct view *view,
                   const struct policy *policy, struct augment_scratch *scratch)
 {
-    int side = policy->side, channels = policy->channels, taps = blur_taps(policy);
-    size_t n = (size_t)side * (size_t)side, floats, blur_floats;
-    struct span rows = { view->top, view->height, side, 0 };
-    struct span columns = { view->left, view->width, side, 0 };
+    int side = policy->side, channels = policy->channels;
+    size_t n = (size_t)side * (size_t)side;
+    struct span rows = { view->top, view->height, side, 0, policy->aliased };
+    struct span columns = { view->left, view->width, side, 0, policy->aliased };
     int rc = image_check(image, policy);
 
     if (!rc)
         rc = view_check(view, image, policy);
-    if (rc)
-        return rc;
-    floats = resample_floats(&rows, &columns, side);
-    blur_floats = view->sigma > 0.0f ? colour_blur_floats(side, taps) : 0;
-    rc = scratch_reserve(scratch, floats > blur_floats ? floats : blur_floats);
+    if (!rc)
+        rc = scratch_reserve(scratch, apply_floats(view, policy, &rows, &columns));
     if (rc)
         return rc;
 
-    resample(dst, image, &rows, &columns, side, view->flip, scratch->floats);
+    resample(dst, image, &rows, &columns, side, mirrors(view), scratch->floats);
+    move_pixels(dst, view, policy, scratch->floats);
     if (view->jitter)
         jitter_apply(dst, view, channels, n);
-    if (view->grey && channels == 3)
+    if (view->grey == VIEW_GREY_MEAN)
+        colour_mean(dst, channels, n);
+    else if (view->grey && channels == 3)
         colour_grey(dst, n);
     if (view->sigma > 0.0f)
-        colour_blur(dst, channels, side, taps, view->sigma, scratch->floats);
+        colour_blur(dst, channels, side, blur_taps(policy), view->sigma, scratch->floats);
+    spoil_pixels(dst, view, policy, n);
     normalise(dst, policy, n);
     return 0;
 }
@@ -210,7 +326,7 @@ int augment_apply(float *dst, const struct image *image, const struct view *view
 static struct span plain_span(int count, int shorter, int side)
 {
     int to = (int)((int64_t)side * count / shorter);
-    return (struct span){ 0, count, to, (int)lrint((to - side) / 2.0) };
+    return (struct span){ 0, count, to, (int)lrint((to - side) / 2.0), 0 };
 }
 
 int augment_plain(float *dst, const struct image *image, const struct policy *policy,

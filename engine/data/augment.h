@@ -1,10 +1,17 @@
 /* augment.h: one view of one image: random parameters drawn first, then applied.
  *
  * Definitions are torchvision v2's on float32 tensors: RandomResizedCrop (10 tries, then the
- * centre fall-back; antialiased bilinear resize), RandomHorizontalFlip, ColorJitter (random order
- * of its four parts, hue through HSV), RandomGrayscale (weights .2989 .587 .114), GaussianBlur,
- * Normalize. Drawing and applying are apart so that a test can apply parameters
- * that torchvision drew.
+ * centre fall-back; bilinear resize, antialiased unless the policy says otherwise),
+ * RandomHorizontalFlip, RandomVerticalFlip, RandomRotation (bilinear, about the centre, outside 0),
+ * ColorJitter (random order of its four parts, hue through HSV), RandomGrayscale (weights .2989
+ * .587 .114), GaussianBlur, RandomSolarize, Normalize. Beyond torchvision, as defined here: quarter
+ * turns (torch.rot90), a rotation that reflects at the edges, operations for channels that are no
+ * colours, noise, dropped channels. They are applied in this order:
+ *
+ *   crop and resize, flips, quarter turns, rotation, jitter, grey, blur, solarisation, shot noise,
+ *   Gaussian noise, dropped channels, (x - mean) / std
+ *
+ * Drawing and applying are apart so that a test can apply parameters that torchvision drew.
  * In: an image (C, H, W). Out: a view (C, side, side), normalised. */
 #ifndef MOCO_ENGINE_DATA_AUGMENT_H
 #define MOCO_ENGINE_DATA_AUGMENT_H
@@ -17,7 +24,7 @@ enum { AUGMENT_CHANNELS_MAX = 256 };
 /* What may happen to a view; one per run. All fields 0 = resize and normalise only. */
 struct policy {
     int side;                       /* H = W of the views */
-    int channels;                   /* of the data; colour operations need 3 (else they are off) */
+    int channels;                   /* of the data; saturation and hue need 3 (else they are off) */
     float scale_lo, scale_hi;       /* area of the crop; 0, 0: the whole image is resized */
     float ratio_lo, ratio_hi;       /* aspect ratio of the crop, 3/4 and 4/3 */
     float flip_p;                   /* horizontal flip */
@@ -26,6 +33,17 @@ struct policy {
     float grey_p;
     float blur_p, blur_lo, blur_hi; /* sigma of the Gaussian, in pixels of the view */
     int blur_kernel;                /* taps, odd; 0: the odd number nearest to side / 10 */
+    int aliased;                    /* the crop is resized without antialiasing */
+    float flip_vertical_p;
+    int quarter_turns;              /* 0, 90, 180 or 270 degrees, each as likely */
+    float rotate;                   /* angle in ±rotate degrees */
+    int rotate_reflect;             /* outside the view lies its mirror image, not 0 */
+    int per_channel;                /* channels are no colours: brightness and contrast of each by
+                                     * itself, grey is their mean, no saturation, no hue */
+    float solarise_p, solarise_threshold;
+    float poisson;                  /* counts that a value of 1 stands for; 0: no shot noise */
+    float noise;                    /* sigma of the Gaussian noise; values are not clamped */
+    float drop_p;                   /* of each channel, to its mean: 0 once it is normalised */
     float mean[AUGMENT_CHANNELS_MAX], std[AUGMENT_CHANNELS_MAX];
 };
 
@@ -38,9 +56,19 @@ struct view {
     int jitter;                       /* 0: none of the four */
     enum jitter_part order[4];
     float factor[4];                  /* by jitter_part; 1, 1, 1, 0 change nothing */
-    int grey;
+    int per_channel;                  /* the first two by channel: */
+    float channel_factor[2][AUGMENT_CHANNELS_MAX];
+    int grey;                         /* of the colours, or of all channels */
     float sigma;                      /* 0: no blur */
+    int flip_vertical, turns;         /* quarter turns against the clock, 0..3 */
+    float angle;                      /* in degrees against the clock */
+    int solarise;
+    int dropped;                      /* channels with drop[c] */
+    unsigned char drop[AUGMENT_CHANNELS_MAX];
+    struct rng noise;                 /* the view's stream behind its parameters */
 };
+
+enum view_grey { VIEW_GREY_COLOUR = 1, VIEW_GREY_MEAN };
 
 /* Working memory of one thread; zero it at the start. */
 struct augment_scratch {

@@ -1,4 +1,4 @@
-/* colour.c: jitter, grey and blur, one pass over contiguous planes each.
+/* colour.c: jitter, grey, blur and solarisation, one pass over contiguous planes each.
  *
  * Hue goes through HSV without a table: with h in sextants and c = max - min,
  *   channel = max - c clamp(min(k, 4 - k), 0, 1),  k = (k0 + h) mod 6,  k0 = 5, 3, 1 for r, g, b
@@ -7,6 +7,7 @@
 #include "engine/data/colour.h"
 
 #include <math.h>
+#include <stdint.h>
 #include <string.h>
 
 static inline float clamp01(float x)
@@ -79,41 +80,83 @@ void colour_saturation(float *x, size_t n, float factor)
     }
 }
 
-/* One channel of a colour of value `max`, chroma `c` and hue h in [0, 6). */
-static inline float hue_channel(float max, float c, float h, float k0)
+/* Four pixels of a channel. The choices of hue are masks over vectors of the compiler's, as wide as
+ * every target has them: compiled by itself the loop keeps its branches, which natural pixels
+ * mispredict all the time. Where there is no choice it finds the vectors by itself. */
+enum { FOUR = 4 };
+typedef float four __attribute__((vector_size(FOUR * sizeof(float))));
+typedef int32_t mask __attribute__((vector_size(FOUR * sizeof(int32_t))));
+
+static inline four all_of(float x)
 {
-    float k = h + k0;
-    k -= k >= 6.0f ? 6.0f : 0.0f;
-    float other = 4.0f - k;
-    return max - c * clamp01(k < other ? k : other);
+    return (four){ x, x, x, x };
+}
+
+/* `yes` where the mask is set, `no` elsewhere. */
+static inline four chosen(mask where, four yes, four no)
+{
+    return (four)((where & (mask)yes) | (~where & (mask)no));
+}
+
+/* `x` where the mask is set, 0 elsewhere. */
+static inline four only(mask where, float x)
+{
+    return (four)(where & (mask)all_of(x));
+}
+
+/* One channel of colours of value `max`, chroma `c` and hue h in [0, 6). */
+static inline four hue_channel(four max, four c, four h, float k0)
+{
+    const four zero = all_of(0.0f), one = all_of(1.0f);
+    four k = h + k0;
+    k -= only(k >= 6.0f, 6.0f);
+    four other = 4.0f - k;
+    four x = chosen(k < other, k, other);
+    x = chosen(x > zero, x, zero);
+    return max - c * chosen(x < one, x, one);
+}
+
+/* channel: red, green, blue of four pixels, turned in place. */
+static inline void hue_four(four channel[3], float turn)
+{
+    four red = channel[0], green = channel[1], blue = channel[2];
+    four high = chosen(red > green, red, green), low = chosen(red < green, red, green);
+    four max = chosen(high > blue, high, blue), min = chosen(low < blue, low, blue);
+    four c = max - min;
+
+    /* The largest channel says between which two others the hue lies; grey has hue 0. */
+    mask is_red = red == max, is_green = (green == max) & ~is_red, is_blue = ~(is_red | is_green);
+    four difference = chosen(is_red, green - blue, chosen(is_green, blue - red, red - green));
+    four h = difference / chosen(c > 0.0f, c, all_of(1.0f));
+    h += only(is_green, 2.0f);
+    h += only(is_blue, 4.0f);
+    h += turn;
+    h += only(h < 0.0f, 6.0f);
+    h -= only(h >= 6.0f, 6.0f);
+
+    channel[0] = hue_channel(max, c, h, 5.0f);
+    channel[1] = hue_channel(max, c, h, 3.0f);
+    channel[2] = hue_channel(max, c, h, 1.0f);
 }
 
 void colour_hue(float *x, size_t n, float shift)
 {
-    float *restrict r = x, *restrict g = x + n, *restrict b = x + 2 * n;
     float turn = 6.0f * shift;
+    four channel[3] = { 0 };
+    size_t i = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        float red = r[i], green = g[i], blue = b[i];
-        float high = red > green ? red : green, low = red < green ? red : green;
-        float max = high > blue ? high : blue, min = low < blue ? low : blue;
-        float c = max - min;
-
-        /* The largest channel says between which two others the hue lies; grey has hue 0. Masks
-         * instead of choices: on natural pixels a branch would be mispredicted all the time. */
-        float is_red = red == max ? 1.0f : 0.0f;
-        float is_green = (green == max ? 1.0f : 0.0f) * (1.0f - is_red);
-        float is_blue = 1.0f - is_red - is_green;
-        float difference = is_red * (green - blue) + is_green * (blue - red)
-                           + is_blue * (red - green);
-        float h = difference / (c > 0.0f ? c : 1.0f) + 2.0f * is_green + 4.0f * is_blue + turn;
-        h += h < 0.0f ? 6.0f : 0.0f;
-        h -= h >= 6.0f ? 6.0f : 0.0f;
-
-        r[i] = hue_channel(max, c, h, 5.0f);
-        g[i] = hue_channel(max, c, h, 3.0f);
-        b[i] = hue_channel(max, c, h, 1.0f);
+    for (; i + FOUR <= n; i += FOUR) {
+        for (size_t c = 0; c < 3; c++)
+            memcpy(&channel[c], x + c * n + i, sizeof(four));
+        hue_four(channel, turn);
+        for (size_t c = 0; c < 3; c++)
+            memcpy(x + c * n + i, &channel[c], sizeof(four));
     }
+    for (size_t c = 0; c < 3; c++)
+        memcpy(&channel[c], x + c * n + i, (n - i) * sizeof(*x));
+    hue_four(channel, turn);
+    for (size_t c = 0; c < 3; c++)
+        memcpy(x + c * n + i, &channel[c], (n - i) * sizeof(*x));
 }
 
 void colour_grey(float *x, size_t n)
@@ -122,6 +165,28 @@ void colour_grey(float *x, size_t n)
 
     for (size_t i = 0; i < n; i++)
         r[i] = g[i] = b[i] = grey_of(r[i], g[i], b[i]);
+}
+
+void colour_mean(float *x, int channels, size_t n)
+{
+    float scale = 1.0f / (float)channels;
+
+    for (int c = 1; c < channels; c++) { /* the first plane takes up the sum */
+        const float *restrict other = x + (size_t)c * n;
+        for (size_t i = 0; i < n; i++)
+            x[i] += other[i];
+    }
+    for (size_t i = 0; i < n; i++)
+        x[i] *= scale;
+    for (int c = 1; c < channels; c++)
+        memcpy(x + (size_t)c * n, x, n * sizeof(*x));
+}
+
+void colour_solarise(float *x, int channels, size_t n, float threshold)
+{
+    n *= (size_t)channels;
+    for (size_t i = 0; i < n; i++)
+        x[i] = x[i] >= threshold ? 1.0f - x[i] : x[i];
 }
 
 size_t colour_blur_floats(int side, int taps)

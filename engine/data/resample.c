@@ -3,7 +3,7 @@
  * The weights of both axes are computed once per view. Then each output row is first blended from
  * its input rows (contiguous, vectorised, only the columns of the crop), and that one row is
  * gathered into `side` outputs: dst[y][x] = sum_j h(x, j) sum_i v(y, i) in[i][j]. A mirrored view
- * only has the columns' weights listed backwards, so a flip costs nothing. */
+ * only has the weights of an axis listed backwards, so a flip costs nothing. */
 #include "engine/data/resample.h"
 
 #include <math.h>
@@ -20,10 +20,17 @@ static double span_scale(const struct span *span)
     return (double)span->count / span->to;
 }
 
-static int span_taps(const struct span *span)
+/* Half the width of the triangle, in pixels of the image. */
+static double span_support(const struct span *span)
 {
     double scale = span_scale(span);
-    double taps = scale > 1.0 ? ceil(2.0 * scale) : 2.0;
+    return scale > 1.0 && !span->aliased ? scale : 1.0;
+}
+
+static int span_taps(const struct span *span)
+{
+    double support = span_support(span);
+    double taps = ceil(2.0 * support);
 
     if (span->count == span->to)
         return 1; /* every output is its own pixel: exact also beside an infinity */
@@ -39,7 +46,7 @@ size_t resample_floats(const struct span *rows, const struct span *columns, int 
 /* Weights of output `o`; returns the first pixel they belong to. */
 static int axis_output(float *weights, const struct span *span, int taps, int o)
 {
-    double scale = span_scale(span), support = scale > 1.0 ? scale : 1.0;
+    double scale = span_scale(span), support = span_support(span);
     double centre = scale * (o + 0.5), low = centre - support + 0.5;
     int first = low > 0.0 ? (int)low : 0;
     /* All outputs have `taps` pixels; at the far edge that means starting earlier, with zeros. */
@@ -115,11 +122,12 @@ static void gather_columns(float *restrict out, const float *restrict row,
 }
 
 void resample(float *dst, const struct image *image, const struct span *rows,
-              const struct span *columns, int side, int flip, float *scratch)
+              const struct span *columns, int side, int mirror, float *scratch)
 {
     size_t stride = (size_t)image->width, plane = stride * (size_t)image->height;
     struct axis v, h;
-    float *row = axis_build(&h, columns, side, flip, axis_build(&v, rows, side, 0, scratch));
+    float *row = axis_build(&v, rows, side, mirror & MIRROR_ROWS, scratch);
+    row = axis_build(&h, columns, side, mirror & MIRROR_COLUMNS, row);
 
     for (int c = 0; c < image->channels; c++) {
         const float *in = image->pixels + (size_t)c * plane + (size_t)rows->from * stride

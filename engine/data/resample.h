@@ -1,8 +1,9 @@
-/* resample.h: antialiased bilinear resize of a part of an image.
+/* resample.h: bilinear resize of a part of an image, antialiased or not.
  *
  * Output o of an axis is sum_j w(o, j) in(j) with the triangle filter
  *   w(o, j) ~ max(0, 1 - |j + 1/2 - scale (o + 1/2)| / max(1, scale)),  scale = count / to,
- * normalised over the pixels of the part: PyTorch's _upsample_bilinear2d_aa.
+ * normalised over the pixels of the part: PyTorch's _upsample_bilinear2d_aa. An aliased axis has
+ * the divisor 1 in place of max(1, scale), so two pixels an output: PyTorch's upsample_bilinear2d.
  * In: (C, H, W). Out: (C, side, side). */
 #ifndef MOCO_ENGINE_DATA_RESAMPLE_H
 #define MOCO_ENGINE_DATA_RESAMPLE_H
@@ -13,13 +14,17 @@
 struct span {
     int from, count;
     int to, first;
+    int aliased;
 };
+
+/* Mirror images, which cost nothing: bits. */
+enum { MIRROR_COLUMNS = 1 /* left and right change places */, MIRROR_ROWS = 2 };
 
 /* Floats of scratch that resample() needs. */
 size_t resample_floats(const struct span *rows, const struct span *columns, int side);
 
-/* dst: (C, side, side); flip mirrors left and right. */
+/* dst: (C, side, side); mirror: the bits above. */
 void resample(float *dst, const struct image *image, const struct span *rows,
-              const struct span *columns, int side, int flip, float *scratch);
+              const struct span *columns, int side, int mirror, float *scratch);
 
 #endif

@@ -35,6 +35,9 @@ struct run_config {
     /* augmentation */
     double crop_lo, crop_hi, flip_p, jitter_p, brightness, contrast, saturation, hue, grey_p;
     double blur_p, blur_lo, blur_hi;
+    int antialias, rotate90, per_channel;
+    double flip_vertical_p, rotate, solarise_p, solarise_threshold, noise, poisson, drop_p;
+    char rotate_fill[16];
     char mean[4096], std[4096]; /* "0.49,0.48,0.45"; "" = measured on the data */
     /* evaluation */
     char knn_train[1024], knn_test[1024], feature[16];
@@ -86,6 +89,9 @@ int config_write(const struct config *config, const char *path, const char *simd
 
 /* Checks ranges and combinations: one sentence that says which and why. `count`: images. */
 int config_check(const struct config *config, size_t count);
+
+/* The same without the size of the batch and the branches: enough to make views. */
+int config_check_views(const struct config *config);
 
 /* The parts as the stages want them. mean and std have been filled in. */
 int config_policy(struct policy *out, const struct run_config *config, int channels);

@@ -27,6 +27,9 @@ static const struct range {
     { "blur-max", 0, 1000, 1 },   { "knn-every", 0, 1e6, 0 },  { "knn-k", 1, 1 << 30, 0 },
     { "knn-t", 0, 1e6, 1 },       { "threads", 0, 4096, 0 },   { "workers", 0, 4096, 0 },
     { "checkpoint-every", 0, 1 << 30, 0 },                     { "accumulate", 1, 1 << 20, 0 },
+    { "flip-vertical", 0, 1, 0 }, { "rotate", 0, 180, 0 },     { "solarize", 0, 1, 0 },
+    { "solarize-threshold", -1e6, 1e6, 0 },                    { "noise", 0, 1e6, 0 },
+    { "poisson", 0, 1e12, 0 },    { "channel-drop", 0, 1, 0 },
 };
 
 static int check_ranges(const struct config *config)
@@ -69,6 +72,8 @@ static int check_words(const struct run_config *c)
         rc = check_word("conv", c->conv, "auto onednn own");
     if (!rc)
         rc = check_word("precision", c->precision, "fp32 bf16");
+    if (!rc)
+        rc = check_word("rotate-fill", c->rotate_fill, "zero reflect");
     return rc;
 }
 
@@ -201,7 +206,7 @@ static int check_branches(const struct run_config *c)
     return MOCO_OK;
 }
 
-int config_check(const struct config *config, size_t count)
+int config_check_views(const struct config *config)
 {
     const struct run_config *c = &config->value;
     int rc = check_words(c);
@@ -209,8 +214,13 @@ int config_check(const struct config *config, size_t count)
         rc = check_ranges(config);
     if (!rc)
         rc = check_lists(c);
-    if (!rc)
-        rc = check_augmentation(c);
+    return rc ? rc : check_augmentation(c);
+}
+
+int config_check(const struct config *config, size_t count)
+{
+    const struct run_config *c = &config->value;
+    int rc = config_check_views(config);
     if (!rc)
         rc = check_branches(c);
     if (!rc)
@@ -233,6 +243,11 @@ int config_policy(struct policy *out, const struct run_config *c, int channels)
         .brightness = (float)c->brightness, .contrast = (float)c->contrast,
         .saturation = (float)c->saturation, .hue = (float)c->hue, .grey_p = (float)c->grey_p,
         .blur_p = (float)c->blur_p, .blur_lo = (float)c->blur_lo, .blur_hi = (float)c->blur_hi,
+        .aliased = !c->antialias, .flip_vertical_p = (float)c->flip_vertical_p,
+        .quarter_turns = c->rotate90, .rotate = (float)c->rotate,
+        .rotate_reflect = !strcmp(c->rotate_fill, "reflect"), .per_channel = c->per_channel,
+        .solarise_p = (float)c->solarise_p, .solarise_threshold = (float)c->solarise_threshold,
+        .poisson = (float)c->poisson, .noise = (float)c->noise, .drop_p = (float)c->drop_p,
     };
     int rc = read_channels(out->mean, "mean", c->mean, channels);
     return rc ? rc : read_channels(out->std, "std", c->std, channels);

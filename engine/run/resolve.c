@@ -66,6 +66,37 @@ static int resolve_queue(struct config *config, size_t count)
     return config_set(config, "moco-k", text, FROM_DATA);
 }
 
+/* What the settings ask for and these images can not give. */
+static void notice_channels(const struct run_config *c, int channels,
+                            const struct train_hooks *hooks)
+{
+    int colours = channels == 3 && !c->per_channel;
+    if (!colours && c->jitter_p > 0 && (c->saturation > 0 || c->hue > 0))
+        run_notice(hooks, "images of %d channel%s%s: saturation and hue are off%s", channels,
+                   channels == 1 ? "" : "s", c->per_channel ? " that are no colours" : "",
+                   channels > 1 && !c->per_channel && c->grey_p > 0
+                       ? ", and so is grey unless --per-channel makes it the mean of the channels"
+                       : "");
+    if (channels == 1 && c->drop_p > 0)
+        run_notice(hooks, "channel-drop is off: the images have one channel");
+}
+
+int views_resolve(struct config *config, const struct source *source,
+                  const struct train_hooks *hooks)
+{
+    if (source->channels <= 0)
+        return error_set(MOCO_EARG, "the images of %s differ in their number of channels; views "
+                                    "are made of images of one kind", source->where);
+    int rc = resolve_side(config, source);
+    if (!rc)
+        rc = config_check_views(config);
+    if (!rc)
+        rc = resolve_normalisation(config, source);
+    if (!rc)
+        notice_channels(&config->value, source->channels, hooks);
+    return rc;
+}
+
 int train_resolve(struct config *config, const struct source *source,
                   const struct train_hooks *hooks)
 {
@@ -81,6 +112,8 @@ int train_resolve(struct config *config, const struct source *source,
         rc = config_check(config, source->count);
     if (!rc)
         rc = resolve_normalisation(config, source);
+    if (!rc)
+        notice_channels(&config->value, source->channels, hooks);
     if (!rc && strcmp(config->value.method, "moco") == 0 &&
         (size_t)config->value.queue > source->count)
         run_notice(hooks, "the queue (%d keys) is longer than the data set (%zu images): every "

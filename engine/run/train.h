@@ -49,4 +49,8 @@ int train_run(struct config *config, const struct moco_simd *simd,
 int train_resolve(struct config *config, const struct source *source,
                   const struct train_hooks *hooks);
 
+/* The part of it that views need. */
+int views_resolve(struct config *config, const struct source *source,
+                  const struct train_hooks *hooks);
+
 #endif

@@ -1,4 +1,4 @@
-"""Records tests/golden/augment/views.bin: what torchvision v2 makes of given view parameters.
+"""Records tests/golden/augment/*.bin: what torchvision v2 makes of given view parameters.
 
 Each case is drawn by hand or from a fixed seed, applied with torchvision's functional operations on
 a float32 tensor in [0, 1] in MoCo's order (crop and resize, jitter, grey, blur, flip), and stored
@@ -10,7 +10,14 @@ before normalisation. Little-endian, case after case until the end of the file:
   uint8    input (channels, h, w), to be divided by 255
   float32  expected (channels, side, side)
 
-height = 0 marks the evaluation view: shorter side to `side`, centre crop.
+height = 0 marks the evaluation view: shorter side to `side`, centre crop. This is views.bin.
+views2.bin has the operations that came later, with more numbers before the input:
+
+  int32    flip_vertical, turns (torch.rot90), solarise, aliased (no antialiasing)
+  float32  angle in degrees against the clock, threshold
+
+in the order crop and resize, flips, turns, rotation, jitter, grey, blur, solarisation. Both files
+have a generator of their own, so a new case at the end of a list leaves the others as they were.
 Usage: python tests/oracle/augment_golden.py OUT_DIR (needs torch and torchvision)
 """
 
@@ -18,6 +25,7 @@ import struct
 import sys
 
 import torch
+from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as F
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(4)
@@ -73,6 +81,37 @@ def case(channels=3, h=18, w=20, side=16, crop=None, flip=0, order=NATURAL, fact
     return head + struct.pack("<5f", *values) + pixels.numpy().tobytes() + body
 
 
+def later_case(channels=3, h=18, w=20, side=16, crop=None, flip=0, vertical=0, turns=0, angle=0.0,
+               factor=None, grey=0, kernel=0, sigma=0.0, threshold=None, antialias=True):
+    pixels = picture(channels, h, w)
+    crop = crop or (1, 2, h - 2, w - 2)
+    values = struct.unpack("<7f", struct.pack("<7f", *(factor or (1, 1, 1, 0)), sigma, angle,
+                                              threshold or 0))
+    x = F.resized_crop(pixels.to(torch.float32) / 255, *crop, size=[side, side],
+                       antialias=antialias)
+    if flip:
+        x = F.horizontal_flip(x)
+    if vertical:
+        x = F.vertical_flip(x)
+    x = torch.rot90(x, turns, [1, 2])
+    if angle:
+        x = F.rotate(x, values[5], interpolation=InterpolationMode.BILINEAR)
+    if factor:
+        x = jitter(x, NATURAL, values[:4])
+    if grey:
+        x = F.rgb_to_grayscale(x, num_output_channels=3)
+    if kernel:
+        x = F.gaussian_blur(x, [kernel, kernel], [values[4], values[4]])
+    if threshold is not None:
+        x = F.solarize(x, values[6])
+    head = struct.pack("<16i", channels, h, w, side, *crop, flip, int(bool(factor)), *NATURAL, grey,
+                       kernel)
+    later = struct.pack("<4i", vertical, turns, int(threshold is not None), int(not antialias))
+    body = x.contiguous().numpy().astype("<f4").tobytes()
+    return (head + struct.pack("<5f", *values[:5]) + later + struct.pack("<2f", *values[5:])
+            + pixels.numpy().tobytes() + body)
+
+
 def cases():
     yield case(h=32, w=32, side=32, crop=(0, 0, 32, 32))
     yield case(h=40, w=36, side=32, crop=(0, 0, 40, 36))
@@ -113,8 +152,43 @@ def cases():
     yield case(channels=5, h=25, w=24, side=16, plain=True)
 
 
-if __name__ == "__main__":
-    records = list(cases())
-    with open(sys.argv[1] + "/views.bin", "wb") as out:
+def later_cases():
+    for h, w, side, crop in ((40, 36, 16, (3, 5, 33, 31)), (90, 70, 16, (0, 0, 90, 70)),
+                             (18, 20, 24, (4, 1, 11, 19)), (32, 32, 16, (31, 31, 1, 1)),
+                             (33, 47, 32, (1, 0, 32, 47)), (40, 16, 16, (0, 0, 40, 16))):
+        yield later_case(channels=1, h=h, w=w, side=side, crop=crop, antialias=False)
+    yield later_case(h=50, w=60, crop=(7, 9, 41, 37), antialias=False, flip=1, vertical=1)
+    yield later_case(vertical=1)
+    yield later_case(channels=5, h=25, w=21, vertical=1, flip=1)
+    for turns in range(4):
+        for flip, vertical in ((0, 0), (1, 0), (0, 1)):
+            yield later_case(channels=1, turns=turns, flip=flip, vertical=vertical)
+    yield later_case(h=40, w=44, turns=3, flip=1, vertical=1)
+    for angle in (-180, -133.7, -90, -45, -10, -0.4, 0.1, 7.5, 30, 45, 90, 121, 180):
+        yield later_case(channels=1, angle=angle)
+    for side, angle in ((15, 33.0), (32, -71.3), (48, 12.0)):
+        yield later_case(channels=1, h=40, w=50, side=side, angle=angle)
+    yield later_case(channels=4, angle=20, turns=1, flip=1)
+    for threshold in (0.0, 0.25, 0.5, 0.9):
+        yield later_case(threshold=threshold)
+    # Pixels equal to the threshold, which a resize would leave to rounding.
+    yield later_case(h=16, w=16, crop=(0, 0, 16, 16), threshold=1.0)
+    yield later_case(grey=1, threshold=0.5)
+    yield later_case(h=33, w=47, flip=1, vertical=1, turns=3, angle=-17.25,
+                     factor=(1.2, 0.8, 1.3, 0.05), kernel=5, sigma=0.8, threshold=0.6,
+                     antialias=False)
+    yield later_case(h=47, w=33, vertical=1, turns=1, angle=101.5, factor=(0.7, 1.4, 0.8, -0.1),
+                     grey=1, kernel=3, sigma=1.5, threshold=0.4)
+
+
+def record(path, seed, records):
+    generator.manual_seed(seed)
+    records = list(records)
+    with open(path, "wb") as out:
         out.write(b"".join(records))
-    print(len(records), "cases,", sum(map(len, records)), "bytes")
+    print(path, len(records), "cases,", sum(map(len, records)), "bytes")
+
+
+if __name__ == "__main__":
+    record(sys.argv[1] + "/views.bin", 20, cases())
+    record(sys.argv[1] + "/views2.bin", 21, later_cases())
