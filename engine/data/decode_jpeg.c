@@ -193,9 +193,16 @@ int jpeg_header(struct decode_header *out, const struct decode_file *file)
                                                            "channels"));
 }
 
+/* Four bytes a pixel, where libjpeg-turbo gives them, are faster taken apart. */
+#ifdef JCS_EXTENSIONS
+#define RGB_SPACE JCS_EXT_RGBX
+#else
+#define RGB_SPACE JCS_RGB
+#endif
+
 static void choose(struct jpeg_decompress_struct *jpeg, int divisor, size_t bytes)
 {
-    static const J_COLOR_SPACE spaces[] = { JCS_GRAYSCALE, JCS_RGB, JCS_RGB, JCS_CMYK };
+    static const J_COLOR_SPACE spaces[] = { JCS_GRAYSCALE, RGB_SPACE, RGB_SPACE, JCS_CMYK };
     jpeg->out_color_space = spaces[jpeg->num_components - 1];
     jpeg->scale_num = 1;
     jpeg->scale_denom = (unsigned)divisor;
@@ -244,14 +251,15 @@ static void read_rows(struct reader *reader, struct image *out, int channels,
 {
     struct jpeg_decompress_struct *jpeg = &reader->jpeg;
     int row, left = skip_before(jpeg, target, &row), from = jpeg->output_components;
+    int cmyk = jpeg->out_color_space == JCS_CMYK;
     unsigned char *wanted = reader->row + (target->left - left) * from;
     for (; row < target->top + target->height; row++) {
         jpeg_read_scanlines(jpeg, &reader->row, 1);
         if (row < target->top)
             continue;
-        if (from == 4)
+        if (cmyk)
             cmyk_to_rgb(wanted, target->width, jpeg->saw_Adobe_marker);
-        decode_put8(out->pixels, target, row, channels, wanted, from == 4 ? 3 : from);
+        decode_put8(out->pixels, target, row, channels, wanted, cmyk ? 3 : from);
     }
     if (jpeg->output_scanline == jpeg->output_height)
         jpeg_finish_decompress(jpeg); /* reads to the end and so sees that it is there */

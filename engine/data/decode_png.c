@@ -122,7 +122,7 @@ static int check_chunks(const struct decode_file *file)
     return decode_refuse(file, "a PNG that is cut off");
 }
 
-/* stb_image leaves colours that a palette lacks as they lie in memory. So it gets a copy of the file
+/* stb_image leaves colours that a palette lacks as they lie in memory. So it gets a copy of the PNG
  * whose palette has 256, black from the last one on. *copy is for free(). */
 static int fill_palette(unsigned char **copy, struct decode_file *file)
 {
