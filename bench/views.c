@@ -12,7 +12,7 @@
 
 #include "bench/bench.h"
 #include "engine/base/error.h"
-#include "engine/data/augment.h"
+#include "engine/data/part.h"
 #include "engine/run/config.h"
 
 enum { IMAGES = 12, VIEWS = 64, WIDTH = 500, HEIGHT = 375, PATH = 256 };
@@ -87,11 +87,16 @@ static int small_open(struct bench *b)
     return 0;
 }
 
-static void make_view(struct views *v)
+static void draw(struct view *view, struct views *v, int height, int width)
 {
     struct rng rng = rng_at(1, RNG_TEST, 0, v->count++);
+    augment_draw(view, &v->policy, height, width, &rng);
+}
+
+static void make_view(struct views *v)
+{
     struct view view;
-    augment_draw(&view, &v->policy, v->image.height, v->image.width, &rng);
+    draw(&view, v, v->image.height, v->image.width);
     augment_apply(v->out, &v->image, &view, &v->policy, &v->scratch);
 }
 
@@ -167,15 +172,26 @@ static int jpeg_open(struct bench *b)
     return 0;
 }
 
+/* As the loader does it. */
+static int two_views(struct views *v, size_t index)
+{
+    struct view views[2];
+    int height, width, rc = part_size(v->source, index, &v->image, &height, &width);
+    for (int i = 0; i < 2 && !rc; i++)
+        draw(&views[i], v, height, width);
+    if (!rc)
+        rc = part_read(v->source, index, &v->image, views, 2, v->policy.side);
+    for (int i = 0; i < 2 && !rc; i++)
+        rc = augment_apply(v->out, &v->image, &views[i], &v->policy, &v->scratch);
+    return rc;
+}
+
 static void jpeg_run(struct bench *b)
 {
     struct views *v = b->state;
-    for (size_t i = 0; i < IMAGES; i++) {
-        if (v->source->read(v->source, i % v->source->count, &v->image))
+    for (size_t i = 0; i < IMAGES; i++)
+        if (two_views(v, i % v->source->count))
             fprintf(stderr, "moco-bench: %s: %s\n", b->name, error_text());
-        make_view(v);
-        make_view(v);
-    }
 }
 
 void bench_views(const struct moco_simd *best)

@@ -182,7 +182,8 @@ static void compare(const char *name, const struct pass *half, const struct pass
     CHECK_MSG(off[0] <= LIMIT_FEATURES, "%s: features are off by %g", name, off[0]);
     CHECK_MSG(off[1] <= LIMIT_FEATURES, "%s: evaluated features by %g", name, off[1]);
     CHECK_MSG(off[2] <= LIMIT_STATS, "%s: running statistics by %g", name, off[2]);
-    CHECK_MSG(off[3] <= (copies ? LIMIT_COPIES : LIMIT_GRADIENTS), "%s: gradients by %g", name, off[3]);
+    CHECK_MSG(off[3] <= (copies ? LIMIT_COPIES : LIMIT_GRADIENTS), "%s: gradients by %g", name,
+              off[3]);
 }
 
 static void check_net(const char *name, struct net_config config, const struct moco_simd *simd)

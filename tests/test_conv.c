@@ -1,8 +1,8 @@
 /* test_conv.c: our 3x3 convolutions give the same bytes at every level, whatever the lanes of a
  * block and the width of a product, and, but for the weight gradient of small layers, for any
- * number of threads, on float and on bfloat16 activations. Convolutions of bfloat16 by the library,
- * with the CPU's instructions or in float on copies, are those of float on rounded operands, rounded
- * once. Results are compared by channel and pixel, without the padding. */
+ * number of threads, on float and on bfloat16 activations. Convolutions of bfloat16 by the
+ * library, with the CPU's instructions or in float on copies, are those of float on rounded
+ * operands, rounded once. Results are compared by channel and pixel, without the padding. */
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>

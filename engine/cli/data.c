@@ -120,6 +120,8 @@ static int survey_source(const struct source *source, int json)
         return error_memory("a survey of the data", source->count * sizeof(uint64_t));
     }
     look(survey, source);
+    if (source->notice[0])
+        fprintf(stderr, "moco: %s: %s\n", source->where, source->notice);
     print_size(source, json);
     print_classes(source, json);
     if (!survey->bad)

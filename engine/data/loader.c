@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/part.h"
 
 enum { AHEAD = 3, SLOTS = AHEAD + 1, WORKERS_MAX = 1024, SENTENCE = 1024 };
 
@@ -63,20 +64,25 @@ struct loader {
 
 static int draw_sample(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b)
 {
-    float *views[2] = { slot->batch.x_q, slot->batch.x_k };
+    const struct source *source = loader->source;
+    const struct policy *policy = loader->policy;
+    float *dst[2] = { slot->batch.x_q, slot->batch.x_k };
+    struct view views[2];
     uint64_t index = (uint64_t)slot->batch.ids[b];
-    int rc = loader->source->read(loader->source, (size_t)index, &hand->image);
-    if (rc == MOCO_OK && hand->image.channels != loader->policy->channels)
-        rc = error_set(MOCO_EFORMAT, "%s: image %llu has %d channels, but the views have %d",
-                       loader->source->where, (unsigned long long)index, hand->image.channels,
-                       loader->policy->channels);
+    int height, width, rc = part_size(source, (size_t)index, &hand->image, &height, &width);
     for (uint64_t i = 0; i < 2 && rc == MOCO_OK; i++) {
         struct rng rng = rng_at(loader->seed, RNG_VIEW, slot->epoch, 2 * index + i);
-        struct view view;
-        augment_draw(&view, loader->policy, hand->image.height, hand->image.width, &rng);
-        rc = augment_apply(views[i] + b * loader->view_floats, &hand->image, &view,
-                           loader->policy, &hand->scratch);
+        augment_draw(&views[i], policy, height, width, &rng);
     }
+    if (rc == MOCO_OK)
+        rc = part_read(source, (size_t)index, &hand->image, views, 2, policy->side);
+    if (rc == MOCO_OK && hand->image.channels != policy->channels)
+        rc = error_set(MOCO_EFORMAT, "%s: image %llu has %d channels, but the views have %d",
+                       source->where, (unsigned long long)index, hand->image.channels,
+                       policy->channels);
+    for (int i = 0; i < 2 && rc == MOCO_OK; i++)
+        rc = augment_apply(dst[i] + b * loader->view_floats, &hand->image, &views[i], policy,
+                           &hand->scratch);
     return rc;
 }
 

@@ -178,16 +178,12 @@ void source_close(struct source **source)
     *source = NULL;
 }
 
-/* A file format's decoder holds the image twice more, in the file's type. */
 size_t source_reader_bytes(const struct source *source)
 {
     size_t pixels = (size_t)source->height * (size_t)source->width;
-    size_t number = sizeof(float);
-    if (!strcmp(source->kind, "folder"))
-        number += 2 * raw_size(source->dtype);
     if (source->pixels_max > pixels)
         pixels = source->pixels_max;
-    return pixels * (size_t)source->channels * number;
+    return pixels * (size_t)source->channels * sizeof(float) + source->decoder_bytes;
 }
 
 /* ---- statistics ---- */

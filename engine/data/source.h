@@ -23,6 +23,12 @@ struct image {
 int image_resize(struct image *image, int channels, int height, int width);
 void image_close(struct image *image);
 
+/* A rectangle of an image whose sides are 1/divisor of the whole image's, rounded up. */
+struct part {
+    int divisor;                  /* 1, 2, 4 or 8 */
+    int top, left, height, width; /* in pixels at that scale */
+};
+
 enum source_dtype { DTYPE_U8, DTYPE_U16, DTYPE_I16, DTYPE_F16, DTYPE_F32, DTYPE_F64 };
 
 struct source {
@@ -32,6 +38,8 @@ struct source {
     int channels;        /* of every image; 0 when they differ */
     int height, width;   /* of every image; 0 when they differ */
     size_t pixels_max;   /* height * width of the largest where they differ */
+    size_t decoder_bytes; /* most memory that decoding an image takes beside its floats */
+    char notice[256];    /* what the user should know about the set, or "" */
     int classes;         /* largest label + 1; 0 without labels */
     enum source_dtype dtype;
     const int32_t *labels; /* (count), -1 unlabelled; NULL when nothing is labelled; owned */
@@ -39,6 +47,13 @@ struct source {
 
     /* Decodes image `index` into *out. Thread-safe. */
     int (*read)(const struct source *source, size_t index, struct image *out);
+    /* Optional, both or neither, thread-safe. size: of image `index`, without reading it.
+     * read_part: decodes what is needed of a part. On entry *part is in pixels of the whole image,
+     * its divisor the largest that will do; afterwards it says what `out` holds, at the scale
+     * chosen: the part or more. The same part gives the same pixels. */
+    int (*size)(const struct source *source, size_t index, int *height, int *width);
+    int (*read_part)(const struct source *source, size_t index, struct image *out,
+                     struct part *part);
     /* A name of image `index` (a file's path below the root), or NULL. */
     const char *(*name)(const struct source *source, size_t index);
     void (*close)(struct source *source);

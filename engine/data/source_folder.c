@@ -2,9 +2,9 @@
  *
  * DIR: files jpg jpeg png bmp ppm pgm tga (any case), nested as deep as one likes; the first folder
  * below DIR is the class, files directly in DIR have none. Order is by names, bytewise, folder by
- * folder. Alpha is dropped; a set of grey images has 1 channel, any other 3. 16-bit PNGs keep their
- * 16 bits. Files are opened once for their headers, then again for every read. Links to folders
- * and links that lead out of DIR are skipped, hidden files too. */
+ * folder. A set of grey images has 1 channel, any other 3; decode.h has the rules for pixels. Files
+ * are opened once for their headers, then again for every read. Links to folders and links that
+ * lead out of DIR are skipped, hidden files too. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
@@ -17,17 +17,17 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include <stb_image.h>
-
 #include "engine/base/error.h"
+#include "engine/data/decode.h"
 #include "engine/data/raw.h"
 
-enum { DEPTH_MAX = 32, PIXELS_MAX = 100000000, FILE_MAX = 1 << 29 };
+enum { DEPTH_MAX = 32 };
 
 struct folder {
     char root[PATH_MAX]; /* as realpath() gives it */
     char **names;        /* (source->count) paths below root; owned */
     size_t capacity;
+    int (*sizes)[2];     /* (source->count) height and width of each image; owned */
 };
 
 /* ---- finding files ---- */
@@ -176,36 +176,33 @@ static int take_classes(struct source *source)
     return rc;
 }
 
-/* ---- headers ---- */
+/* ---- files ---- */
 
-static int refuse(const char *path)
+/* *out: the first `most` bytes of the file or all there are, for free(). */
+static int load_file(unsigned char **out, struct decode_file *file, const char *path, size_t most)
 {
-    const char *why = stbi_failure_reason();
-    return error_set(MOCO_EFORMAT, "%s: not a readable image (%s); repair or remove it", path,
-                     why ? why : "unknown");
-}
-
-static int check_pixels(const char *path, int width, int height)
-{
-    if (width > 0 && height > 0 && (int64_t)width * height <= PIXELS_MAX)
-        return MOCO_OK;
-    return error_set(MOCO_EFORMAT, "%s: %d x %d pixels; at most 100 megapixels are decoded", path,
-                     width, height);
-}
-
-struct header {
-    int width, height, channels, deep;
-};
-
-static int read_header(struct header *out, const char *path)
-{
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return error_set(MOCO_EIO, "opening %s: %s", path, strerror(errno));
-    int ok = stbi_info_from_file(file, &out->width, &out->height, &out->channels);
-    out->deep = ok && stbi_is_16_bit_from_file(file);
-    fclose(file);
-    return ok ? check_pixels(path, out->width, out->height) : refuse(path);
+    struct stat info;
+    FILE *stream = fopen(path, "rb");
+    *out = NULL;
+    if (!stream || fstat(fileno(stream), &info) != 0)
+        goto fail;
+    errno = EFBIG;
+    if (info.st_size < 0 || info.st_size > DECODE_FILE_MAX)
+        goto fail;
+    size_t whole = (size_t)info.st_size, size = whole < most ? whole : most;
+    *out = malloc(size + 1);
+    errno = EIO;
+    if (!*out || fread(*out, 1, size, stream) != size)
+        goto fail;
+    fclose(stream);
+    *file = (struct decode_file){ *out, size, whole, path };
+    return MOCO_OK;
+fail:
+    free(*out);
+    *out = NULL;
+    if (stream)
+        fclose(stream);
+    return error_set(MOCO_EIO, "reading %s: %s", path, strerror(errno));
 }
 
 static void full_path(char *path, const struct source *source, size_t index)
@@ -215,101 +212,107 @@ static void full_path(char *path, const struct source *source, size_t index)
     snprintf(path + length, (size_t)(PATH_MAX - length), "%s", folder->names[index]);
 }
 
+/* ---- headers ---- */
+
+static int read_header(struct decode_header *out, size_t *size, const char *path, size_t most)
+{
+    unsigned char *bytes;
+    struct decode_file file;
+    int rc = load_file(&bytes, &file, path, most);
+    if (rc != MOCO_OK)
+        return rc;
+    rc = decode_header(out, &file);
+    free(bytes);
+    *size = file.whole;
+    /* A header that goes on behind the start of the file, as one with a large preview does. */
+    return rc != MOCO_OK && file.size < file.whole ? read_header(out, size, path, file.whole) : rc;
+}
+
+struct tally {
+    size_t alpha, animated;
+};
+
+static void take_header(struct source *source, size_t i, const struct decode_header *header,
+                        size_t file_size)
+{
+    struct folder *folder = source->state;
+    size_t pixels = (size_t)header->width * (size_t)header->height;
+    size_t bytes = decode_bytes(header, file_size) + file_size;
+    folder->sizes[i][0] = header->height;
+    folder->sizes[i][1] = header->width;
+    source->channels = header->channels == 3 ? 3 : source->channels;
+    source->dtype = header->deep ? DTYPE_U16 : source->dtype;
+    source->pixels_max = pixels > source->pixels_max ? pixels : source->pixels_max;
+    source->decoder_bytes = bytes > source->decoder_bytes ? bytes : source->decoder_bytes;
+    source->width = i == 0 || source->width == header->width ? header->width : 0;
+    source->height = i == 0 || source->height == header->height ? header->height : 0;
+}
+
+static void write_notice(struct source *source, const struct tally *tally)
+{
+    char *at = source->notice;
+    size_t room = sizeof source->notice;
+    if (tally->alpha)
+        snprintf(at, room, "%zu of %zu images have an alpha channel, which is dropped",
+                 tally->alpha, source->count);
+    size_t used = strlen(at);
+    if (tally->animated)
+        snprintf(at + used, room - used, "%s%zu of %zu images are animated; the first frame is "
+                 "taken", used ? "; " : "", tally->animated, source->count);
+}
+
 static int scan_headers(struct source *source)
 {
     char path[PATH_MAX];
-    struct header header;
+    struct folder *folder = source->state;
+    struct decode_header header;
+    struct tally tally = { 0 };
+    size_t size;
+    folder->sizes = malloc(source->count * sizeof *folder->sizes);
+    if (!folder->sizes)
+        return error_memory("sizes of images", source->count * sizeof *folder->sizes);
     source->channels = 1;
     source->dtype = DTYPE_U8;
     for (size_t i = 0; i < source->count; i++) {
         full_path(path, source, i);
-        int rc = read_header(&header, path);
+        int rc = read_header(&header, &size, path, DECODE_HEAD);
         if (rc != MOCO_OK)
             return rc;
-        source->channels = header.channels >= 3 ? 3 : source->channels;
-        source->dtype = header.deep ? DTYPE_U16 : source->dtype;
-        size_t pixels = (size_t)header.width * (size_t)header.height;
-        source->pixels_max = pixels > source->pixels_max ? pixels : source->pixels_max;
-        source->width = i == 0 || source->width == header.width ? header.width : 0;
-        source->height = i == 0 || source->height == header.height ? header.height : 0;
+        take_header(source, i, &header, size);
+        tally.alpha += header.alpha != 0;
+        tally.animated += header.frames > 1;
     }
+    write_notice(source, &tally);
+    return MOCO_OK;
+}
+
+static int size_of(const struct source *source, size_t index, int *height, int *width)
+{
+    const struct folder *folder = source->state;
+    *height = folder->sizes[index][0];
+    *width = folder->sizes[index][1];
     return MOCO_OK;
 }
 
 /* ---- reading ---- */
 
-/* *out: the file's bytes, for free(). */
-static int load_file(unsigned char **out, int *size, const char *path)
+static int read_part(const struct source *source, size_t index, struct image *out,
+                     struct part *part)
 {
-    struct stat info;
-    FILE *file = fopen(path, "rb");
-    *out = NULL;
-    if (!file || fstat(fileno(file), &info) != 0)
-        goto fail;
-    errno = EFBIG;
-    if (info.st_size <= 0 || info.st_size > FILE_MAX)
-        goto fail;
-    *out = malloc((size_t)info.st_size);
-    errno = EIO;
-    if (!*out || fread(*out, 1, (size_t)info.st_size, file) != (size_t)info.st_size)
-        goto fail;
-    *size = (int)info.st_size;
-    fclose(file);
-    return MOCO_OK;
-fail:
-    free(*out);
-    *out = NULL;
-    if (file)
-        fclose(file);
-    return error_set(MOCO_EIO, "reading %s: %s", path, strerror(errno));
-}
-
-/* (height, width, channels) numbers to planes. */
-static int to_planes(struct image *out, const void *data, int channels, int height, int width,
-                     enum source_dtype dtype)
-{
-    const uint16_t one = 1;
-    unsigned char low;
-    size_t plane = (size_t)height * (size_t)width, size = raw_size(dtype);
-    int rc = image_resize(out, channels, height, width);
-    memcpy(&low, &one, 1); /* stb gives 16 bits in the machine's byte order */
-    for (size_t c = 0; c < (size_t)channels && rc == MOCO_OK; c++)
-        raw_floats(out->pixels + c * plane, (const unsigned char *)data + c * size, plane,
-                   (size_t)channels, dtype, !low);
-    return rc;
-}
-
-static int decode(struct image *out, const unsigned char *bytes, int size, int channels,
-                  const char *path)
-{
-    int width, height, own;
-    if (!stbi_info_from_memory(bytes, size, &width, &height, &own))
-        return refuse(path);
-    int rc = check_pixels(path, width, height);
-    if (rc != MOCO_OK)
-        return rc;
-    int deep = stbi_is_16_bit_from_memory(bytes, size);
-    void *data = deep ? (void *)stbi_load_16_from_memory(bytes, size, &width, &height, &own,
-                                                         channels)
-                      : (void *)stbi_load_from_memory(bytes, size, &width, &height, &own, channels);
-    if (!data)
-        return refuse(path);
-    rc = to_planes(out, data, channels, height, width, deep ? DTYPE_U16 : DTYPE_U8);
-    stbi_image_free(data);
+    char path[PATH_MAX];
+    unsigned char *bytes;
+    struct decode_file file;
+    full_path(path, source, index);
+    int rc = load_file(&bytes, &file, path, DECODE_FILE_MAX);
+    if (rc == MOCO_OK)
+        rc = decode_image(out, &file, source->channels, part);
+    free(bytes);
     return rc;
 }
 
 static int read_image(const struct source *source, size_t index, struct image *out)
 {
-    char path[PATH_MAX];
-    unsigned char *bytes;
-    int size = 0;
-    full_path(path, source, index);
-    int rc = load_file(&bytes, &size, path);
-    if (rc == MOCO_OK)
-        rc = decode(out, bytes, size, source->channels, path);
-    free(bytes);
-    return rc;
+    return read_part(source, index, out, NULL);
 }
 
 static const char *name_of(const struct source *source, size_t index)
@@ -324,6 +327,7 @@ static void close_folder(struct source *source)
     for (size_t i = 0; i < source->count; i++)
         free(folder->names[i]);
     free(folder->names);
+    free(folder->sizes);
     free(folder);
 }
 
@@ -334,6 +338,8 @@ int source_open_folder(struct source *source, const char *path)
         return error_memory("a folder", sizeof *folder);
     source->close = close_folder;
     source->read = read_image;
+    source->size = size_of;
+    source->read_part = read_part;
     source->name = name_of;
     if (!realpath(path, folder->root))
         return error_set(MOCO_EIO, "opening the folder %s: %s", path, strerror(errno));

@@ -45,7 +45,8 @@ const char *conv_kind(const struct conv *conv, enum conv_direction direction);
 /* Bytes of 64-byte aligned scratch that each call needs. */
 size_t conv_scratch_bytes(const struct conv *conv);
 
-int conv_forward(struct conv *conv, void *dst, const void *src, const float *weights, void *scratch);
+int conv_forward(struct conv *conv, void *dst, const void *src, const float *weights,
+                 void *scratch);
 int conv_backward_data(struct conv *conv, void *d_src, const void *d_dst, const float *weights,
                        void *scratch);
 /* d_weights: (OC, IC, kernel, kernel) is added to. */

@@ -130,6 +130,8 @@ static int open_data(struct run *run)
 {
     const struct run_config *c = run->c;
     int rc = source_open(&run->source, c->data);
+    if (!rc && run->source->notice[0])
+        run_notice(run->hooks, "%s: %s", run->source->where, run->source->notice);
     if (!rc)
         rc = train_resolve(run->config, run->source, run->hooks);
     if (!rc)

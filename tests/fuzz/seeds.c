@@ -1,0 +1,321 @@
+/* seeds.c: small valid files of every format, made anew each time; the tree carries none. */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#ifdef MOCO_JPEG
+#include <jpeglib.h>
+#endif
+
+#include "engine/run/config.h"
+#include "engine/run/safetensors.h"
+#include "tests/fuzz/fuzz.h"
+
+/* What is being written: "how" bytes of the target go behind it. */
+struct seeds {
+    seed_taker take;
+    void *user;
+    size_t count;
+    uint8_t at[1 << 16];
+    size_t size;
+};
+
+static void begin(struct seeds *s, const void *bytes, size_t size)
+{
+    memcpy(s->at, bytes, size);
+    s->size = size;
+}
+
+static void add(struct seeds *s, const void *bytes, size_t size)
+{
+    memcpy(s->at + s->size, bytes, size);
+    s->size += size;
+}
+
+static void end(struct seeds *s, const char *name)
+{
+    s->take(s->user, name, s->at, s->size);
+    s->count++;
+}
+
+/* Images end with the byte that tells the target how to read them. */
+static void end_image(struct seeds *s, const char *name, uint8_t how)
+{
+    add(s, &how, 1);
+    end(s, name);
+}
+
+/* ---- images ---- */
+
+static void add_chunk(struct seeds *s, const char *type, const void *data, size_t size)
+{
+    uint8_t head[8] = { 0, 0, (uint8_t)(size >> 8), (uint8_t)size }, sum[4];
+    uint32_t crc = (uint32_t)crc32(crc32(0, (const uint8_t *)type, 4), data, (uInt)size);
+    memcpy(head + 4, type, 4);
+    for (int i = 0; i < 4; i++)
+        sum[i] = (uint8_t)(crc >> (24 - 8 * i));
+    add(s, head, 8);
+    add(s, data, size);
+    add(s, sum, 4);
+}
+
+static void png_seed(struct seeds *s, const char *name, int colour, int depth, int interlaced)
+{
+    uint8_t rows[600], packed[700];
+    const uint8_t ihdr[13] = { 0, 0, 0, 9, 0, 0, 0, 5, (uint8_t)depth, (uint8_t)colour, 0, 0,
+                               (uint8_t)interlaced };
+    static const int numbers[] = { 1, 0, 3, 1, 2, 0, 4 };
+    uLongf length = sizeof packed;
+    size_t row = 1 + (size_t)(9 * numbers[colour] * depth + 7) / 8;
+    size_t bytes = interlaced ? sizeof rows : 5 * row; /* more than enough, which is allowed */
+    for (size_t i = 0; i < bytes; i++)
+        rows[i] = interlaced ? 0 : i % row == 0 ? (uint8_t)(i / row) : (uint8_t)(i * 37);
+    compress(packed, &length, rows, bytes);
+    begin(s, "\x89PNG\r\n\x1a\n", 8);
+    add_chunk(s, "IHDR", ihdr, 13);
+    if (colour == 3)
+        add_chunk(s, "PLTE", "\xff\0\0\0\xff\0\1\2\3\4\5\6", 12);
+    if (colour <= 3)
+        add_chunk(s, "tRNS", "\0\1\0\2\0\3", colour == 2 ? 6 : 2);
+    add_chunk(s, "IDAT", packed, length);
+    add_chunk(s, "IEND", "", 0);
+    end_image(s, name, 0);
+}
+
+static void bmp_seed(struct seeds *s, const char *name, int bits, int kind)
+{
+    uint8_t head[14 + 40 + 12 + 8] = "BM";
+    size_t rows = 3 * (size_t)((5 * bits + 31) / 32 * 4);
+    head[10] = sizeof head, head[14] = 40, head[18] = 5, head[22] = 3, head[26] = 1;
+    head[28] = (uint8_t)bits, head[30] = (uint8_t)kind, head[46] = bits <= 8 ? 2 : 0;
+    memcpy(head + 54, "\0\xf8\0\0\xe0\7\0\0\x1f\0\0\0", 12);
+    begin(s, head, sizeof head);
+    for (size_t i = 0; i < rows; i++)
+        s->at[s->size++] = (uint8_t)(i * 53);
+    end_image(s, name, 0);
+}
+
+static void tga_seed(struct seeds *s, const char *name, int kind, int bits)
+{
+    uint8_t head[18] = { 3, kind % 8 == 1, (uint8_t)kind, 0, 0, 4, 0, 24 };
+    head[12] = 5, head[14] = 4, head[16] = (uint8_t)bits, head[17] = kind & 2 ? 32 : 0;
+    begin(s, head, sizeof head);
+    add(s, "abc", 3);
+    if (head[1])
+        add(s, "\1\2\3\4\5\6\7\10\11\12\13\14", 12);
+    for (int i = 0; i < 20 * 5; i++)
+        s->at[s->size++] = (uint8_t)(head[1] ? i & 3 : i * 41);
+    end_image(s, name, 1);
+}
+
+#ifdef MOCO_JPEG
+static void jpeg_seed(struct seeds *s, const char *name, int channels, int sample, int progressive,
+                      uint8_t how)
+{
+    struct jpeg_compress_struct jpeg;
+    struct jpeg_error_mgr error;
+    uint8_t *bytes = NULL, row[40 * 4], *rows = row;
+    uint8_t exif[] = "Exif\0\0II\x2a\0\x08\0\0\0\1\0\x12\1\3\0\1\0\0\0\6\0\0\0\0\0\0\0";
+    unsigned long size = 0;
+    jpeg.err = jpeg_std_error(&error);
+    jpeg_create_compress(&jpeg);
+    jpeg_mem_dest(&jpeg, &bytes, &size);
+    jpeg.image_width = 40, jpeg.image_height = 24;
+    jpeg.input_components = channels;
+    jpeg.in_color_space = channels == 1 ? JCS_GRAYSCALE : channels == 3 ? JCS_RGB : JCS_CMYK;
+    jpeg_set_defaults(&jpeg);
+    jpeg.comp_info[0].h_samp_factor = sample / 10;
+    jpeg.comp_info[0].v_samp_factor = sample % 10;
+    jpeg.restart_interval = how & 16 ? 2 : 0;
+    if (progressive)
+        jpeg_simple_progression(&jpeg);
+    jpeg_start_compress(&jpeg, TRUE);
+    jpeg_write_marker(&jpeg, JPEG_APP0 + 1, exif, sizeof exif - 1);
+    for (int y = 0; y < 24; y++) {
+        for (int i = 0; i < 40 * channels; i++)
+            row[i] = (uint8_t)(i * y / 4 + i % 7);
+        jpeg_write_scanlines(&jpeg, &rows, 1);
+    }
+    jpeg_finish_compress(&jpeg);
+    jpeg_destroy_compress(&jpeg);
+    begin(s, bytes, size);
+    free(bytes);
+    end_image(s, name, how);
+}
+#endif
+
+static void image_seeds(struct seeds *s)
+{
+    static const int colours[][2] = { { 0, 1 }, { 0, 2 }, { 0, 4 }, { 0, 8 }, { 0, 16 }, { 2, 8 },
+                                      { 2, 16 }, { 3, 1 }, { 3, 2 }, { 3, 4 }, { 3, 8 }, { 4, 8 },
+                                      { 4, 16 }, { 6, 8 }, { 6, 16 } };
+    static const int bits[][2] = { { 1, 0 }, { 4, 0 }, { 8, 0 }, { 16, 0 }, { 16, 3 }, { 24, 0 },
+                                   { 32, 0 } };
+    static const int kinds[][2] = { { 1, 8 }, { 2, 24 }, { 2, 32 }, { 2, 16 }, { 3, 8 }, { 3, 16 },
+                                    { 9, 8 }, { 10, 24 }, { 11, 8 } };
+    char name[32];
+    for (int i = 0; i < 30; i++) {
+        snprintf(name, sizeof name, "%02d.png", i);
+        png_seed(s, name, colours[i % 15][0], colours[i % 15][1], i / 15);
+    }
+    for (int i = 0; i < 7; i++) {
+        snprintf(name, sizeof name, "%02d.bmp", i);
+        bmp_seed(s, name, bits[i][0], bits[i][1]);
+    }
+    for (int i = 0; i < 9; i++) {
+        snprintf(name, sizeof name, "%02d.tga", i);
+        tga_seed(s, name, kinds[i][0], kinds[i][1]);
+    }
+    begin(s, "P5 # grey\n3 2\n200\nabcdef", 23);
+    end_image(s, "a.pgm", 0);
+    begin(s, "P6\n1 2\n65535\nabcdefghijkl", 25);
+    end_image(s, "b.ppm", 8);
+#ifdef MOCO_JPEG
+    static const int samples[] = { 11, 21, 22, 12 };
+    for (int i = 0; i < 24; i++) {
+        snprintf(name, sizeof name, "%02d.jpg", i);
+        jpeg_seed(s, name, i % 3 == 2 ? 4 : 1 + i % 3 * 2, samples[i % 4], i / 12,
+                  (uint8_t)(i % 8 << 1 | (i & 1) << 4));
+    }
+#endif
+}
+
+/* ---- arrays ---- */
+
+static void npy_seed(struct seeds *s, const char *name, int version, const char *header,
+                     size_t data)
+{
+    uint8_t head[12] = "\x93NUMPY";
+    head[6] = (uint8_t)version;
+    head[8] = (uint8_t)strlen(header);
+    begin(s, head, version == 1 ? 10 : 12);
+    add(s, header, strlen(header));
+    for (size_t i = 0; i < data; i++)
+        s->at[s->size++] = (uint8_t)(i & 1);
+    end(s, name);
+}
+
+#define HEADER(type, shape) \
+    "{'descr': '" type "', 'fortran_order': False, 'shape': (" shape "), }\n"
+
+static void npy_seeds(struct seeds *s)
+{
+    npy_seed(s, "u1.npy", 1, HEADER("|u1", "2, 3, 4"), 24);
+    npy_seed(s, "f4.npy", 2, HEADER("<f4", "2, 1, 2, 2"), 32);
+    npy_seed(s, "f2.npy", 3, HEADER("<f2", "1, 2, 2, 3"), 24);
+    npy_seed(s, "labels.npy", 1, HEADER("<i8", "2,"), 16);
+    npy_seed(s, "big.npy", 1, HEADER(">i4", "2,"), 8);
+}
+
+static void idx_seeds(struct seeds *s)
+{
+    static const uint8_t images[] = { 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3, 0, 1, 2, 3, 4,
+                                      5, 6, 7, 8, 9, 10, 11 };
+    static const uint8_t deep[] = { 0, 0, 13, 4, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 63,
+                                    128, 0, 0 };
+    static const uint8_t labels[] = { 0, 0, 8, 1, 0, 0, 0, 2, 4, 1 };
+    uint8_t packed[200];
+    begin(s, images, sizeof images);
+    end(s, "images");
+    begin(s, deep, sizeof deep);
+    end(s, "float");
+    begin(s, labels, sizeof labels);
+    end(s, "labels");
+    z_stream z = { .next_in = (uint8_t *)(uintptr_t)images, .avail_in = sizeof images,
+                   .next_out = packed, .avail_out = sizeof packed };
+    if (deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+        return;
+    deflate(&z, Z_FINISH);
+    deflateEnd(&z);
+    begin(s, packed, sizeof packed - z.avail_out);
+    end(s, "images.gz");
+}
+
+static void cifar10_seeds(struct seeds *s)
+{
+    static const char names[] = "airplane\nautomobile\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\n"
+                                "truck\n\n";
+    s->size = 2 * 3073;
+    for (size_t i = 0; i < s->size; i++)
+        s->at[i] = i % 3073 ? (uint8_t)i : (uint8_t)(i / 3073);
+    end(s, "two");
+    add(s, names, sizeof names - 1);
+    for (int i = 0; i < 200; i++)
+        s->at[s->size++] = '\n';
+    end(s, "named");
+}
+
+/* ---- files of runs ---- */
+
+static void end_file(struct seeds *s, const char *name, const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    s->size = file ? fread(s->at, 1, sizeof s->at, file) : 0;
+    if (file)
+        fclose(file);
+    unlink(path);
+    end(s, name);
+}
+
+static void safetensors_seeds(struct seeds *s, const char *path)
+{
+    static const float a[6] = { 1, 2, 3 };
+    static const int64_t b[2] = { 7, -1 };
+    const struct st_tensor tensors[] = { { "a.weight", ST_F32, 2, { 2, 3 }, a },
+                                         { "b", ST_I64, 1, { 2 }, b },
+                                         { "c", ST_F32, 0, { 0 }, a } };
+    const struct st_meta meta[] = { { "step", "12" }, { "kind", "seed" } };
+    static const char plain[] = "\x4c\0\0\0\0\0\0\0{\"x\":{\"dtype\":\"BF16\",\"shape\":[2,1],"
+                                "\"data_offsets\":[0,4]},\"__metadata__\":{\"a\":\"b\"}}   abcd";
+    safetensors_write(path, tensors, 3, meta, 2);
+    end_file(s, "ours", path);
+    begin(s, plain, sizeof plain - 1);
+    s->at[0] = (uint8_t)(sizeof plain - 1 - 8 - 4);
+    end(s, "plain");
+}
+
+static void config_seeds(struct seeds *s, const char *path)
+{
+    static struct config config;
+    static const char some[] = "{\"lr\": 0.06, \"epochs\": 3, \"cosine\": true, \"arch\": "
+                               "\"resnet18\", \"schedule\": \"120,160\"}\n";
+    config_default(&config);
+    config_write(&config, path, "ref");
+    end_file(s, "written", path);
+    begin(s, some, sizeof some - 1);
+    end(s, "some");
+}
+
+static void with_path(struct seeds *s, void (*make)(struct seeds *, const char *))
+{
+    char folder[256], path[300];
+    const char *base = getenv("TMPDIR");
+    snprintf(folder, sizeof folder, "%.200s/moco-seed-XXXXXX", base && *base ? base : "/tmp");
+    if (!mkdtemp(folder))
+        return;
+    snprintf(path, sizeof path, "%s/seed", folder);
+    make(s, path);
+    rmdir(folder);
+}
+
+size_t seeds_of(const char *target, seed_taker take, void *user)
+{
+    static struct seeds s;
+    s = (struct seeds){ .take = take, .user = user };
+    if (!strcmp(target, "decode"))
+        image_seeds(&s);
+    else if (!strcmp(target, "npy"))
+        npy_seeds(&s);
+    else if (!strcmp(target, "idx"))
+        idx_seeds(&s);
+    else if (!strcmp(target, "cifar10"))
+        cifar10_seeds(&s);
+    else if (!strcmp(target, "safetensors"))
+        with_path(&s, safetensors_seeds);
+    else if (!strcmp(target, "config"))
+        with_path(&s, config_seeds);
+    return s.count;
+}
