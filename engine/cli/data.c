@@ -150,7 +150,7 @@ int command_data(int argc, char **argv)
     if (!rc)
         rc = source_open(&source, data);
     if (!rc)
-        rc = survey_source(source, json);
+        cli_note(source), rc = survey_source(source, json);
     source_close(&source);
     return rc ? cli_failed() : EXIT_DONE;
 }
