@@ -2,8 +2,8 @@
  *
  * `kind:PATH` goes to the kind's row of the table. A bare path is recognised by what is in it: a
  * directory with data_batch_*.bin or test_batch.bin is cifar10, one with train.bin or test.bin
- * cifar100 (in sizes of its records), any other tiff where it holds such files and no jpg,
- * png and the like, else a folder; a file is told by its first bytes (npy, zip, TIFF;
+ * cifar100 (in sizes of its records), any other tiff or fits where it holds such files and no jpg,
+ * png and the like, else a folder; a file is told by its first bytes (npy, zip, TIFF, HDF5, FITS;
  * IDX, plain or behind gzip). Kinds that need a library stand in the table without it too, for
  * their sentence. A format sets `close` and `state` as soon as it owns something, so a failed
  * opening is cleaned up here. */
@@ -34,6 +34,16 @@ struct kind {
 #else
 #define OPEN_TIFF NULL
 #endif
+#ifdef MOCO_HDF5
+#define OPEN_HDF5 source_open_hdf5
+#else
+#define OPEN_HDF5 NULL
+#endif
+#ifdef MOCO_FITS
+#define OPEN_FITS source_open_fits
+#else
+#define OPEN_FITS NULL
+#endif
 
 static const struct kind kinds[] = {
     { "cifar10", source_open_cifar10, NULL },
@@ -43,12 +53,14 @@ static const struct kind kinds[] = {
     { "npy", source_open_npy, NULL },
     { "npz", source_open_npz, NULL },
     { "tiff", OPEN_TIFF, "libtiff-dev" },
+    { "hdf5", OPEN_HDF5, "libhdf5-dev" },
+    { "fits", OPEN_FITS, "libcfitsio-dev" },
     { "synthetic", source_open_synthetic, NULL },
 };
 
 #define KINDS "cifar10:DIR[:test], cifar100:DIR[:test], idx:IMAGES[,LABELS], folder:DIR, " \
     "npy:X.npy[,Y.npy], npz:X.npz[:IMAGES[,LABELS]], tiff:PATH, " \
-    "synthetic:"
+    "hdf5:FILE[:IMAGES[,LABELS]], fits:PATH, synthetic:"
 
 int image_resize(struct image *image, int channels, int height, int width)
 {
@@ -116,7 +128,8 @@ static const char *kind_of_dir(const char *dir)
         return "cifar10";
     if (has_cifar100(dir))
         return "cifar100";
-    return tree_look(dir) == TREE_TIFF ? "tiff" : "folder";
+    enum tree_kind kind = tree_look(dir);
+    return kind == TREE_TIFF ? "tiff" : kind == TREE_FITS ? "fits" : "folder";
 }
 
 /* gzread() passes a file that is not gzip through as it is. */
@@ -134,6 +147,10 @@ static const char *kind_of_file(const char *path)
     if (got >= 4 && (!memcmp(head, "II*\0", 4) || !memcmp(head, "MM\0*", 4) ||
                      !memcmp(head, "II+\0", 4) || !memcmp(head, "MM\0+", 4)))
         return "tiff";
+    if (got >= 8 && !memcmp(head, "\211HDF\r\n\032\n", 8))
+        return "hdf5";
+    if (got == 9 && !memcmp(head, "SIMPLE  =", 9))
+        return "fits";
     if (got >= 4 && head[0] == 0 && head[1] == 0 && head[2] >= 8 && head[2] <= 14 &&
         head[3] >= 1 && head[3] <= 4)
         return "idx";
@@ -156,7 +173,7 @@ static int recognise(const struct kind **out, const char *spec)
     }
     const char *name = S_ISDIR(info.st_mode) ? kind_of_dir(path) : kind_of_file(path);
     if (!name)
-        return error_set(MOCO_EFORMAT, "%s starts neither like .npy, .npz or TIFF nor "
+        return error_set(MOCO_EFORMAT, "%s starts neither like .npy, .npz, TIFF, HDF5 or FITS nor "
                          "like IDX (plain or .gz); images belong in a directory", path);
     *out = kind_named(name, strlen(name));
     return MOCO_OK;

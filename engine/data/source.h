@@ -3,7 +3,8 @@
  * In: a data argument as typed: a path recognised by what is in it, or `kind:PATH`
  *   cifar10:DIR[:train|:test]  cifar100:DIR[:train|:test]  idx:IMAGES[,LABELS] (.gz too)
  *   folder:DIR  npy:X.npy[,Y.npy][:nhwc]  npz:X.npz[:IMAGES[,LABELS]][:nhwc]
- *   tiff:FILE-OR-DIR[:pages=images|channels]
+ *   tiff:FILE-OR-DIR[:pages=images|channels]  hdf5:FILE[:IMAGES[,LABELS]][:nhwc]
+ *   fits:FILE-OR-DIR[:HDU][:pages=images|channels]
  *   synthetic:[n=4000,classes=8,side=32,seed=1,split=train]
  * Out: image i as planes of floats, its label or -1, its name. One file per format fills a
  * `struct source`; adding a format touches that file and the table in source.c. */
@@ -72,6 +73,8 @@ int source_open_idx(struct source *source, const char *path);
 int source_open_npy(struct source *source, const char *path);
 int source_open_npz(struct source *source, const char *path);
 int source_open_tiff(struct source *source, const char *path); /* only with libtiff */
+int source_open_hdf5(struct source *source, const char *path); /* only with libhdf5 */
+int source_open_fits(struct source *source, const char *path); /* only with cfitsio */
 int source_open_folder(struct source *source, const char *path);
 int source_open_synthetic(struct source *source, const char *path);
 
