@@ -8,7 +8,9 @@
  * Memory holds an image and a cache of chunks (at most 64 MiB), whatever the size of the dataset: a
  * chunk of many images is unpacked for each of them, so data for training is best written with one
  * image a chunk. The library is not made for threads: a lock goes round every call. Virtual
- * datasets and those whose numbers lie in other files are refused. */
+ * datasets and those whose numbers lie in other files are refused. Sizes are checked here, but the
+ * library itself is not safe against hostile files: 1.10.8 reads past its buffers where a packed
+ * chunk turns out shorter than it should be. Open files that you trust. */
 #define _GNU_SOURCE
 #define H5_USE_110_API
 #include "engine/data/source.h"
