@@ -585,7 +585,7 @@ static void test_views(void)
     make_folder(dir, sizeof dir);
     CHECK_MSG(!source_open(&source, dir), "%s", error_text());
     if (source) {
-        CHECK(source->count == FILES && source->channels == 3 && !source->notice[0]);
+        CHECK(source->count == FILES && source->channels == 3 && !source->note[0]);
         compare_views(source, &policy, &scaled);
         CHECK_MSG(scaled > 20 && scaled < 40 * FILES - 20, "%d views were scaled", scaled);
         compare_workers(source, &policy);

@@ -27,6 +27,10 @@ int cli_failed(void);
 /* The same for wrong usage, with a sentence of its own; EXIT_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* "moco: SENTENCE" where opening the data had something to say. */
+struct source;
+void cli_note(const struct source *source);
+
 enum option_type { OPTION_TEXT, OPTION_INT, OPTION_DOUBLE, OPTION_SWITCH };
 
 struct option {

@@ -18,6 +18,12 @@ int cli_failed(void)
     return EXIT_FAILED;
 }
 
+void cli_note(const struct source *source)
+{
+    if (source->note[0])
+        fprintf(stderr, "moco: %s\n", source->note);
+}
+
 int cli_usage(const char *format, ...)
 {
     va_list args;

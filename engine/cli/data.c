@@ -120,8 +120,6 @@ static int survey_source(const struct source *source, int json)
         return error_memory("a survey of the data", source->count * sizeof(uint64_t));
     }
     look(survey, source);
-    if (source->notice[0])
-        fprintf(stderr, "moco: %s: %s\n", source->where, source->notice);
     print_size(source, json);
     print_classes(source, json);
     if (!survey->bad)
@@ -152,7 +150,7 @@ int command_data(int argc, char **argv)
     if (!rc)
         rc = source_open(&source, data);
     if (!rc)
-        rc = survey_source(source, json);
+        cli_note(source), rc = survey_source(source, json);
     source_close(&source);
     return rc ? cli_failed() : EXIT_DONE;
 }

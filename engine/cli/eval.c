@@ -32,6 +32,8 @@ static int knn(const char *weights, const char *train, const char *test, const c
         rc = model_open(&model, weights, simd);
     if (!rc)
         rc = score_open(&sets, train, test);
+    if (!rc)
+        cli_note(sets.train.source), cli_note(sets.test.source);
     embed.net = model.net;
     embed.encoder = &model.encoder;
     if (!rc)
@@ -110,6 +112,7 @@ static int embed_file(const char *weights, const char *data, const char *out, co
         rc = source_open(&source, data);
     if (rc)
         goto fail;
+    cli_note(source);
     embed.net = model.net;
     embed.encoder = &model.encoder;
     D = embed_dim(model.net, embed.feature);

@@ -36,8 +36,12 @@ static int help(FILE *out)
     for (int i = 0; i < COMMANDS; i++)
         fprintf(out, "  moco %s %s\n      %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
-    fprintf(out, "\nDATA: a path, or cifar10:DIR[:test]  idx:IMAGES[,LABELS]  folder:DIR  "
-                 "npy:X.npy[,Y.npy]\n      synthetic:[n=4000,classes=8,side=32,seed=1,split=train]"
+    fprintf(out, "\nDATA: a path, or cifar10:DIR[:test]  cifar100:DIR[:test]  "
+                 "idx:IMAGES[,LABELS]  folder:DIR\n      npy:X.npy[,Y.npy]  "
+                 "npz:X.npz[:IMAGES[,LABELS]]\n      "
+                 "tiff:FILE-OR-DIR[:pages=images|channels]  hdf5:FILE[:IMAGES[,LABELS]]\n      "
+                 "fits:FILE-OR-DIR[:HDU][:pages=images|channels]\n      "
+                 "synthetic:[n=4000,classes=8,side=32,seed=1,split=train]"
                  "\nEvery command takes --threads N, --simd ref|avx2|avx512|neon and --json.\n");
     return out == stdout ? EXIT_DONE : EXIT_USAGE;
 }

@@ -194,3 +194,54 @@ int raw_split(char *first, char *second, const char *path)
     }
     return MOCO_OK;
 }
+
+void raw_split_colon(char *first, char *second, const char *path)
+{
+    struct stat info;
+    snprintf(first, RAW_PATH, "%s", path);
+    second[0] = '\0';
+    for (char *colon; stat(first, &info) != 0 && (colon = strrchr(first, ':')) != NULL;) {
+        *colon = '\0';
+        snprintf(second, RAW_PATH, "%s", path + (colon - first) + 1);
+    }
+    if (second[0] && stat(first, &info) != 0) {
+        snprintf(first, RAW_PATH, "%s", path);
+        second[0] = '\0';
+    }
+}
+
+/* Images of u8 and u16 go together, for both end up in [0, 1]; others only with their like. */
+static int merge_dtype(struct source *source, enum source_dtype dtype, const char *path)
+{
+    static const char *const names[] = { "u8", "u16", "i16", "f16", "f32", "f64" };
+    if (source->dtype == dtype)
+        return MOCO_OK;
+    if (source->dtype > DTYPE_U16 || dtype > DTYPE_U16)
+        return error_set(MOCO_EFORMAT, "%s holds %s where files before it hold %s; only u8 and u16 "
+                         "go together", path, names[dtype], names[source->dtype]);
+    source->dtype = DTYPE_U16;
+    return MOCO_OK;
+}
+
+int raw_add_image(struct source *source, int channels, int height, int width,
+                  enum source_dtype dtype, const char *path)
+{
+    size_t pixels = (size_t)width * (size_t)height;
+    if (source->count == 0) {
+        source->dtype = dtype;
+        source->channels = channels;
+        source->width = width;
+        source->height = height;
+    }
+    if (channels != source->channels)
+        return error_set(MOCO_EFORMAT, "%s: an image of %d channels where those before it have %d; "
+                         "all must have the same", path, channels, source->channels);
+    if (pixels > RAW_NUMBERS_MAX / (size_t)channels)
+        return error_set(MOCO_EFORMAT, "%s: an image of %d x %d x %d numbers; up to %d are read",
+                         path, channels, height, width, RAW_NUMBERS_MAX);
+    source->pixels_max = pixels > source->pixels_max ? pixels : source->pixels_max;
+    source->width = source->width == width ? width : 0;
+    source->height = source->height == height ? height : 0;
+    source->count++;
+    return merge_dtype(source, dtype, path);
+}

@@ -34,6 +34,12 @@ void raw_floats(float *dst, const unsigned char *src, size_t n, size_t step,
  * whole is too large to be meant. */
 size_t raw_bytes(const struct source *source);
 
+/* Counts one image more of a set whose files may differ in size: keeps the sizes where they agree,
+ * 0 where not, and the largest; the number of channels must agree, and the type of numbers but for
+ * u8 beside u16. All sizes are positive. */
+int raw_add_image(struct source *source, int channels, int height, int width,
+                  enum source_dtype dtype, const char *path);
+
 /* Hands labels (source->count of them, malloc()ed) over to the source and counts the classes. */
 void raw_take_labels(struct source *source, int32_t *labels);
 
@@ -48,5 +54,9 @@ int raw_cut_suffix(char *path, const char *suffix);
 
 /* Splits "first,second" at the last comma, unless a file has the whole name; second may be "". */
 int raw_split(char *first, char *second, const char *path);
+
+/* Splits "first:second" behind the longest part that a file or folder has for a name; without one,
+ * first is all and second "". All are RAW_PATH. */
+void raw_split_colon(char *first, char *second, const char *path);
 
 #endif

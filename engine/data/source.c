@@ -1,9 +1,12 @@
 /* source.c: from a data argument to an open source; see source.h.
  *
  * `kind:PATH` goes to the kind's row of the table. A bare path is recognised by what is in it: a
- * directory with data_batch_*.bin or test_batch.bin is cifar10, any other directory a folder; a
- * file is told by its first bytes (npy magic; IDX magic, plain or behind gzip). A format sets
- * `close` and `state` as soon as it owns something, so a failed opening is cleaned up here. */
+ * directory with data_batch_*.bin or test_batch.bin is cifar10, one with train.bin or test.bin
+ * cifar100 (in sizes of its records), any other tiff or fits where it holds such files and no jpg,
+ * png and the like, else a folder; a file is told by its first bytes (npy, zip, TIFF, HDF5, FITS;
+ * IDX, plain or behind gzip). Kinds that need a library stand in the table without it too, for
+ * their sentence. A format sets `close` and `state` as soon as it owns something, so a failed
+ * opening is cleaned up here. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
@@ -16,20 +19,48 @@
 #include <zlib.h>
 
 #include "engine/base/error.h"
+#include "engine/data/augment.h"
 #include "engine/data/raw.h"
+#include "engine/data/tree.h"
 
 struct kind {
     const char *name;
-    int (*open)(struct source *source, const char *path);
+    int (*open)(struct source *source, const char *path); /* NULL: not in this build */
+    const char *package; /* Debian's, of the library that it takes */
 };
+
+#ifdef MOCO_TIFF
+#define OPEN_TIFF source_open_tiff
+#else
+#define OPEN_TIFF NULL
+#endif
+#ifdef MOCO_HDF5
+#define OPEN_HDF5 source_open_hdf5
+#else
+#define OPEN_HDF5 NULL
+#endif
+#ifdef MOCO_FITS
+#define OPEN_FITS source_open_fits
+#else
+#define OPEN_FITS NULL
+#endif
 
 static const struct kind kinds[] = {
-    { "cifar10", source_open_cifar10 }, { "idx", source_open_idx },
-    { "folder", source_open_folder },   { "npy", source_open_npy },
-    { "synthetic", source_open_synthetic },
+    { "cifar10", source_open_cifar10, NULL },
+    { "cifar100", source_open_cifar100, NULL },
+    { "idx", source_open_idx, NULL },
+    { "folder", source_open_folder, NULL },
+    { "npy", source_open_npy, NULL },
+    { "npz", source_open_npz, NULL },
+    { "tiff", OPEN_TIFF, "libtiff-dev" },
+    { "hdf5", OPEN_HDF5, "libhdf5-dev" },
+    { "fits", OPEN_FITS, "libcfitsio-dev" },
+    { "synthetic", source_open_synthetic, NULL },
 };
 
-#define KINDS "cifar10:DIR[:test], idx:IMAGES[,LABELS], folder:DIR, npy:X.npy[,Y.npy], synthetic:"
+#define KINDS "cifar10:DIR[:test], cifar100:DIR[:test], idx:IMAGES[,LABELS], folder:DIR, " \
+    "npy:X.npy[,Y.npy], npz:X.npz[:IMAGES[,LABELS]], tiff:PATH, " \
+    "hdf5:FILE[:IMAGES[,LABELS]], fits:PATH, synthetic:"
 
 int image_resize(struct image *image, int channels, int height, int width)
 {
@@ -71,6 +102,20 @@ static int dir_has(const char *dir, const char *name)
     return access(path, F_OK) == 0;
 }
 
+/* train.bin is a common name: it is CIFAR-100's when its records fit. */
+static int has_cifar100(const char *dir)
+{
+    static const char *const names[] = { "train.bin", "test.bin" };
+    char path[RAW_PATH + 32];
+    struct stat info;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        if (stat(path, &info) == 0 && S_ISREG(info.st_mode) && info.st_size % 3074 == 0)
+            return 1;
+    }
+    return 0;
+}
+
 static const char *kind_of_dir(const char *dir)
 {
     char name[32];
@@ -79,19 +124,33 @@ static const char *kind_of_dir(const char *dir)
         if (dir_has(dir, name))
             return "cifar10";
     }
-    return dir_has(dir, "test_batch.bin") ? "cifar10" : "folder";
+    if (dir_has(dir, "test_batch.bin"))
+        return "cifar10";
+    if (has_cifar100(dir))
+        return "cifar100";
+    enum tree_kind kind = tree_look(dir);
+    return kind == TREE_TIFF ? "tiff" : kind == TREE_FITS ? "fits" : "folder";
 }
 
 /* gzread() passes a file that is not gzip through as it is. */
 static const char *kind_of_file(const char *path)
 {
-    unsigned char head[6] = { 0 };
+    unsigned char head[9] = { 0 };
     gzFile file = gzopen(path, "rb");
     int got = file ? gzread(file, head, sizeof head) : 0;
     if (file)
         gzclose(file);
-    if (got == 6 && !memcmp(head, "\x93NUMPY", 6))
+    if (got >= 6 && !memcmp(head, "\x93NUMPY", 6))
         return "npy";
+    if (got >= 4 && !memcmp(head, "PK\3\4", 4))
+        return "npz";
+    if (got >= 4 && (!memcmp(head, "II*\0", 4) || !memcmp(head, "MM\0*", 4) ||
+                     !memcmp(head, "II+\0", 4) || !memcmp(head, "MM\0+", 4)))
+        return "tiff";
+    if (got >= 8 && !memcmp(head, "\211HDF\r\n\032\n", 8))
+        return "hdf5";
+    if (got == 9 && !memcmp(head, "SIMPLE  =", 9))
+        return "fits";
     if (got >= 4 && head[0] == 0 && head[1] == 0 && head[2] >= 8 && head[2] <= 14 &&
         head[3] >= 1 && head[3] <= 4)
         return "idx";
@@ -114,8 +173,8 @@ static int recognise(const struct kind **out, const char *spec)
     }
     const char *name = S_ISDIR(info.st_mode) ? kind_of_dir(path) : kind_of_file(path);
     if (!name)
-        return error_set(MOCO_EFORMAT, "%s starts neither like .npy nor like IDX (plain or .gz); "
-                         "images belong in a directory", path);
+        return error_set(MOCO_EFORMAT, "%s starts neither like .npy, .npz, TIFF, HDF5 or FITS nor "
+                         "like IDX (plain or .gz); images belong in a directory", path);
     *out = kind_named(name, strlen(name));
     return MOCO_OK;
 }
@@ -148,6 +207,10 @@ int source_open(struct source **out, const char *spec)
     int rc = parse(&kind, &path, spec);
     if (rc != MOCO_OK)
         return rc;
+    if (!kind->open)
+        return error_set(MOCO_EUNSUPPORTED, "%s is data of the kind %s, which this moco was built "
+                         "without; install the package %s and build moco again", spec, kind->name,
+                         kind->package);
     struct source *source = calloc(1, sizeof *source);
     if (!source)
         return error_memory("a data source", sizeof *source);
@@ -156,6 +219,9 @@ int source_open(struct source **out, const char *spec)
     rc = kind->open(source, path);
     if (rc == MOCO_OK && source->count == 0)
         rc = error_set(MOCO_EFORMAT, "%s holds no image", spec);
+    if (rc == MOCO_OK && source->channels > AUGMENT_CHANNELS_MAX)
+        rc = error_set(MOCO_EUNSUPPORTED, "%s: images of %d channels; at most %d are trained on",
+                       spec, source->channels, AUGMENT_CHANNELS_MAX);
     if (rc != MOCO_OK)
         goto fail;
     *out = source;
@@ -181,9 +247,10 @@ void source_close(struct source **source)
 size_t source_reader_bytes(const struct source *source)
 {
     size_t pixels = (size_t)source->height * (size_t)source->width;
+    size_t number = sizeof(float) + source->decode_bytes;
     if (source->pixels_max > pixels)
         pixels = source->pixels_max;
-    return pixels * (size_t)source->channels * sizeof(float) + source->decoder_bytes;
+    return pixels * (size_t)source->channels * number + source->decoder_bytes;
 }
 
 /* ---- statistics ---- */

@@ -1,7 +1,10 @@
 /* source.h: where images come from.
  *
  * In: a data argument as typed: a path recognised by what is in it, or `kind:PATH`
- *   cifar10:DIR[:train|:test]  idx:IMAGES[,LABELS] (.gz too)  folder:DIR  npy:X.npy[,Y.npy]
+ *   cifar10:DIR[:train|:test]  cifar100:DIR[:train|:test]  idx:IMAGES[,LABELS] (.gz too)
+ *   folder:DIR  npy:X.npy[,Y.npy][:nhwc]  npz:X.npz[:IMAGES[,LABELS]][:nhwc]
+ *   tiff:FILE-OR-DIR[:pages=images|channels]  hdf5:FILE[:IMAGES[,LABELS]][:nhwc]
+ *   fits:FILE-OR-DIR[:HDU][:pages=images|channels]
  *   synthetic:[n=4000,classes=8,side=32,seed=1,split=train]
  * Out: image i as planes of floats, its label or -1, its name. One file per format fills a
  * `struct source`; adding a format touches that file and the table in source.c. */
@@ -32,16 +35,17 @@ struct part {
 enum source_dtype { DTYPE_U8, DTYPE_U16, DTYPE_I16, DTYPE_F16, DTYPE_F32, DTYPE_F64 };
 
 struct source {
-    char kind[16];       /* "cifar10", "idx", "folder", "npy", "synthetic" */
+    char kind[16];       /* the kind's name in the data argument, "cifar10" */
     char where[1024];    /* what was opened, for sentences */
+    char note[512];      /* a sentence on what the format had to choose or left out; "" mostly */
     size_t count;        /* images */
     int channels;        /* of every image; 0 when they differ */
     int height, width;   /* of every image; 0 when they differ */
     size_t pixels_max;   /* height * width of the largest where they differ */
     size_t decoder_bytes; /* most memory that decoding an image takes beside its floats */
-    char notice[256];    /* what the user should know about the set, or "" */
     int classes;         /* largest label + 1; 0 without labels */
     enum source_dtype dtype;
+    size_t decode_bytes; /* a number's bytes that read() holds beside the image; 0 if mapped */
     const int32_t *labels; /* (count), -1 unlabelled; NULL when nothing is labelled; owned */
     const char *const *class_names; /* (classes), or NULL; owned */
 
@@ -78,8 +82,13 @@ int source_statistics(const struct source *source, float *mean, float *std, size
 
 /* Formats. `path` is what stands behind the kind's colon. */
 int source_open_cifar10(struct source *source, const char *path);
+int source_open_cifar100(struct source *source, const char *path);
 int source_open_idx(struct source *source, const char *path);
 int source_open_npy(struct source *source, const char *path);
+int source_open_npz(struct source *source, const char *path);
+int source_open_tiff(struct source *source, const char *path); /* only with libtiff */
+int source_open_hdf5(struct source *source, const char *path); /* only with libhdf5 */
+int source_open_fits(struct source *source, const char *path); /* only with cfitsio */
 int source_open_folder(struct source *source, const char *path);
 int source_open_synthetic(struct source *source, const char *path);
 

@@ -28,9 +28,16 @@ int run_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
+/* What opening the data had to choose or leave out. */
+static void note(const struct run *run, const struct source *source)
+{
+    if (source->note[0])
+        run_notice(run->hooks, "%s", source->note);
+}
+
 /* ---- kNN data ---- */
 
-/* The data argument of the other part: "cifar10:DIR" -> "cifar10:DIR:test". */
+/* The data argument of the other part: "cifar10:DIR" -> "cifar10:DIR:test"; CIFAR-100 alike. */
 static void part_of(char *out, size_t size, const struct source *source, const char *data,
                     const char *part)
 {
@@ -47,7 +54,18 @@ static void part_of(char *out, size_t size, const struct source *source, const c
         base[length - 6] = '\0';
     else if (length > 5 && strcmp(base + length - 5, ":test") == 0)
         base[length - 5] = '\0';
-    snprintf(out, size, "%s%s:%s", strncmp(base, "cifar10:", 8) ? "cifar10:" : "", base, part);
+    size_t kind = strlen(source->kind);
+    int named = !strncmp(base, source->kind, kind) && base[kind] == ':';
+    snprintf(out, size, "%s:%s:%s", source->kind, named ? base + kind + 1 : base, part);
+}
+
+static int has_parts(const struct source *source)
+{
+    static const char *const kinds[] = { "cifar10", "cifar100", "synthetic" };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(source->kind, kinds[i]))
+            return 1;
+    return 0;
 }
 
 static int open_scores(struct run *run)
@@ -65,7 +83,7 @@ static int open_scores(struct run *run)
         run_notice(run->hooks, "%s has no labels: kNN is off; give --knn-train and --knn-test",
                run->source->where);
         return MOCO_OK;
-    } else if (!strcmp(run->source->kind, "cifar10") || !strcmp(run->source->kind, "synthetic")) {
+    } else if (has_parts(run->source)) {
         part_of(train, sizeof train, run->source, c->data, "train");
         part_of(test, sizeof test, run->source, c->data, "test");
         rc = score_open(&run->sets, train, test);
@@ -75,6 +93,10 @@ static int open_scores(struct run *run)
         rc = score_split(&run->sets, run->source);
     }
     run->scored = !rc;
+    if (!rc && c->knn_train[0]) {
+        note(run, run->sets.train.source);
+        note(run, run->sets.test.source);
+    }
     return rc;
 }
 
@@ -130,8 +152,8 @@ static int open_data(struct run *run)
 {
     const struct run_config *c = run->c;
     int rc = source_open(&run->source, c->data);
-    if (!rc && run->source->notice[0])
-        run_notice(run->hooks, "%s: %s", run->source->where, run->source->notice);
+    if (!rc)
+        note(run, run->source);
     if (!rc)
         rc = train_resolve(run->config, run->source, run->hooks);
     if (!rc)

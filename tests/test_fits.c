@@ -1,0 +1,336 @@
+/* test_fits.c: FITS files by hand and by cfitsio: every BITPIX, scales, missing pixels, planes as
+ * images and as channels, extensions, packed tiles, folders; what is refused; every truncation and
+ * many changed bytes. */
+#define _GNU_SOURCE
+#include <stdint.h>
+
+#include "tests/files.h"
+
+#ifdef MOCO_FITS
+#include <fitsio.h>
+
+enum { W = 5, H = 3, D = 4, PLANE = W * H, BLOCK = 2880 };
+
+/* A file by hand: cards as given, then the numbers, in blocks. */
+static void put_fits(const char *name, const char *const *cards, const void *data, size_t size)
+{
+    static unsigned char bytes[16 * BLOCK];
+    size_t start = 0;
+    memset(bytes, ' ', BLOCK);
+    for (; cards[start / 80]; start += 80)
+        memcpy(bytes + start, cards[start / 80], strlen(cards[start / 80]));
+    memcpy(bytes + start, "END", 3);
+    memset(bytes + BLOCK, 0, sizeof bytes - BLOCK);
+    memcpy(bytes + BLOCK, data, size);
+    put(name, bytes, BLOCK + (size + BLOCK - 1) / BLOCK * BLOCK);
+}
+
+#define CARDS(...) (const char *const[]){ "SIMPLE  =                    T", __VA_ARGS__, NULL }
+
+static void test_by_hand(void)
+{
+    static const unsigned char words[] = { 0x80, 0, 0x7f, 0xff, 0, 0, 0xff, 0xff };
+    static const unsigned char reals[] = { 0x3f, 0x80, 0, 0, 0x7f, 0xc0, 0, 0, 0xc0, 0x20, 0, 0 };
+    const char *sixteen[] = { "SIMPLE  =                    T", "BITPIX  =                   16",
+                              "NAXIS   =                    2", "NAXIS1  =                    2",
+                              "NAXIS2  =                    2", NULL, NULL, NULL };
+    put_fits("i16.fits", sixteen, words, 8);
+    struct source *source = must_open(at("i16.fits"));
+    CHECK(source && !strcmp(source->kind, "fits") && source->count == 1 &&
+          source->dtype == DTYPE_I16);
+    if (source)
+        same_pixels(source, 0, (const float[]){ -32768, 32767, 0, -1 }, 1, 2, 2);
+    source_close(&source);
+    sixteen[5] = "BZERO   =                32768";
+    put_fits("u16.fits", sixteen, words, 8);
+    source = must_open(at("u16.fits"));
+    CHECK(source && source->dtype == DTYPE_U16);
+    if (source)
+        same_pixels(source, 0,
+                    (const float[]){ 0, 1, 32768.0f / 65535.0f, 32767.0f / 65535.0f }, 1, 2, 2);
+    source_close(&source);
+    sixteen[5] = "BZERO   =                  0.5", sixteen[6] = "BSCALE  =                  2.0";
+    put_fits("scaled.fits", sixteen, words, 8);
+    source = must_open(at("scaled.fits"));
+    CHECK(source && source->dtype == DTYPE_F32);
+    if (source)
+        same_pixels(source, 0, (const float[]){ -65535.5f, 65534.5f, 0.5f, -1.5f }, 1, 2, 2);
+    source_close(&source);
+    sixteen[5] = "BLANK   =               -32768", sixteen[6] = NULL;
+    put_fits("blank.fits", sixteen, words, 8);
+    source = must_open(at("blank.fits"));
+    if (source)
+        same_pixels(source, 0, (const float[]){ 0, 32767, 0, -1 }, 1, 2, 2);
+    source_close(&source);
+    put_fits("nan.fits", CARDS("BITPIX  =                  -32", "NAXIS   =                    2",
+                               "NAXIS1  =                    3", "NAXIS2  =                    1"),
+             reals, 12);
+    source = must_open(at("nan.fits"));
+    CHECK(source && source->dtype == DTYPE_F32);
+    if (source)
+        same_pixels(source, 0, (const float[]){ 1, 0, -2.5f }, 1, 1, 3);
+    source_close(&source);
+}
+
+/* ---- by the library ---- */
+
+static fitsfile *make(const char *name)
+{
+    fitsfile *file = NULL;
+    int status = 0;
+    remove(at(name));
+    CHECK_MSG(!fits_create_diskfile(&file, at(name), &status), "creating %s: %d", name, status);
+    return file;
+}
+
+/* values[i] = from + i, as an image of the first `axes` of (W, H, D, 2); of none it is empty. */
+static void add_image(fitsfile *file, int type, int axes, double from)
+{
+    long size[] = { W, H, D, 2 };
+    double values[2 * D * PLANE];
+    int16_t whole[2 * D * PLANE]; /* what is packed must have the type of the file */
+    long n = axes == 0 ? 0 : axes == 2 ? PLANE : axes == 3 ? D * PLANE : 2 * D * PLANE;
+    int status = 0;
+    for (long i = 0; i < n; i++)
+        values[i] = from + (double)i, whole[i] = (int16_t)(int)fmin(values[i], 65535.0);
+    fits_create_img(file, type, axes, size, &status);
+    if (n > 0 && (type == SHORT_IMG || type == USHORT_IMG))
+        fits_write_img(file, type == SHORT_IMG ? TSHORT : TUSHORT, 1, n, whole, &status);
+    else if (n > 0)
+        fits_write_img(file, TDOUBLE, 1, n, values, &status);
+    CHECK_MSG(!status, "writing an image: %d", status);
+}
+
+static void finish(fitsfile *file)
+{
+    int status = 0;
+    fits_close_file(file, &status);
+    CHECK_MSG(!status, "closing: %d", status);
+}
+
+static void count_up(float *want, int n, double from, double largest)
+{
+    for (int i = 0; i < n; i++)
+        want[i] = largest > 65535 ? (float)((from + i) / largest)
+                  : largest > 0   ? (float)(from + i) / (float)largest
+                                  : (float)(from + i);
+}
+
+static void test_types(void)
+{
+    static const struct {
+        int type;
+        double from, largest;
+        enum source_dtype dtype;
+    } rows[] = {
+        { BYTE_IMG, 17, 255, DTYPE_U8 },       { SHORT_IMG, -30, 0, DTYPE_I16 },
+        { USHORT_IMG, 40000, 65535, DTYPE_U16 }, { LONG_IMG, -70000, 0, DTYPE_F32 },
+        { ULONG_IMG, 3e9, 4294967295.0, DTYPE_F32 }, { FLOAT_IMG, -7.5, 0, DTYPE_F32 },
+        { DOUBLE_IMG, 1e6 + 0.25, 0, DTYPE_F64 }, { SBYTE_IMG, -20, 0, DTYPE_F32 },
+    };
+    float want[PLANE];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        fitsfile *file = make("t.fits");
+        add_image(file, rows[i].type, 3, rows[i].from);
+        finish(file);
+        struct source *source = must_open(at("t.fits"));
+        CHECK(source && source->count == D && source->channels == 1 && source->height == H &&
+              source->width == W && !source->labels);
+        CHECK_MSG(source && source->dtype == rows[i].dtype, "type %d", rows[i].type);
+        for (int p = 0; source && p < D; p++) {
+            count_up(want, PLANE, rows[i].from + p * PLANE, rows[i].largest);
+            same_pixels(source, (size_t)p, want, 1, H, W);
+        }
+        source_close(&source);
+    }
+}
+
+static void test_pages(void)
+{
+    float want[D * PLANE];
+    fitsfile *file = make("e.fits");
+    int status = 0;
+    add_image(file, SHORT_IMG, 0, 0);
+    add_image(file, FLOAT_IMG, 3, 10);
+    add_image(file, FLOAT_IMG, 4, 20);
+    fits_write_key(file, TSTRING, "EXTNAME", (void *)(uintptr_t)"SCI", NULL, &status);
+    finish(file);
+    struct source *source = must_open(at("e.fits")); /* HDU 0 has no image */
+    CHECK(source && source->count == D && source->channels == 1);
+    source_close(&source);
+    count_up(want, D * PLANE, 10, 0);
+    for (int named = 0; named < 2; named++) {
+        source = must_open(spec_of("fits", "e.fits", named ? ":1:pages=channels"
+                                                           : ":pages=channels"));
+        CHECK(source && source->count == 1 && source->channels == D);
+        if (source)
+            same_pixels(source, 0, want, D, H, W);
+        source_close(&source);
+    }
+    count_up(want, D * PLANE, 20 + D * PLANE, 0);
+    for (int named = 0; named < 2; named++) {
+        source = must_open(spec_of("", "e.fits", named ? ":SCI" : ":2"));
+        CHECK(source && source->count == 2 && source->channels == D);
+        if (source)
+            same_pixels(source, 1, want, D, H, W);
+        source_close(&source);
+    }
+    must_refuse(spec_of("fits", "e.fits", ":0"), "0 axes");
+    must_refuse(spec_of("fits", "e.fits", ":7"), "no HDU 7");
+    must_refuse(spec_of("fits", "e.fits", ":ERR"), "no HDU ERR");
+    must_refuse(spec_of("fits", "e.fits", ":pages=rows"), "pages=images or");
+    must_refuse(spec_of("fits", "gone.fits", ""), "No such file");
+}
+
+/* Tiles packed without loss. */
+static void test_packed(void)
+{
+    static const int kinds[] = { RICE_1, GZIP_1, GZIP_2 };
+    float want[PLANE];
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        fitsfile *file = make("p.fits.fz");
+        int status = 0;
+        fits_set_compression_type(file, kinds[k], &status);
+        add_image(file, USHORT_IMG, 3, 1000);
+        finish(file);
+        struct source *source = must_open(at("p.fits.fz"));
+        CHECK(source && source->count == D && source->dtype == DTYPE_U16);
+        count_up(want, PLANE, 1000 + 2 * PLANE, 65535);
+        if (source)
+            same_pixels(source, 2, want, 1, H, W);
+        source_close(&source);
+    }
+}
+
+static void test_folder(void)
+{
+    float want[D * PLANE];
+    mkdir(at("sky"), 0777), mkdir(at("sky/galaxy"), 0777), mkdir(at("sky/star"), 0777);
+    fitsfile *file = make("sky/star/b.fits");
+    add_image(file, FLOAT_IMG, 3, 5), finish(file);
+    file = make("sky/galaxy/a.FIT");
+    add_image(file, FLOAT_IMG, 3, 7), finish(file);
+    struct source *source = must_open(at("sky"));
+    CHECK(source && !strcmp(source->kind, "fits") && source->count == 2 && source->channels == D);
+    CHECK(source && source->classes == 2 && !strcmp(source->class_names[0], "galaxy"));
+    count_up(want, D * PLANE, 5, 0);
+    if (source) {
+        CHECK(source_label(source, 1) == 1 && !strcmp(source->name(source, 1), "star/b.fits"));
+        same_pixels(source, 1, want, D, H, W);
+    }
+    source_close(&source);
+    source = must_open(spec_of("fits", "sky", ":pages=images"));
+    CHECK(source && source->count == 2 * D && source_label(source, D) == 1);
+    source_close(&source);
+    must_refuse(spec_of("folder", "sky", ""), "fits:DIR reads its FITS files");
+    file = make("sky/star/c.fits");
+    add_image(file, FLOAT_IMG, 2, 7), finish(file);
+    must_refuse(at("sky"), "1 channels where those before it have 4");
+    file = make("sky/star/c.fits");
+    add_image(file, SHORT_IMG, 3, 7), finish(file);
+    must_refuse(at("sky"), "holds i16 where files before it hold f32");
+}
+
+static void test_threads(void)
+{
+    int wrong = 0;
+    fitsfile *file = make("many.fits");
+    add_image(file, FLOAT_IMG, 3, 0), finish(file);
+    struct source *source = must_open(at("many.fits"));
+    if (!source)
+        return;
+#pragma omp parallel num_threads(4) reduction(+ : wrong)
+    {
+        struct image image = { 0 };
+#pragma omp for
+        for (int i = 0; i < 200; i++) {
+            size_t index = (size_t)(i % D);
+            if (source->read(source, index, &image) != MOCO_OK ||
+                image.pixels[1] != (float)(index * PLANE + 1))
+                wrong++;
+        }
+        image_close(&image);
+    }
+    CHECK_MSG(wrong == 0, "%d reads went wrong", wrong);
+    source_close(&source);
+}
+
+static void test_refusals(void)
+{
+    static const unsigned char bytes[64];
+    put_fits("wide.fits", CARDS("BITPIX  =                    8", "NAXIS   =                    2",
+                                "NAXIS1  =           9999999999", "NAXIS2  =                    2"),
+             bytes, 64);
+    must_refuse(at("wide.fits"), "NAXIS1 is 9999999999");
+    put_fits("more.fits", CARDS("BITPIX  =                    8", "NAXIS   =                    2",
+                                "NAXIS1  =                10000", "NAXIS2  =                10000"),
+             bytes, 64);
+    must_refuse(at("more.fits"), "promises");
+    put_fits("area.fits", CARDS("BITPIX  =                    8", "NAXIS   =                    2",
+                                "NAXIS1  =               100000", "NAXIS2  =               100000"),
+             bytes, 64);
+    must_refuse(at("area.fits"), "numbers; up to");
+    put_fits("many.fits", CARDS("BITPIX  =                    8", "NAXIS   =                    3",
+                                "NAXIS1  =                    2", "NAXIS2  =                    2",
+                                "NAXIS3  =  9000000000000000000"), bytes, 64);
+    CHECK(!survives(at("many.fits")));
+    put_fits("line.fits", CARDS("BITPIX  =                    8", "NAXIS   =                    1",
+                                "NAXIS1  =                   64"), bytes, 64);
+    must_refuse(at("line.fits"), "holds no image of two axes");
+    put_fits("odd.fits", CARDS("BITPIX  =                   11", "NAXIS   =                    2",
+                               "NAXIS1  =                    2", "NAXIS2  =                    2"),
+             bytes, 64);
+    must_refuse(at("odd.fits"), "not a readable FITS");
+    put("text.fits", "no FITS at all", 14);
+    must_refuse(spec_of("fits", "text.fits", ""), "does not start like");
+    put("whole.fits", "\37\213\10\0\0\0\0\0\0\0", 10);
+    must_refuse(spec_of("fits", "whole.fits", ""), "gunzip");
+}
+
+static void test_damage(void)
+{
+    fitsfile *file = make("d.fits");
+    int status = 0;
+    add_image(file, SHORT_IMG, 3, 3), finish(file);
+    truncations("fits", "d.fits", 79);
+    corruptions("fits", "d.fits", 3, -1);
+    corruptions("fits", "d.fits", 1, '9');
+    file = make("z.fits");
+    fits_set_compression_type(file, RICE_1, &status);
+    add_image(file, SHORT_IMG, 3, 3), finish(file);
+    truncations("fits", "z.fits", 179);
+    corruptions("fits", "z.fits", 7, -1);
+    corruptions("fits", "z.fits", 3, '9');
+}
+
+int main(void)
+{
+    if (files_begin())
+        return 1;
+    test_by_hand();
+    test_types();
+    test_pages();
+    test_packed();
+    test_folder();
+    test_threads();
+    test_refusals();
+    test_damage();
+    files_end();
+    return check_summary("fits");
+}
+#else
+int main(void)
+{
+    if (files_begin())
+        return 1;
+    put("a.fits", "SIMPLE  =                    T", 30);
+    must_refuse(at("a.fits"), "install the package libcfitsio-dev");
+    must_refuse(spec_of("fits", "a.fits", ":1"), "build moco again");
+    mkdir(at("set"), 0777);
+    put("set/a.fits", "SIMPLE  =                    T", 30);
+    must_refuse(at("set"), "install the package libcfitsio-dev");
+    files_end();
+    puts("this build has no cfitsio: only the sentences that say so were checked");
+    return check_summary("fits") ? 1 : 77;
+}
+#endif
