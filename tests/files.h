@@ -3,6 +3,9 @@
 #ifndef MOCO_TESTS_FILES_H
 #define MOCO_TESTS_FILES_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* nftw() */
+#endif
 #include <ftw.h>
 #include <math.h>
 #include <stdio.h>
