@@ -3,6 +3,9 @@
 #ifndef MOCO_TESTS_FILES_H
 #define MOCO_TESTS_FILES_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* nftw() */
+#endif
 #include <ftw.h>
 #include <math.h>
 #include <stdio.h>
@@ -29,6 +32,7 @@ static inline const char *at(const char *name)
 
 static inline void put(const char *name, const void *bytes, size_t size)
 {
+    remove(at(name)); /* some file systems write a file out at once when it is written anew */
     FILE *file = fopen(at(name), "wb");
     CHECK_MSG(file && fwrite(bytes, 1, size, file) == size, "writing %s", name);
     if (file)
