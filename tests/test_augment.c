@@ -297,7 +297,6 @@ static void test_per_channel(void)
     struct rng rng = rng_at(9, RNG_TEST, 0, 0);
     struct policy policy;
     struct view view;
-    int different = 0;
 
     for (int i = 0; i < CHANNELS * PLANE; i++)
         pixels[i] = (float)rng_uniform(&rng);
@@ -309,7 +308,8 @@ static void test_per_channel(void)
     for (int part = 0; part < 2; part++) {
         struct view one = view;
         for (int c = 0; c < CHANNELS; c++) {
-            different += view.channel_factor[part][c] != view.channel_factor[part][0];
+            CHECK_MSG(!c || view.channel_factor[part][c] != view.channel_factor[part][0],
+                      "channel %d has the first one's factor", c);
             one.channel_factor[!part][c] = 1.0f;
         }
         apply_whole(out, pixels, CHANNELS, SIDE, &one, &policy);
@@ -324,7 +324,6 @@ static void test_per_channel(void)
             CHECK_MSG(worst < 1e-6, "part %d of channel %d differs by %g", part, c, worst);
         }
     }
-    CHECK_MSG(different == 2 * (CHANNELS - 1), "%d factors of their own", different);
     view = (struct view){ .grey = VIEW_GREY_MEAN };
     apply_whole(out, pixels, CHANNELS, SIDE, &view, &policy);
     for (int i = 0; i < PLANE; i++) {
