@@ -289,11 +289,30 @@ static void apply_whole(float *out, float *pixels, int channels, int side, const
     augment_scratch_close(&scratch);
 }
 
+static double mean_of(const float *plane, int n)
+{
+    double sum = 0.0;
+    for (int i = 0; i < n; i++)
+        sum += (double)plane[i];
+    return sum / n;
+}
+
+/* The largest distance of a plane from `from` moved away from a value by a factor, in 0..1. */
+static double off_by(const float *plane, const float *from, int n, double factor, double about)
+{
+    double worst = 0.0;
+    for (int i = 0; i < n; i++) {
+        double want = (double)from[i] * factor + about * (1.0 - factor);
+        worst = fmax(worst, fabs(fmin(fmax(want, 0.0), 1.0) - (double)plane[i]));
+    }
+    return worst;
+}
+
 /* Channels that are no colours: factors of each by itself, about its own mean; grey is the mean. */
 static void test_per_channel(void)
 {
     enum { CHANNELS = 4, SIDE = 6, PLANE = SIDE * SIDE };
-    float pixels[CHANNELS * PLANE], out[CHANNELS * PLANE];
+    float pixels[CHANNELS * PLANE], out[CHANNELS * PLANE], grey[PLANE];
     struct rng rng = rng_at(9, RNG_TEST, 0, 0);
     struct policy policy;
     struct view view;
@@ -314,23 +333,20 @@ static void test_per_channel(void)
         }
         apply_whole(out, pixels, CHANNELS, SIDE, &one, &policy);
         for (int c = 0; c < CHANNELS; c++) {
-            double mean = 0.0, factor = (double)view.channel_factor[part][c], worst = 0.0;
-            for (int i = 0; i < PLANE && part == JITTER_CONTRAST; i++)
-                mean += (double)pixels[c * PLANE + i] / PLANE;
-            for (int i = c * PLANE; i < (c + 1) * PLANE; i++) {
-                double want = (double)pixels[i] * factor + mean * (1.0 - factor);
-                worst = fmax(worst, fabs(fmin(fmax(want, 0.0), 1.0) - (double)out[i]));
-            }
-            CHECK_MSG(worst < 1e-6, "part %d of channel %d differs by %g", part, c, worst);
+            const float *plane = pixels + c * PLANE;
+            double about = part == JITTER_CONTRAST ? mean_of(plane, PLANE) : 0.0;
+            double off = off_by(out + c * PLANE, plane, PLANE,
+                                (double)view.channel_factor[part][c], about);
+            CHECK_MSG(off < 1e-6, "part %d of channel %d differs by %g", part, c, off);
         }
     }
     view = (struct view){ .grey = VIEW_GREY_MEAN };
     apply_whole(out, pixels, CHANNELS, SIDE, &view, &policy);
-    for (int i = 0; i < PLANE; i++) {
-        float mean = (pixels[i] + pixels[PLANE + i] + pixels[2 * PLANE + i]
-                      + pixels[3 * PLANE + i]) / 4.0f;
-        CHECK(fabsf(out[i] - mean) < 1e-6f && out[3 * PLANE + i] == out[i]);
-    }
+    for (int i = 0; i < PLANE; i++)
+        grey[i] = (pixels[i] + pixels[PLANE + i] + pixels[2 * PLANE + i]
+                   + pixels[3 * PLANE + i]) / 4.0f;
+    CHECK(off_by(out, grey, PLANE, 1.0, 0.0) < 1e-6);
+    CHECK(!memcmp(out + 3 * PLANE, out, PLANE * sizeof *out));
     policy.grey_p = 1.0f;
     augment_draw(&view, &policy, SIDE, SIDE, &rng);
     CHECK(view.grey == VIEW_GREY_MEAN);
