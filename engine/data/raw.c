@@ -245,3 +245,20 @@ int raw_add_image(struct source *source, int channels, int height, int width,
     source->count++;
     return merge_dtype(source, dtype, path);
 }
+
+int raw_names_file(struct source *source, const char *dir, const char *file, size_t classes)
+{
+    char path[RAW_PATH + 32], lines[RAW_NAMES_MAX][64], *names[RAW_NAMES_MAX];
+    size_t n = 0;
+    snprintf(path, sizeof path, "%s/%s", dir, file);
+    FILE *stream = fopen(path, "r");
+    if (!stream)
+        return MOCO_OK;
+    while (n < classes && fgets(lines[n], sizeof lines[n], stream)) {
+        lines[n][strcspn(lines[n], "\r\n")] = '\0';
+        names[n] = lines[n];
+        n += lines[n][0] != '\0';
+    }
+    fclose(stream);
+    return n == classes ? raw_take_names(source, names, n) : MOCO_OK;
+}

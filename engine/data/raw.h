@@ -11,6 +11,7 @@ enum {
     RAW_LABEL_MAX = (1 << 20) - 1, /* a larger label is a damaged file, not a class */
     RAW_NUMBERS_MAX = 1 << 28,     /* of one image */
     RAW_PATH = 1024,
+    RAW_NAMES_MAX = 100,
 };
 
 /* A file mapped read-only; bytes is NULL when it is empty or not open. */
@@ -48,6 +49,10 @@ int raw_check_label(int64_t label, size_t index, const char *path);
 
 /* Copies the first n names into one block that source_close() frees. */
 int raw_take_names(struct source *source, char *const *names, size_t n);
+
+/* Class names from DIR/FILE, one a line, empty lines passed over. No such file, or one with fewer
+ * than `classes` of them, is no error: classes are numbers then. At most RAW_NAMES_MAX. */
+int raw_names_file(struct source *source, const char *dir, const char *file, size_t classes);
 
 /* Copies `path` without `suffix` when it ends with it; 1 if it did. Both buffers are RAW_PATH. */
 int raw_cut_suffix(char *path, const char *suffix);

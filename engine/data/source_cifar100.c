@@ -57,24 +57,6 @@ static int take_labels(struct source *source)
     return MOCO_OK;
 }
 
-/* No file of names, or one without a hundred, is no error: classes are numbers then. */
-static int take_names(struct source *source, const char *dir)
-{
-    char path[RAW_PATH + 32], lines[CLASSES][64], *names[CLASSES];
-    size_t n = 0;
-    snprintf(path, sizeof path, "%s/fine_label_names.txt", dir);
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return MOCO_OK;
-    while (n < CLASSES && fgets(lines[n], sizeof lines[n], file)) {
-        lines[n][strcspn(lines[n], "\r\n")] = '\0';
-        names[n] = lines[n];
-        n += lines[n][0] != '\0';
-    }
-    fclose(file);
-    return n == CLASSES ? raw_take_names(source, names, n) : MOCO_OK;
-}
-
 int source_open_cifar100(struct source *source, const char *path)
 {
     char dir[RAW_PATH], name[RAW_PATH + 32];
@@ -98,5 +80,5 @@ int source_open_cifar100(struct source *source, const char *path)
     source->height = source->width = SIDE;
     source->dtype = DTYPE_U8;
     rc = take_labels(source);
-    return rc == MOCO_OK ? take_names(source, dir) : rc;
+    return rc == MOCO_OK ? raw_names_file(source, dir, "fine_label_names.txt", CLASSES) : rc;
 }
