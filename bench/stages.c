@@ -26,8 +26,8 @@ static int whole_open(struct bench *b)
                  .number = (enum moco_number)b->size[3] },
         .method = { .B = b->size[2], .D = 128, .K = big ? 65536 : 4096, .T = big ? 0.2f : 0.07f,
                     .seed = 1 },
-        .kind = method_named("moco"), .key = KEY_MOMENTUM, .momentum = 0.9f,
-        .weight_decay = big ? 1e-4f : 5e-4f, .seed = 1,
+        .kind = method_named("moco"), .seed = 1,
+        .optimiser = { .momentum = 0.9f, .weight_decay = big ? 1e-4f : 5e-4f },
     };
     size_t x = b->size[2] * 3 * b->size[1] * b->size[1];
     snprintf(c.net.arch, sizeof c.net.arch, "resnet%d", b->variant);

@@ -109,8 +109,8 @@ static int translate(struct step_config *out, const moco_config *config)
                    .K = (size_t)config->queue, .T = config->temperature, .mask = config->mask,
                    .symmetric = config->symmetric, .seed = config->seed},
         .kind = method_named(config->method), .accumulate = config->accumulate,
-        .shuffle = config->shuffle_bn, .momentum = config->momentum_sgd,
-        .weight_decay = config->weight_decay,
+        .shuffle = config->shuffle_bn,
+        .optimiser = {.momentum = config->momentum_sgd, .weight_decay = config->weight_decay},
         .seed = config->seed,
     };
     snprintf(out->net.arch, sizeof out->net.arch, "%s", config->arch);
@@ -129,7 +129,7 @@ static int translate(struct step_config *out, const moco_config *config)
     if (!(config->temperature > 0.0f))
         return error_set(MOCO_EARG, "temperature is %g: it must be above 0",
                          (double)config->temperature);
-    return key_encoder_named(&out->key, config->key_encoder);
+    return key_choice_named(&out->key, config->key_encoder);
 }
 
 int moco_open(moco_engine **out, const moco_config *config)

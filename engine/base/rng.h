@@ -17,6 +17,7 @@ enum rng_purpose {
     RNG_SYNTHETIC, /* generated images; index = sample */
     RNG_SAMPLE,    /* negatives drawn from a bank; index = step */
     RNG_TEST,      /* tests */
+    RNG_LABELS,    /* which labels training may see */
 };
 
 struct rng {

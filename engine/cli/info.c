@@ -82,7 +82,7 @@ static int print_file(const char *path, int json)
                     : "encoder    %s width %d, %s stem, %s head, dim %d, %d channels, side %d\n"
                       "tensors    %zu, %zu bytes\n",
                n->arch, n->width, n->stem == STEM_CIFAR ? "cifar" : "imagenet",
-               n->head == HEAD_FC ? "fc" : "mlp", n->dim, n->channels, n->side,
+               net_head_name(n->head), n->dim, n->channels, n->side,
                safetensors_count(file), bytes);
         print_channels("mean", info.mean, n->channels, json);
         print_channels("std", info.std, n->channels, json);

@@ -9,7 +9,10 @@
 
 #include "engine/base/error.h"
 
-static const struct method *const methods[] = { &method_moco, &method_end_to_end };
+static const struct method *const methods[] = {
+    &method_moco, &method_moco_v3, &method_memory_bank, &method_end_to_end, &method_parametric,
+    &method_margin, &method_semi_supervised,
+};
 
 enum { METHODS = sizeof methods / sizeof methods[0] };
 

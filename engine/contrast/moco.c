@@ -6,6 +6,7 @@
  * the mean is summed in row order, the bytes are those of one thread. */
 #include "engine/contrast/method.h"
 
+#include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 
@@ -178,10 +179,15 @@ static void moco_fill(const void *state, size_t *filled, size_t *slots)
     *slots = s->queue.K;
 }
 
+static double moco_guess(const struct method_config *config)
+{
+    return (config->symmetric ? 2.0 : 1.0) * log((double)config->K + 1.0);
+}
+
 const struct method method_moco = {
     .name = "moco",
     .unit = 1,
-    .key_gradient = 0,
+    .keys = KEYS_FIXED,
     .positive_index = 0,
     .open = moco_open_state,
     .close = moco_close_state,
@@ -190,4 +196,5 @@ const struct method method_moco = {
     .remember = moco_remember,
     .state = moco_state,
     .fill = moco_fill,
+    .guess = moco_guess,
 };

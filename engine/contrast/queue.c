@@ -4,28 +4,13 @@
  * passes the end of the ring is two copies, so K needs not be a multiple of N. */
 #include "engine/contrast/queue.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/base/rng.h"
+#include "engine/contrast/rows.h"
 
 enum { NO_IMAGE = -1, NAMELESS_IMAGE = -2 };
-
-/* Normal coordinates, divided by their norm: uniform on the sphere. */
-static void random_unit_row(float *row, size_t D, uint64_t seed, size_t index)
-{
-    struct rng rng = rng_at(seed, RNG_QUEUE, 0, index);
-    double square = 0.0;
-
-    for (size_t d = 0; d < D; d++) {
-        row[d] = (float)rng_normal(&rng);
-        square += (double)row[d] * row[d];
-    }
-    for (size_t d = 0; d < D; d++)
-        row[d] = (float)(row[d] / fmax(sqrt(square), 1e-12));
-}
 
 int queue_open(struct queue *queue, size_t K, size_t D, uint64_t seed)
 {
@@ -39,10 +24,9 @@ int queue_open(struct queue *queue, size_t K, size_t D, uint64_t seed)
     queue->ids = malloc(K * sizeof *queue->ids);
     if (!queue->keys || !queue->ids)
         goto fail;
-    for (size_t i = 0; i < K; i++) {
-        random_unit_row(queue->keys + i * D, D, seed, i);
+    rows_random_unit(queue->keys, K, D, seed);
+    for (size_t i = 0; i < K; i++)
         queue->ids[i] = NO_IMAGE;
-    }
     return MOCO_OK;
 fail:
     queue_close(queue);

@@ -21,8 +21,8 @@ struct tape {
     float *saved;    /* (saved_count) of the BatchNorms */
     uint8_t *open;   /* (open_bytes) of their ReLUs, when it keeps */
     float *partial, *coef;
-    float *pooled, *hidden, *d_pooled, *d_hidden; /* (B, backbone) each */
-    float *room;     /* of the linear layers */
+    float *pooled, *d_pooled; /* (B, backbone) */
+    struct head_tape head;
     const float *x;  /* input of the newest pass; borrowed */
     struct op_clock *clocks; /* (op_count) */
     unsigned char *written; /* (value_count): has a gradient in this backward pass */
@@ -30,7 +30,7 @@ struct tape {
 
 /* Floats of each of a tape's pieces; one list serves sizing and carving. */
 struct tape_sizes {
-    size_t work, saved, open, partial, coef, pooled, room;
+    size_t work, saved, open, partial, coef, pooled, head;
 };
 
 /* A keeping tape's working memory serves the other kind too. */
@@ -47,7 +47,7 @@ static struct tape_sizes tape_sizes(const struct net *net, int keep, int hosted)
         .work = hosted ? 0 : work_floats(net, keep),
         .saved = net->saved_count,
         .open = keep ? (net->open_bytes + sizeof(float) - 1) / sizeof(float) : 0,
-        .pooled = (size_t)c->batch * net_backbone_dim(net),
+        .pooled = (size_t)c->batch * net_backbone_dim(net), .head = head_floats(net, keep),
     };
     for (int i = 0; i < net->value_count; i++) {
         size_t partial = norm_partial_floats(c->batch, net->values[i].C, net->lanes);
@@ -55,18 +55,14 @@ static struct tape_sizes tape_sizes(const struct net *net, int keep, int hosted)
         s.partial = partial > s.partial ? partial : s.partial;
         s.coef = coef > s.coef ? coef : s.coef;
     }
-    for (int i = 0; keep && i < net->linear_count; i++) {
-        size_t room = linear_room(&net->linear[i], c->batch);
-        s.room = room > s.room ? room : s.room;
-    }
     return s;
 }
 
 size_t net_tape_bytes(const struct net *net, int keep, int hosted)
 {
     struct tape_sizes s = tape_sizes(net, keep, hosted);
-    const size_t floats[] = { s.work, s.saved,  s.open,   s.partial, s.coef,
-                              s.room, s.pooled, s.pooled, s.pooled,  s.pooled };
+    const size_t floats[] = { s.work, s.saved, s.open, s.partial,
+                              s.coef, s.head,  s.pooled, s.pooled };
     size_t bytes = arena_round((size_t)net->value_count) +
                    arena_round((size_t)net->op_count * sizeof(struct op_clock));
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
@@ -100,10 +96,8 @@ int tape_open(struct tape **out, const struct net *net, int keep, struct tape *h
     t->partial = take(&t->arena, s.partial);
     t->coef = take(&t->arena, s.coef);
     t->pooled = take(&t->arena, s.pooled);
-    t->hidden = take(&t->arena, s.pooled);
     t->d_pooled = take(&t->arena, s.pooled);
-    t->d_hidden = take(&t->arena, s.pooled);
-    t->room = take(&t->arena, s.room);
+    head_carve(&t->head, net, keep, take(&t->arena, s.head));
     t->clocks = arena_take(&t->arena, (size_t)net->op_count * sizeof *t->clocks);
     t->written = arena_take(&t->arena, (size_t)net->value_count);
     *out = t;
@@ -195,20 +189,6 @@ static int forward_op(struct encoder *e, const struct net *net, struct tape *t,
     return MOCO_OK;
 }
 
-static void head_forward(const struct encoder *e, const struct net *net, struct tape *t,
-                         float *features)
-{
-    int B = net->config.batch;
-    if (net->linear_count == 1) {
-        linear_forward(&net->simd, &net->linear[0], features, t->pooled, e->params, B);
-        return;
-    }
-    linear_forward(&net->simd, &net->linear[0], t->hidden, t->pooled, e->params, B);
-    for (size_t i = 0; i < (size_t)B * (size_t)net->linear[0].out; i++)
-        t->hidden[i] = t->hidden[i] > 0 ? t->hidden[i] : 0;
-    linear_forward(&net->simd, &net->linear[1], features, t->hidden, e->params, B);
-}
-
 int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, float *features,
                     float *backbone, const float *x, enum net_mode mode)
 {
@@ -228,7 +208,7 @@ int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, fl
     if (backbone)
         memcpy(backbone, t->pooled,
                (size_t)net->config.batch * (size_t)v->C * sizeof *backbone);
-    head_forward(e, net, t, features);
+    head_forward(e, net, &t->head, features, t->pooled, mode);
     e->batches += mode == NET_TRAIN;
     return MOCO_OK;
 }
@@ -310,22 +290,6 @@ static int backward_op(struct encoder *e, const struct net *net, struct tape *t,
     return MOCO_OK;
 }
 
-static void head_backward(struct encoder *e, const struct net *net, struct tape *t,
-                          const float *d_features)
-{
-    int B = net->config.batch;
-    const float *d_out = d_features;
-    if (net->linear_count == 2) {
-        linear_backward(&net->simd, &net->linear[1], t->d_hidden, e->grads, d_features, t->hidden,
-                        e->params, B, t->room);
-        for (size_t i = 0; i < (size_t)B * (size_t)net->linear[0].out; i++)
-            t->d_hidden[i] = t->hidden[i] > 0 ? t->d_hidden[i] : 0;
-        d_out = t->d_hidden;
-    }
-    linear_backward(&net->simd, &net->linear[0], t->d_pooled, e->grads, d_out, t->pooled,
-                    e->params, B, t->room);
-}
-
 int encoder_backward(struct encoder *e, const struct net *net, struct tape *t,
                      const float *d_features)
 {
@@ -333,7 +297,7 @@ int encoder_backward(struct encoder *e, const struct net *net, struct tape *t,
     int err = MOCO_OK;
 
     memset(t->written, 0, (size_t)net->value_count);
-    head_backward(e, net, t, d_features);
+    head_backward(e, net, &t->head, t->d_pooled, d_features, t->pooled);
     avgpool_backward(net->config.number, t->work + v->grad_at, t->d_pooled, net->config.batch, v->C,
                      v->H * v->W, net->lanes);
     t->written[net->pooled] = 1;

@@ -21,7 +21,11 @@
 #include "simd/simd.h"
 
 enum net_stem { STEM_CIFAR, STEM_IMAGENET };
-enum net_head { HEAD_FC, HEAD_MLP };
+enum net_head {
+    HEAD_FC,  /* fc: one linear layer (MoCo v1) */
+    HEAD_MLP, /* fc.0, ReLU, fc.2; hidden layer as wide as the pooled features (MoCo v2) */
+    HEAD_V3,  /* fc.0, BN, ReLU, fc.3, BN without scale and shift; no biases (MoCo v3) */
+};
 enum net_mode { NET_TRAIN, NET_EVAL }; /* batch statistics | running statistics */
 
 struct net_config {
@@ -36,6 +40,12 @@ struct net_config {
     int bn_splits;    /* sample n is in group n mod bn_splits; B is a multiple of it */
     enum conv_policy conv; /* who computes the convolutions */
     enum moco_number number; /* of the activations and their gradients */
+    int hidden;       /* columns inside HEAD_V3 and the predictor */
+    int predictor;    /* predictor.0, BN, ReLU, predictor.3 behind the head (MoCo v3) */
+    struct net_layer { /* a linear layer on the features, which the method applies and trains */
+        char name[16]; /* "instance", "classifier"; its tensors stand last */
+        int rows, bias; /* its weight is (rows, dim); 0 rows: there is none */
+    } layer;
 };
 
 enum tensor_kind {
@@ -56,6 +66,9 @@ struct tensor {
 
 struct net; /* opaque */
 
+/* "fc", "mlp", "v3"; static storage. */
+const char *net_head_name(enum net_head head);
+
 /* Builds the program. `simd` is copied. */
 int net_open(struct net **out, const struct net_config *config, const struct moco_simd *simd);
 void net_close(struct net **net);
@@ -68,6 +81,12 @@ const struct net_config *net_get_config(const struct net *net);
 const struct tensor *net_tensors(const struct net *net, size_t *count); /* torchvision's order */
 size_t net_param_count(const struct net *net); /* floats of params and grads */
 size_t net_stat_count(const struct net *net);  /* floats of stats */
+/* Floats of params that a key encoder has: all but the predictor's and the method's layer, which
+ * stand last. And those of the stages up to `stage` ("conv1", "bn1", "layer1" to "layer4"). */
+size_t net_key_count(const struct net *net);
+size_t net_stage_count(const struct net *net, const char *stage);
+/* The parameter of that name, or NULL. */
+const struct tensor *net_find(const struct net *net, const char *name);
 size_t net_backbone_dim(const struct net *net);
 size_t net_tape_bytes(const struct net *net, int keep, int hosted); /* memory of a tape */
 
@@ -79,6 +98,7 @@ struct encoder {
     float *grads;    /* the same, or NULL for an encoder that is never trained */
     float *stats;    /* (net_stat_count) */
     int64_t batches; /* num_batches_tracked of every BN */
+    int predicts;    /* features of NET_TRAIN passes go through the predictor too */
     void *owned;     /* memory behind the pointers that this encoder owns */
 };
 

@@ -32,7 +32,8 @@ static void forward_slice(const struct moco_simd *simd, const struct linear *lay
     simd->logits(part, src + row * in, params + layer->weight + first * in, rows, n, in);
     for (size_t r = 0; r < rows; r++)
         for (size_t o = 0; o < n; o++)
-            dst[(row + r) * out + first + o] = part[r * n + o] + params[layer->bias + first + o];
+            dst[(row + r) * out + first + o] =
+                part[r * n + o] + (layer->biased ? params[layer->bias + first + o] : 0.0f);
 }
 
 void linear_forward(const struct moco_simd *simd, const struct linear *layer, float *dst,
@@ -109,7 +110,7 @@ void linear_backward(const struct moco_simd *simd, const struct linear *layer, f
     if (d_src)
         source_gradient(simd, layer, d_src, d_dst, params + layer->weight, batch, room);
     weight_gradient(simd, layer, grads + layer->weight, d_dst, src, batch, room);
-    for (size_t n = 0; n < batch; n++)
+    for (size_t n = 0; n < batch && layer->biased; n++)
         for (size_t o = 0; o < out; o++)
             grads[layer->bias + o] += d_dst[n * out + o];
 }

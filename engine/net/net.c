@@ -20,6 +20,9 @@ static int check_config(const struct net_config *c)
     if (c->batch % c->bn_splits)
         return error_set(MOCO_EARG, "batch size %d is no multiple of bn-splits %d", c->batch,
                          c->bn_splits);
+    if ((c->head == HEAD_V3 || c->predictor) && c->hidden < 1)
+        return error_set(MOCO_EARG, "the head's hidden layer has %d columns: at least 1",
+                         c->hidden);
     if (c->side < 4)
         return error_set(MOCO_EARG, "images of %d x %d pixels are too small", c->side, c->side);
     return MOCO_OK;
@@ -93,6 +96,43 @@ size_t net_param_count(const struct net *net)
 size_t net_stat_count(const struct net *net)
 {
     return net->stat_count;
+}
+
+const char *net_head_name(enum net_head head)
+{
+    return head == HEAD_FC ? "fc" : head == HEAD_MLP ? "mlp" : "v3";
+}
+
+size_t net_key_count(const struct net *net)
+{
+    return net->key_count;
+}
+
+const struct tensor *net_find(const struct net *net, const char *name)
+{
+    for (size_t i = 0; i < net->tensor_count; i++)
+        if (net->tensors[i].kind == TENSOR_PARAM && !strcmp(net->tensors[i].name, name))
+            return &net->tensors[i];
+    return NULL;
+}
+
+/* Whether a tensor of that name belongs to the stage. */
+static int is_of(const char *name, const char *stage)
+{
+    size_t length = strlen(stage);
+    return !strncmp(name, stage, length) && name[length] == '.';
+}
+
+/* Stages stand one after the other: the end of its last parameter is that of all before it. */
+size_t net_stage_count(const struct net *net, const char *stage)
+{
+    size_t end = 0;
+    for (size_t i = 0; i < net->tensor_count; i++) {
+        const struct tensor *t = &net->tensors[i];
+        if (t->kind == TENSOR_PARAM && is_of(t->name, stage))
+            end = t->offset + arena_round(t->count * sizeof(float)) / sizeof(float);
+    }
+    return end;
 }
 
 size_t net_backbone_dim(const struct net *net)
@@ -169,7 +209,9 @@ void encoder_init(struct encoder *encoder, const struct net *net, uint64_t seed)
         if (t->kind != TENSOR_PARAM)
             continue;
         if (t->rank == 2)
-            in = t->shape[1]; /* the bias that follows has the same bound */
+            in = t->shape[1];
+        else if (i == 0 || net->tensors[i - 1].rank != 2)
+            in = 0; /* no bias, which has the bound of the weight before it */
         init_tensor(encoder->params + t->offset, t, in, &rng);
     }
 }

@@ -6,6 +6,7 @@
 #ifndef MOCO_ENGINE_NET_PROGRAM_H
 #define MOCO_ENGINE_NET_PROGRAM_H
 
+#include "engine/base/arena.h"
 #include "engine/net/conv.h"
 #include "engine/net/encoder.h"
 
@@ -55,7 +56,20 @@ struct value {
 struct linear {
     int in, out;
     size_t weight, bias; /* offsets into params */
+    int biased;          /* there is a bias */
 };
+
+/* A layer on rows (B, width): the head's, then the predictor's. */
+enum head_kind { HEAD_LINEAR, HEAD_NORM, HEAD_RELU };
+struct head_layer {
+    enum head_kind kind;
+    int out;              /* columns of what it gives */
+    struct linear linear;
+    int affine;           /* HEAD_NORM has scale and shift: */
+    size_t gamma, beta;   /* offsets into params */
+    size_t mean, var;     /* offsets into stats */
+};
+enum { HEAD_LAYERS_MAX = 12 };
 
 struct net {
     struct net_config config;
@@ -70,8 +84,9 @@ struct net {
     struct value *values;
     int value_count;
     int pooled;               /* the value that is averaged over its pixels */
-    struct linear linear[2];  /* head: one layer, or two with a ReLU between */
-    int linear_count;
+    struct head_layer head[HEAD_LAYERS_MAX];
+    int head_count, projector_count; /* layers; those before the predictor */
+    size_t key_count;         /* floats of params before the predictor's */
     size_t saved_count;       /* floats that the BatchNorms save on a tape */
     size_t open_bytes;        /* what their ReLUs let through, a bit a number */
 
@@ -147,7 +162,26 @@ void avgpool_forward(enum moco_number number, float *dst, const void *src, int B
 void avgpool_backward(enum moco_number number, void *d_src, const float *d_dst, int B, int C,
                       int pixels, int lanes);
 
-/* linear.c: dst(B, out) = src(B, in) W^T + b, and its gradients (d_weight, d_bias added to).
+/* head.c: what a tape keeps of the head. */
+struct head_tape {
+    float *out[HEAD_LAYERS_MAX];   /* (B, out) of each layer */
+    float *saved[HEAD_LAYERS_MAX]; /* of a norm: means, inverse deviations, (2, splits, out) */
+    float *d[2];                   /* gradients, taking turns */
+    float *room;                   /* of linear_backward() */
+};
+size_t head_floats(const struct net *net, int keep);
+void head_carve(struct head_tape *t, const struct net *net, int keep, float *floats);
+
+/* Layers that a pass goes through. */
+int head_layers(const struct net *net, const struct encoder *e, enum net_mode mode);
+
+/* features: (B, D) of pooled: (B, backbone); and gradients of a NET_TRAIN pass. */
+void head_forward(struct encoder *e, const struct net *net, struct head_tape *t, float *features,
+                  const float *pooled, enum net_mode mode);
+void head_backward(struct encoder *e, const struct net *net, struct head_tape *t, float *d_pooled,
+                   const float *d_features, const float *pooled);
+
+/* linear.c: dst(B, out) = src(B, in) W^T [+ b], and its gradients (d_weight, d_bias added to).
  * room: linear_room() floats. d_src may be NULL. */
 size_t linear_room(const struct linear *layer, int B);
 void linear_forward(const struct moco_simd *simd, const struct linear *layer, float *dst,

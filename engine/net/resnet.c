@@ -185,25 +185,78 @@ static int add_stem(struct net *net, int *x)
     return err;
 }
 
-static void add_linear(struct net *net, const char *name, int in, int out)
+/* The tensors of a linear layer. */
+static struct linear linear_tensors(struct net *net, const char *name, int in, int out, int biased)
 {
-    struct linear *l = &net->linear[net->linear_count++];
     struct tensor *t = add_tensor(net, TENSOR_PARAM, 2, "%s.weight", name);
+    struct linear l = { .in = in, .out = out, .biased = biased };
 
     t->shape[0] = (size_t)out, t->shape[1] = (size_t)in;
-    *l = (struct linear){ .in = in, .out = out, .weight = place(net, t) };
-    l->bias = add_vector(net, TENSOR_PARAM, name, "bias", out);
+    l.weight = place(net, t);
+    if (biased)
+        l.bias = add_vector(net, TENSOR_PARAM, name, "bias", out);
+    return l;
+}
+
+static struct head_layer *add_head_layer(struct net *net, enum head_kind kind, int out)
+{
+    struct head_layer *l = &net->head[net->head_count++];
+    *l = (struct head_layer){ .kind = kind, .out = out };
+    return l;
+}
+
+static void add_linear(struct net *net, const char *name, int in, int out, int biased)
+{
+    add_head_layer(net, HEAD_LINEAR, out)->linear = linear_tensors(net, name, in, out, biased);
+}
+
+static void add_head_norm(struct net *net, const char *name, int C, int affine)
+{
+    struct head_layer *l = add_head_layer(net, HEAD_NORM, C);
+    l->affine = affine;
+    if (affine) {
+        l->gamma = add_vector(net, TENSOR_PARAM, name, "weight", C);
+        l->beta = add_vector(net, TENSOR_PARAM, name, "bias", C);
+    }
+    l->mean = add_vector(net, TENSOR_STAT, name, "running_mean", C);
+    l->var = add_vector(net, TENSOR_STAT, name, "running_var", C);
+    add_tensor(net, TENSOR_COUNT, 0, "%s.num_batches_tracked", name)->count = 1;
+}
+
+/* Linear, BN, ReLU, linear, without biases: projector and predictor of MoCo v3. */
+static void add_mlp_v3(struct net *net, const char *name, int in)
+{
+    char leaf[40];
+    int hidden = net->config.hidden;
+    snprintf(leaf, sizeof leaf, "%s.0", name);
+    add_linear(net, leaf, in, hidden, 0);
+    snprintf(leaf, sizeof leaf, "%s.1", name);
+    add_head_norm(net, leaf, hidden, 1);
+    add_head_layer(net, HEAD_RELU, hidden);
+    snprintf(leaf, sizeof leaf, "%s.3", name);
+    add_linear(net, leaf, hidden, net->config.dim, 0);
 }
 
 static void add_head(struct net *net)
 {
-    int in = net->values[net->pooled].C;
+    int in = net->values[net->pooled].C, dim = net->config.dim;
     if (net->config.head == HEAD_FC) {
-        add_linear(net, "fc", in, net->config.dim);
+        add_linear(net, "fc", in, dim, 1);
+    } else if (net->config.head == HEAD_MLP) {
+        add_linear(net, "fc.0", in, in, 1);
+        add_head_layer(net, HEAD_RELU, in);
+        add_linear(net, "fc.2", in, dim, 1);
     } else {
-        add_linear(net, "fc.0", in, in);
-        add_linear(net, "fc.2", in, net->config.dim);
+        add_mlp_v3(net, "fc", in);
+        add_head_norm(net, "fc.4", dim, 0);
     }
+    net->projector_count = net->head_count;
+    net->key_count = net->param_count;
+    if (net->config.predictor)
+        add_mlp_v3(net, "predictor", dim);
+    if (net->config.layer.rows)
+        linear_tensors(net, net->config.layer.name, dim, net->config.layer.rows,
+                       net->config.layer.bias);
 }
 
 static const struct arch *arch_named(const char *name)

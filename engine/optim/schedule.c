@@ -8,11 +8,17 @@
 
 #include <math.h>
 
-static double cosine(const struct schedule *s, int epoch)
+/* From 1 at the beginning to 0 at the end of the course. */
+static double half_cosine(double done)
 {
     const double pi = 3.14159265358979323846;
 
-    return 0.5 * (1.0 + cos(pi * ((double)epoch + s->first) / s->epochs));
+    return 0.5 * (1.0 + cos(pi * done));
+}
+
+static double cosine(const struct schedule *s, int epoch)
+{
+    return half_cosine(((double)epoch + s->first) / s->epochs);
 }
 
 static double staircase(const struct schedule *s, int epoch)
@@ -38,4 +44,9 @@ double schedule_lr(const struct schedule *schedule, int epoch, long step, long s
     double base = schedule->cosine ? cosine(schedule, epoch) : staircase(schedule, epoch);
 
     return schedule->lr * base * warm_up(schedule, epoch, step, steps);
+}
+
+double schedule_momentum(double m, uint64_t step, uint64_t steps)
+{
+    return 1.0 - (1.0 - m) * half_cosine((double)step / (double)steps);
 }

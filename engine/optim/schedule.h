@@ -2,6 +2,8 @@
 #ifndef MOCO_ENGINE_OPTIM_SCHEDULE_H
 #define MOCO_ENGINE_OPTIM_SCHEDULE_H
 
+#include <stdint.h>
+
 enum { SCHEDULE_MILESTONES_MAX = 16 };
 
 struct schedule {
@@ -17,5 +19,9 @@ struct schedule {
 
 /* Learning rate of step `step` of `steps` in epoch `epoch` (all from 0). */
 double schedule_lr(const struct schedule *schedule, int epoch, long step, long steps);
+
+/* Momentum of the key encoder in step `step` of `steps` (from 0), rising from m to 1: 1 - (1 - m)
+ * ½(1 + cos(π step / steps)) (Grill et al. 2020, section 3.1; Chen, Xie, He 2021). */
+double schedule_momentum(double m, uint64_t step, uint64_t steps);
 
 #endif

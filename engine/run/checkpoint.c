@@ -51,28 +51,55 @@ static void list_add(struct list *list, const char *prefix, const struct tensor 
     item->data = data;
 }
 
-enum { WITH_PARAMS = 1, WITH_STATS = 2 };
+/* Which tensors of an encoder: parameters from `first` to before `last` (floats), and whether
+ * statistics. */
+struct parts {
+    size_t first, last;
+    int stats;
+};
+
+static struct parts everything(const struct net *net)
+{
+    return (struct parts){ 0, net_param_count(net), 1 };
+}
+
+/* What torchvision's network has: no predictor, no layer of the method. Those stand last. */
+static struct parts network(const struct net *net)
+{
+    return (struct parts){ 0, net_key_count(net), 1 };
+}
 
 static void add_encoder(struct list *list, const char *prefix, const struct net *net,
-                        struct encoder *encoder, int parts)
+                        struct encoder *encoder, struct parts parts)
 {
     size_t count;
     const struct tensor *tensors = net_tensors(net, &count);
     for (size_t i = 0; i < count; i++) {
         const struct tensor *t = &tensors[i];
-        if (t->kind == TENSOR_PARAM && (parts & WITH_PARAMS))
+        if (t->kind == TENSOR_PARAM && t->offset >= parts.last)
+            break;
+        if (t->kind == TENSOR_PARAM && t->offset >= parts.first)
             list_add(list, prefix, t, ST_F32, encoder->params + t->offset);
-        else if (t->kind == TENSOR_STAT && (parts & WITH_STATS))
+        else if (t->kind == TENSOR_STAT && parts.stats)
             list_add(list, prefix, t, ST_F32, encoder->stats + t->offset);
-        else if (t->kind == TENSOR_COUNT && (parts & WITH_STATS))
+        else if (t->kind == TENSOR_COUNT && parts.stats)
             list_add(list, prefix, t, ST_I64, &encoder->batches);
     }
 }
 
-static void add_velocity(struct list *list, const char *prefix, const struct net *net, float *u)
+/* The optimiser's arrays of one encoder: "u.NAME", and "v.NAME" where there are two. */
+static void add_moments(struct list *list, const char *suffix, const struct net *net,
+                        float *const moments[2])
 {
-    struct encoder velocity = { .params = u };
-    add_encoder(list, prefix, net, &velocity, WITH_PARAMS);
+    for (int i = 0; i < 2; i++) {
+        char prefix[8];
+        struct encoder view = { .params = moments[i] };
+        struct parts parts = everything(net);
+        parts.stats = 0;
+        snprintf(prefix, sizeof prefix, "%c%s.", "uv"[i], suffix);
+        if (moments[i])
+            add_encoder(list, prefix, net, &view, parts);
+    }
 }
 
 static void add_state(struct list *list, const struct step *step)
@@ -90,22 +117,27 @@ static void add_state(struct list *list, const struct step *step)
     }
 }
 
+/* The parameters of the key branch that are its own; of a trained one all. */
+static struct parts own_keys(const struct step *step)
+{
+    return (struct parts){ step_shared_count(step), step_key_count(step), 1 };
+}
+
 /* Everything that a step holds; the key branch only with the arrays that are its own. */
 static int list_step(struct list *list, struct step *step)
 {
-    size_t count;
-    enum key_encoder key = step->config.key;
+    size_t count, count_k;
+    enum key_encoder key = step->config.key.kind;
     (void)net_tensors(step->net, &count);
-    int rc = list_open(list, 4 * count + STATES_MAX);
+    (void)net_tensors(step->net_k, &count_k);
+    int rc = list_open(list, 3 * (count + count_k) + STATES_MAX);
     if (rc)
         return rc;
-    add_encoder(list, "q.", step->net, &step->q, WITH_PARAMS | WITH_STATS);
-    if (key != KEY_SAME)
-        add_encoder(list, "k.", step->net, &step->k,
-                    key == KEY_SHARED ? WITH_STATS : WITH_PARAMS | WITH_STATS);
-    add_velocity(list, "u.", step->net, step->velocity_q);
-    if (step->velocity_k)
-        add_velocity(list, "uk.", step->net, step->velocity_k);
+    add_encoder(list, "q.", step->net, &step->q, everything(step->net));
+    if (key_has_branch(key) && key != KEY_SAME)
+        add_encoder(list, "k.", step->net_k, &step->k, own_keys(step));
+    add_moments(list, "", step->net, step->moments_q);
+    add_moments(list, "k", step->net_k, step->moments_k);
     add_state(list, step);
     return MOCO_OK;
 }
@@ -169,6 +201,16 @@ static int may_miss(const struct item *item)
     return item->type == ST_I64 && strstr(item->name, ".num_batches_tracked");
 }
 
+/* What a checkpoint's query network may have beside the network: see network(). */
+static int is_beside(const char *name)
+{
+    static const char *const words[] = { "predictor.", "instance.", "classifier." };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (!strncmp(name, words[i], strlen(words[i])))
+            return 1;
+    return 0;
+}
+
 /* Every item has its tensor and every tensor that begins with `prefix` its item. */
 static int list_check(const struct list *list, const struct st_file *file, const char *prefix,
                       int lenient)
@@ -184,9 +226,11 @@ static int list_check(const struct list *list, const struct st_file *file, const
     }
     for (size_t i = 0; i < safetensors_count(file); i++) {
         const char *name = safetensors_at(file, i)->name;
-        if (!strncmp(name, prefix, strlen(prefix)) && !list_find(list, name))
-            return error_set(MOCO_EFORMAT, "%s has a tensor %.128s, which the network has not",
-                             path, name);
+        if (strncmp(name, prefix, strlen(prefix)) || list_find(list, name) ||
+            (lenient && is_beside(name + strlen(prefix))))
+            continue;
+        return error_set(MOCO_EFORMAT, "%s has a tensor %.128s, which the network has not", path,
+                         name);
     }
     return MOCO_OK;
 }
@@ -254,7 +298,7 @@ static void meta_encoder(struct meta *meta, const struct net *net, const char *r
     meta_text(meta, "moco.version", moco_version());
     meta_text(meta, "arch", c->arch);
     meta_text(meta, "stem", c->stem == STEM_CIFAR ? "cifar" : "imagenet");
-    meta_text(meta, "head", c->head == HEAD_FC ? "fc" : "mlp");
+    meta_text(meta, "head", net_head_name(c->head));
     meta_whole(meta, "width", (uint64_t)c->width);
     meta_whole(meta, "channels", (uint64_t)c->channels);
     meta_whole(meta, "side", (uint64_t)c->side);
@@ -443,7 +487,7 @@ int weights_save(const char *path, const struct net *net, const struct encoder *
     (void)net_tensors(net, &count);
     int rc = list_open(&list, count);
     if (!rc) {
-        add_encoder(&list, "", net, &view, WITH_PARAMS | WITH_STATS);
+        add_encoder(&list, "", net, &view, network(net));
         rc = list_write(&list, path, meta->rows, meta->count);
     }
     free(list.items);
@@ -459,7 +503,7 @@ int weights_load(struct encoder *encoder, const struct net *net, const struct st
     (void)net_tensors(net, &count);
     int rc = list_open(&list, count);
     if (!rc) {
-        add_encoder(&list, prefix, net, encoder, WITH_PARAMS | WITH_STATS);
+        add_encoder(&list, prefix, net, encoder, network(net));
         rc = list_read(&list, file, prefix, 1);
     }
     free(list.items);
@@ -527,9 +571,12 @@ static int find_stem(struct net_config *out, const struct st_file *file, const c
 static int find_head(struct net_config *out, const struct st_file *file, const char *prefix)
 {
     const struct st_tensor *t = find(file, prefix, "fc.2.weight");
-    out->head = t ? HEAD_MLP : HEAD_FC;
+    const struct st_tensor *v3 = find(file, prefix, "fc.3.weight");
+    out->head = t ? HEAD_MLP : v3 ? HEAD_V3 : HEAD_FC;
+    if (v3 && v3->rank == 2 && v3->shape[1] >= 1 && v3->shape[1] <= 65536)
+        out->hidden = (int)v3->shape[1];
     if (!t)
-        t = find(file, prefix, "fc.weight");
+        t = v3 ? v3 : find(file, prefix, "fc.weight");
     if (!t || t->rank != 2 || t->shape[0] < 1 || t->shape[0] > 65536)
         return unknown(file, "fc.weight is missing or no matrix");
     out->dim = (int)t->shape[0];

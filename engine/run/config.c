@@ -1,8 +1,9 @@
 /* config.c: the table of settings, and setting one of them from text; see config.h.
  *
  * Everything that names a setting goes through the table: flags, files, presets, the printed list,
- * config.json and the recipe. Three settings pull others along, unless those were set by something
- * stronger: cos and schedule exclude each other, and ShuffleBN is off where it can do nothing. */
+ * config.json and the recipe. Some settings pull others along, unless those were set by something
+ * stronger: cos and schedule exclude each other, so do the losses of the memory bank, and ShuffleBN
+ * is off where it can do nothing. */
 #include "engine/run/config.h"
 
 #include <errno.h>
@@ -22,9 +23,11 @@
 
 static const struct setting rows[] = {
     TEXT("out", out, 0, "folder of the run"),
-    TEXT("preset", preset, 1, "cifar-demo, moco-v1 or moco-v2"),
-    TEXT("method", method, 1, "moco or end-to-end"),
-    TEXT("key-encoder", key_encoder, 1, "momentum, shared, same or separate"),
+    TEXT("preset", preset, 1, "cifar-demo, moco-v1, moco-v2 or instdisc-cifar"),
+    TEXT("method", method, 1,
+         "moco, moco-v3, memory-bank, end-to-end, parametric, margin or semi-supervised"),
+    TEXT("key-encoder", key_encoder, 1,
+         "momentum, shared, partial:STAGE; same, separate[:ARCH] where keys are trained"),
     TEXT("arch", arch, 1, "resnet18, resnet34, resnet50 or resnet101"),
     INT("width", width, 1, "planes of the first stage; 64 is the published width"),
     TEXT("stem", stem, 1, "cifar (3x3, stride 1) or imagenet (7x7, stride 2, max-pool)"),
@@ -36,6 +39,25 @@ static const struct setting rows[] = {
     SWITCH("mlp", mlp, 1, "two-layer head (MoCo v2)"),
     SWITCH("symmetric", symmetric, 1, "loss in both directions"),
     SWITCH("mask", mask, 1, "leave out unfilled slots and keys of the query's own image"),
+    SWITCH("fill-first", fill_first, SAVED_IF_OTHER, "fill the queue with keys before the first step"),
+    SWITCH("moco-m-cos", m_cosine, SAVED_IF_OTHER, "the momentum rises to 1 by half a cosine"),
+    INT("moco-mlp-dim", hidden, SAVED_IF_OTHER, "columns inside projector and predictor of moco-v3"),
+    SWITCH("nce", nce, SAVED_IF_OTHER, "memory bank: noise-contrastive estimation"),
+    SWITCH("sampled", sampled, SAVED_IF_OTHER, "memory bank: softmax over sampled rows"),
+    SWITCH("full-softmax", full_softmax, SAVED_IF_OTHER, "memory bank: softmax over all rows"),
+    INT("negatives", negatives, SAVED_IF_OTHER, "rows drawn from the memory bank for each sample"),
+    TEXT("nce-z", nce_z, SAVED_IF_OTHER,
+         "NCE's Z: that of the first batch, held (first), or a running average (running)"),
+    DOUBLE("bank-momentum", bank_momentum, SAVED_IF_OTHER, "share of the old row in the bank's new one"),
+    DOUBLE("proximal", proximal, SAVED_IF_OTHER, "weight of the distance to the bank's own row"),
+    DOUBLE("margin", margin, SAVED_IF_OTHER, "distance that different pairs should have"),
+    SWITCH("pairs-by-label", pairs_by_label, SAVED_IF_OTHER,
+           "margin: a pair is the same by its class, not by its image"),
+    SWITCH("normalise", normalise, SAVED_IF_OTHER, "margin: distances between unit features"),
+    DOUBLE("consistency", consistency, SAVED_IF_OTHER,
+           "weight of the distance between the features of two views"),
+    DOUBLE("labels-fraction", labels_fraction, SAVED_IF_OTHER,
+           "share of each class whose labels training may see"),
     INT("bn-splits", bn_splits, 1, "groups of the batch with BN statistics of their own"),
     SWITCH("shuffle-bn", shuffle_bn, 1, "keys are shuffled between the groups"),
     INT("epochs", epochs, 1, "passes over the data"),
@@ -44,7 +66,12 @@ static const struct setting rows[] = {
         "micro-batches of a step; memory holds the activations of one"),
     DOUBLE("lr", lr, 1, "base learning rate"),
     DOUBLE("wd", wd, 1, "weight decay, of all parameters"),
-    DOUBLE("momentum", momentum, 1, "of SGD"),
+    DOUBLE("momentum", momentum, 1, "of SGD and LARS"),
+    TEXT("optimizer", optimiser, SAVED_IF_OTHER, "sgd, lars or adamw"),
+    DOUBLE("trust", trust, SAVED_IF_OTHER, "LARS: step of a matrix as a share of its norm"),
+    DOUBLE("beta1", beta1, SAVED_IF_OTHER, "of AdamW"),
+    DOUBLE("beta2", beta2, SAVED_IF_OTHER, "of AdamW"),
+    DOUBLE("eps", epsilon, SAVED_IF_OTHER, "of AdamW"),
     SWITCH("cos", cosine, 1, "cosine learning rate"),
     TEXT("schedule", schedule, 1, "epochs before which the rate falls to a tenth: 120,160"),
     DOUBLE("warmup", warmup, 1, "epochs of linear rise of the learning rate"),
@@ -101,7 +128,7 @@ static const struct setting rows[] = {
 };
 
 enum { ROWS = sizeof rows / sizeof *rows, NAME_MAX_LENGTH = 63 };
-_Static_assert(ROWS <= 96, "struct config has 96 origins");
+_Static_assert(ROWS <= 128, "struct config has 128 origins");
 
 const struct setting *config_settings(size_t *count)
 {
@@ -121,7 +148,10 @@ void config_default(struct config *config)
     config->value = (struct run_config){
         .method = "moco", .key_encoder = "momentum",
         .arch = "resnet18", .stem = "cifar", .width = 64, .dim = 128, .bn_splits = 8, .side = 32,
-        .queue = 4096, .m = 0.99, .T = 0.1, .shuffle_bn = 1,
+        .queue = 4096, .m = 0.99, .T = 0.1, .shuffle_bn = 1, .hidden = 4096,
+        .nce = 1, .negatives = 4096, .nce_z = "first", .bank_momentum = 0.5, .margin = 1.0,
+        .labels_fraction = 1.0, .optimiser = "sgd", .trust = 0.001, .beta1 = 0.9, .beta2 = 0.999,
+        .epsilon = 1e-8,
         .epochs = 200, .batch = 512, .accumulate = 1, .lr = 0.06, .wd = 5e-4, .momentum = 0.9,
         .cosine = 1,
         .crop_lo = 0.08, .crop_hi = 1.0, .flip_p = 0.5, .jitter_p = 0.8, .brightness = 0.4,
@@ -277,16 +307,38 @@ static void exclude(struct config *config, const char *name, enum origin origin)
     }
 }
 
-/* One BN group, or a key branch that gets gradients, leaves nothing to shuffle. Asking for it by
- * name all the same is refused by config_check(). */
+/* The memory bank has one loss: choosing one drops the others, dropping the last brings NCE back. */
+static void choose_bank_loss(struct config *config, const char *name, enum origin origin)
+{
+    static const char *const names[] = { "nce", "sampled", "full-softmax" };
+    struct run_config *c = &config->value;
+    int *const chosen[] = { &c->nce, &c->sampled, &c->full_softmax };
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(name, names[i]) || !*chosen[i])
+            continue;
+        for (int j = 0; j < 3; j++)
+            if (j != i && *origin_of(config, names[j]) <= origin) {
+                *chosen[j] = 0;
+                *origin_of(config, names[j]) = origin;
+            }
+    }
+}
+
+/* One BN group, or no key branch without gradient, leaves nothing to shuffle; and the groups are
+ * there for the shuffling. Asking for it by name all the same is refused by config_check(). */
 static void stop_shuffling(struct config *config, const char *name, enum origin origin)
 {
     struct run_config *c = &config->value;
+    const struct method *kind = !strcmp(name, "method") ? method_named(c->method) : NULL;
+    int plain = kind && (kind->keys != KEYS_FIXED || kind->both);
     int alone = !strcmp(name, "bn-splits") && c->bn_splits == 1;
-    int trained = !strcmp(name, "method") && !strcmp(c->method, "end-to-end");
-    if ((alone || trained) && *origin_of(config, "shuffle-bn") < origin) {
+    if ((alone || plain) && *origin_of(config, "shuffle-bn") < origin) {
         c->shuffle_bn = 0;
         *origin_of(config, "shuffle-bn") = origin;
+    }
+    if (plain && *origin_of(config, "bn-splits") < origin) {
+        c->bn_splits = 1;
+        *origin_of(config, "bn-splits") = origin;
     }
 }
 
@@ -304,6 +356,7 @@ int config_set(struct config *config, const char *name, const char *text, enum o
         return rc;
     config->origin[i] = origin;
     exclude(config, name, origin);
+    choose_bank_loss(config, name, origin);
     stop_shuffling(config, name, origin);
     return MOCO_OK;
 }

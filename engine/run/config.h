@@ -13,6 +13,7 @@
 #include "engine/contrast/method.h"
 #include "engine/data/augment.h"
 #include "engine/net/encoder.h"
+#include "engine/optim/optimiser.h"
 #include "engine/optim/schedule.h"
 
 enum origin { FROM_DEFAULT, FROM_DATA, FROM_PRESET, FROM_FILE, FROM_FLAG };
@@ -26,8 +27,18 @@ struct run_config {
     /* contrast */
     int queue;       /* moco-k */
     double m, T;     /* moco-m, moco-t */
-    int symmetric, mask, shuffle_bn;
+    int symmetric, mask, shuffle_bn, fill_first, m_cosine;
+    int hidden;      /* moco-mlp-dim */
+    int nce, sampled, full_softmax; /* one of them: the memory bank's loss */
+    int negatives;
+    double bank_momentum, proximal;
+    char nce_z[16];
+    double margin;
+    int pairs_by_label, normalise;
+    double consistency, labels_fraction;
     /* optimiser */
+    char optimiser[16];
+    double trust, beta1, beta2, epsilon;
     int epochs, batch, accumulate;
     double lr, wd, momentum, warmup;
     int cosine;
@@ -69,7 +80,7 @@ const struct setting *config_settings(size_t *count);
 
 struct config {
     struct run_config value;
-    enum origin origin[96]; /* by row of the table */
+    enum origin origin[128]; /* by row of the table */
 };
 
 /* Defaults: cifar-demo's values without the preset's name. */
@@ -78,7 +89,8 @@ void config_default(struct config *config);
 /* Sets one setting from text, unless its origin is stronger already. */
 int config_set(struct config *config, const char *name, const char *text, enum origin origin);
 
-/* Applies a preset ("cifar-demo", "moco-v1", "moco-v2") with origin FROM_PRESET. */
+/* Applies a preset ("cifar-demo", "moco-v1", "moco-v2", "instdisc-cifar") with origin
+ * FROM_PRESET. */
 int config_preset(struct config *config, const char *name);
 
 /* Reads a JSON object of settings (config.json of another run will do) with origin FROM_FILE. */
@@ -97,7 +109,10 @@ int config_check_views(const struct config *config);
 int config_policy(struct policy *out, const struct run_config *config, int channels);
 int config_net(struct net_config *out, const struct run_config *config, int channels);
 int config_schedule(struct schedule *out, const struct run_config *config);
-void config_method(struct method_config *out, const struct run_config *config);
+int config_optimiser(struct optimiser *out, const struct run_config *config);
+/* images, classes: of the training data. */
+void config_method(struct method_config *out, const struct run_config *config, size_t images,
+                   size_t classes);
 
 /* The setting of that name, or NULL. */
 const struct setting *config_setting(const char *name);

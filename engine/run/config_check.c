@@ -30,6 +30,10 @@ static const struct range {
     { "flip-vertical", 0, 1, 0 }, { "rotate", 0, 180, 0 },     { "solarize", 0, 1, 0 },
     { "solarize-threshold", -1e6, 1e6, 0 },                    { "noise", 0, 1e6, 0 },
     { "poisson", 0, 1e12, 0 },    { "channel-drop", 0, 1, 0 },
+    { "moco-mlp-dim", 1, 65536, 0 },                           { "negatives", 1, 1 << 24, 0 },
+    { "bank-momentum", 0, 1, 0 }, { "proximal", 0, 1e6, 0 },   { "margin", 0, 1e6, 1 },
+    { "consistency", 0, 1e6, 0 }, { "trust", 0, 1e6, 1 },      { "labels-fraction", 0, 1, 1 },
+    { "beta1", 0, 0.999999, 0 },  { "beta2", 0, 0.999999, 0 }, { "eps", 0, 1, 1 },
 };
 
 static int check_ranges(const struct config *config)
@@ -56,14 +60,23 @@ static int check_word(const char *name, const char *value, const char *known)
     return error_set(MOCO_EARG, "%s '%s' is not known: one of %s", name, value, known);
 }
 
+static const char archs[] = "resnet18 resnet34 resnet50 resnet101";
+
 static int check_words(const struct run_config *c)
 {
-    enum key_encoder key;
+    struct key_choice key;
+    enum optimiser_kind optimiser;
     int rc = method_named(c->method) ? MOCO_OK : MOCO_EARG;
     if (!rc)
-        rc = key_encoder_named(&key, c->key_encoder);
+        rc = key_choice_named(&key, c->key_encoder);
+    if (!rc && key.arch[0])
+        rc = check_word("key-encoder separate:", key.arch, archs);
     if (!rc)
-        rc = check_word("arch", c->arch, "resnet18 resnet34 resnet50 resnet101");
+        rc = optimiser_named(&optimiser, c->optimiser);
+    if (!rc)
+        rc = check_word("nce-z", c->nce_z, "first running");
+    if (!rc)
+        rc = check_word("arch", c->arch, archs);
     if (!rc)
         rc = check_word("stem", c->stem, "cifar imagenet");
     if (!rc)
@@ -189,21 +202,18 @@ static int check_batch(const struct run_config *c, size_t count)
 
 static int check_branches(const struct run_config *c)
 {
-    int trained = !strcmp(c->key_encoder, "same") || !strcmp(c->key_encoder, "separate");
+    struct step_config step = { .kind = method_named(c->method), .shuffle = c->shuffle_bn,
+                                .consistency = (float)c->consistency,
+                                .method = { .symmetric = c->symmetric } };
+    int rc = key_choice_named(&step.key, c->key_encoder);
+    if (rc)
+        return rc;
     if (c->shuffle_bn && c->bn_splits == 1)
         return error_set(MOCO_EARG, "shuffle-bn with bn-splits 1: with one group permuting the "
                          "keys changes nothing; give --bn-splits 2 or more, or --no-shuffle-bn");
-    if (trained != method_named(c->method)->key_gradient)
-        return error_set(MOCO_EARG, "method %s does not go with key-encoder %s: it needs %s",
-                         c->method, c->key_encoder,
-                         trained ? "momentum or shared" : "same or separate");
-    if (c->shuffle_bn && trained)
-        return error_set(MOCO_EARG, "shuffle-bn is for a key encoder without gradient, method %s "
-                         "trains it: give --no-shuffle-bn", c->method);
-    if (c->symmetric && trained)
-        return error_set(MOCO_EARG, "method %s has no symmetric form: give --no-symmetric",
-                         c->method);
-    return MOCO_OK;
+    if (c->fill_first && strcmp(c->method, "moco"))
+        return error_set(MOCO_EARG, "fill-first fills a queue, and method %s has none", c->method);
+    return step_check_keys(&step);
 }
 
 int config_check_views(const struct config *config)
@@ -263,9 +273,11 @@ static enum conv_policy conv_named(const struct run_config *c)
 
 int config_net(struct net_config *out, const struct run_config *c, int channels)
 {
+    int v3 = !strcmp(c->method, "moco-v3");
     *out = (struct net_config){
         .stem = strcmp(c->stem, "imagenet") ? STEM_CIFAR : STEM_IMAGENET,
-        .head = c->mlp ? HEAD_MLP : HEAD_FC, .width = c->width, .channels = channels,
+        .head = v3 ? HEAD_V3 : c->mlp ? HEAD_MLP : HEAD_FC, .hidden = c->hidden, .predictor = v3,
+        .width = c->width, .channels = channels,
         .side = c->side, .batch = c->batch, .dim = c->dim, .bn_splits = c->bn_splits,
         .conv = conv_named(c), .number = strcmp(c->precision, "bf16") ? MOCO_FP32 : MOCO_BF16,
     };
@@ -283,10 +295,25 @@ int config_schedule(struct schedule *out, const struct run_config *c)
     return read_milestones(out, c->schedule);
 }
 
-void config_method(struct method_config *out, const struct run_config *c)
+int config_optimiser(struct optimiser *out, const struct run_config *c)
+{
+    *out = (struct optimiser){
+        .weight_decay = (float)c->wd, .momentum = (float)c->momentum, .trust = (float)c->trust,
+        .beta1 = (float)c->beta1, .beta2 = (float)c->beta2, .epsilon = (float)c->epsilon,
+    };
+    return optimiser_named(&out->kind, c->optimiser);
+}
+
+void config_method(struct method_config *out, const struct run_config *c, size_t images,
+                   size_t classes)
 {
     *out = (struct method_config){
         .B = (size_t)c->batch, .D = (size_t)c->dim, .K = (size_t)c->queue, .T = (float)c->T,
-        .mask = c->mask, .symmetric = c->symmetric, .seed = c->seed,
+        .mask = c->mask, .symmetric = c->symmetric, .seed = c->seed, .n = images,
+        .bank = c->full_softmax ? BANK_FULL : c->sampled ? BANK_SAMPLED : BANK_NCE,
+        .negatives = (size_t)c->negatives, .blend = (float)c->bank_momentum,
+        .proximal = (float)c->proximal, .running_z = !strcmp(c->nce_z, "running"),
+        .margin = (float)c->margin, .by_label = c->pairs_by_label, .normalise = c->normalise,
+        .classes = classes,
     };
 }

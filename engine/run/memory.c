@@ -30,19 +30,24 @@ int memory_plan(struct memory_plan *out, const struct step_config *step,
                 const struct policy *policy, const struct score_sets *sets,
                 const struct moco_simd *simd)
 {
-    struct net *net;
+    struct net *net, *net_k = NULL;
     struct step_memory s;
     *out = (struct memory_plan){ 0 };
     int rc = step_net(&net, step, simd);
-    if (rc)
+    if (!rc)
+        rc = step_key_net(&net_k, step, simd);
+    if (rc) {
+        net_close(&net);
         return rc;
-    step_memory(&s, step, net);
+    }
+    step_memory(&s, step, net, net_k);
     *out = (struct memory_plan){
         .encoders = s.encoders, .activations = s.activations, .dictionary = s.dictionary,
         .batches = loader_bytes(source, policy, (size_t)c->batch, c->accumulate, c->workers),
     };
     if (sets)
         rc = plan_evaluation(out, c, sets, net);
+    net_close(&net_k);
     net_close(&net);
     return rc;
 }

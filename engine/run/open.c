@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "engine/base/error.h"
+#include "engine/run/labels.h"
 #include "engine/run/run.h"
 
 void run_notice(const struct train_hooks *hooks, const char *format, ...)
@@ -168,14 +169,14 @@ static int configure_step(struct run *run)
     const struct run_config *c = run->c;
     struct step_config *s = &run->step_config;
     *s = (struct step_config){.accumulate = c->accumulate, .shuffle = c->shuffle_bn,
-                              .momentum = (float)c->momentum, .weight_decay = (float)c->wd,
-                              .seed = c->seed};
+                              .consistency = (float)c->consistency, .seed = c->seed};
     int rc = config_net(&s->net, c, run->source->channels);
     if (rc)
         return rc;
-    config_method(&s->method, c);
+    config_method(&s->method, c, run->source->count, (size_t)run->source->classes);
     s->kind = method_named(c->method);
-    return s->kind ? key_encoder_named(&s->key, c->key_encoder) : MOCO_EARG;
+    rc = s->kind ? config_optimiser(&s->optimiser, c) : MOCO_EARG;
+    return rc ? rc : key_choice_named(&s->key, c->key_encoder);
 }
 
 /* bfloat16 works everywhere, but only pays where the CPU computes with it. */
@@ -206,6 +207,13 @@ int run_plan(struct run *run)
     return run->c->force ? MOCO_OK : memory_check(&run->plan, &run->limit, run->c);
 }
 
+static int open_labels(struct run *run)
+{
+    int rc = labels_choose(&run->labels, run->source, run->c->labels_fraction, run->c->seed);
+    run->batch_labels = malloc(run->step.rows * sizeof *run->batch_labels);
+    return rc || run->batch_labels ? rc : error_memory("labels", run->step.rows * sizeof(int32_t));
+}
+
 int run_build(struct run *run)
 {
     const struct run_config *c = run->c;
@@ -220,7 +228,7 @@ int run_build(struct run *run)
                          c->batch, run->source->where, run->source->count);
     rc = step_open(&run->step, &run->step_config, run->simd);
     run->opened = !rc;
-    return rc;
+    return rc || !run->step_config.kind->labels ? rc : open_labels(run);
 }
 
 int run_open(struct run *run)
@@ -248,5 +256,7 @@ void run_close(struct run *run)
     if (run->scored)
         score_close(&run->sets);
     source_close(&run->source);
+    free(run->labels);
+    free(run->batch_labels);
     free(run->recipe);
 }

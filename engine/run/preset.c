@@ -1,7 +1,8 @@
 /* preset.c: published recipes as lists of settings.
  *
  * cifar-demo is the public CIFAR-10 recipe; moco-v1 (He et al. 2019) and moco-v2 (Chen et al. 2020)
- * are the ImageNet recipes, which ran on 8 devices of 32 images: bn-splits 8 stands for that. The
+ * are the ImageNet recipes, which ran on 8 devices of 32 images: bn-splits 8 stands for that;
+ * instdisc-cifar is instance discrimination with NCE. The
  * key encoder follows from the method and is left alone. */
 #include "engine/run/config.h"
 
@@ -47,6 +48,21 @@ static const struct pair moco_v2[] = {
     { NULL, NULL },
 };
 
+/* Wu, Xiong, Yu, Lin 2018, as their code runs on CIFAR-10. */
+static const struct pair instdisc_cifar[] = {
+    { "method", "memory-bank" }, { "arch", "resnet18" }, { "width", "64" }, { "stem", "cifar" },
+    { "side", "32" }, { "mlp", "off" }, { "moco-dim", "128" }, { "moco-t", "0.1" },
+    { "nce", "on" }, { "negatives", "4096" }, { "bank-momentum", "0.5" }, { "proximal", "0" },
+    { "bn-splits", "1" }, { "shuffle-bn", "off" }, { "symmetric", "off" }, { "mask", "off" },
+    { "batch-size", "128" }, { "epochs", "200" }, { "lr", "0.03" }, { "momentum", "0.9" },
+    { "wd", "5e-4" }, { "cos", "off" }, { "schedule", "80,120,160" }, { "warmup", "0" },
+    { "crop-min", "0.2" }, { "crop-max", "1" }, { "flip", "0.5" }, { "jitter", "1" },
+    { "brightness", "0.4" }, { "contrast", "0.4" }, { "saturation", "0.4" }, { "hue", "0.4" },
+    { "grey", "0.2" }, { "blur", "0" },
+    { "mean", "0.4914,0.4822,0.4465" }, { "std", "0.2023,0.1994,0.2010" },
+    { NULL, NULL },
+};
+
 static const struct preset {
     const char *name;
     const struct pair *lists[2];
@@ -54,6 +70,7 @@ static const struct preset {
     { "cifar-demo", { cifar_demo, NULL } },
     { "moco-v1", { moco_v1, NULL } },
     { "moco-v2", { moco_v1, moco_v2 } },
+    { "instdisc-cifar", { instdisc_cifar, NULL } },
 };
 
 static int apply(struct config *config, const struct pair *list)
@@ -74,6 +91,6 @@ int config_preset(struct config *config, const char *name)
             rc = apply(config, presets[i].lists[j]);
         return rc;
     }
-    return error_set(MOCO_EARG, "preset '%.64s' is not known: cifar-demo, moco-v1 and moco-v2 are",
-                     name);
+    return error_set(MOCO_EARG, "preset '%.64s' is not known: cifar-demo, moco-v1, moco-v2 and "
+                     "instdisc-cifar are", name);
 }

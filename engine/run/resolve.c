@@ -66,6 +66,20 @@ static int resolve_queue(struct config *config, size_t count)
     return config_set(config, "moco-k", text, FROM_DATA);
 }
 
+/* What the method needs, where nobody chose. */
+static int resolve_key_encoder(struct config *config)
+{
+    static const char *const names[] = {
+        [KEYS_FIXED] = "momentum", [KEYS_TRAINED] = "same", [KEYS_NONE] = "none",
+        [KEYS_JOINT] = "joint",
+    };
+    const struct method *kind = method_named(config->value.method);
+    if (!kind)
+        return MOCO_EARG;
+    int second = kind->keys == KEYS_NONE && config->value.consistency > 0.0;
+    return config_set(config, "key-encoder", second ? "same" : names[kind->keys], FROM_DATA);
+}
+
 /* What the settings ask for and these images can not give. */
 static void notice_channels(const struct run_config *c, int channels,
                             const struct train_hooks *hooks)
@@ -106,8 +120,8 @@ int train_resolve(struct config *config, const struct source *source,
     int rc = resolve_side(config, source);
     if (!rc)
         rc = resolve_queue(config, source->count);
-    if (!rc && strcmp(config->value.method, "end-to-end") == 0)
-        rc = config_set(config, "key-encoder", "same", FROM_DATA);
+    if (!rc)
+        rc = resolve_key_encoder(config);
     if (!rc)
         rc = config_check(config, source->count);
     if (!rc)

@@ -32,6 +32,8 @@ struct run {
     int scored; /* sets are open: kNN is on */
     struct checkpoint_info info;
     struct log log;
+    int32_t *labels;       /* (source->count) that training may see, or NULL; owned */
+    int32_t *batch_labels; /* (rows of a micro-batch) */
     char *recipe;
     char checkpoint[PATH_SIZE], weights[PATH_SIZE];
     uint64_t steps, total;                /* of an epoch, of the run */

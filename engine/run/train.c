@@ -12,7 +12,7 @@
 #include "engine/net/report.h"
 #include "engine/run/run.h"
 
-enum { WATCHDOG_EPOCHS = 3 };
+enum { WATCHDOG_EPOCHS = 3, FILL_EPOCH = 1 << 30 };
 
 static int score(struct run *run)
 {
@@ -54,15 +54,11 @@ static double fill_share(const struct run *run)
     return slots ? (double)filled / (double)slots : 0.0;
 }
 
-/* Loss of a guess among all candidates: ln(K+1), or ln(B) without a dictionary. */
+/* Loss of a guess among all candidates, ln(K+1) with a queue; NAN where that has no meaning. */
 static double guess_loss(const struct run *run)
 {
-    size_t filled = 0, slots = 0;
     const struct method *kind = run->step.config.kind;
-    if (kind->fill)
-        kind->fill(run->step.state, &filled, &slots);
-    double one = slots ? log((double)slots + 1.0) : log((double)run->c->batch);
-    return run->c->symmetric ? 2.0 * one : one;
+    return kind->guess ? kind->guess(&run->step.config.method) : NAN;
 }
 
 static uint64_t epoch_of(const struct run *run)
@@ -107,6 +103,23 @@ static double lr_of(const struct run *run, uint64_t step)
     return schedule_lr(&run->schedule, (int)epoch_of(run), (long)step, (long)run->steps);
 }
 
+static double momentum_of(const struct run *run)
+{
+    if (!run->c->m_cosine)
+        return run->c->m;
+    return schedule_momentum(run->c->m, run->info.step, run->total);
+}
+
+/* Classes of a micro-batch, as far as training may see them. */
+static const int32_t *batch_labels(const struct run *run, const int64_t *ids)
+{
+    if (!run->labels)
+        return NULL;
+    for (size_t i = 0; i < run->step.rows; i++)
+        run->batch_labels[i] = run->labels[ids[i]];
+    return run->batch_labels;
+}
+
 int run_step(struct run *run, double lr, double *data_s)
 {
     int rc = MOCO_OK;
@@ -120,7 +133,8 @@ int run_step(struct run *run, double lr, double *data_s)
         if (rc)
             return rc;
         struct step_input input = {.x_q = batch->x_q, .x_k = batch->x_k, .ids = batch->ids,
-                                   .m = (float)run->c->m};
+                                   .labels = batch_labels(run, batch->ids),
+                                   .m = (float)momentum_of(run)};
         rc = step_part(&run->step, &input);
     }
     return rc ? rc : step_end(&run->step, (float)lr);
@@ -255,6 +269,25 @@ static int seek(struct run *run)
                        full ? 0 : (size_t)run->info.epoch_steps);
 }
 
+/* Fills the queue before the first step, from batches of an epoch that no training reaches. */
+static int fill_queue(struct run *run)
+{
+    size_t filled = 0, slots = 0;
+    const struct method *kind = run->step.config.kind;
+    int rc = loader_seek(run->loader, FILL_EPOCH, 0);
+    kind->fill(run->step.state, &filled, &slots);
+    for (uint64_t i = 0; filled < slots && !rc; i++) {
+        const struct batch *batch;
+        rc = loader_next(run->loader, &batch);
+        if (rc)
+            break;
+        struct step_input input = {.x_k = batch->x_k, .ids = batch->ids};
+        rc = step_fill(&run->step, &input, i);
+        kind->fill(run->step.state, &filled, &slots);
+    }
+    return rc;
+}
+
 static int train(struct run *run)
 {
     int complete = run->info.step >= run->total && !run->info.epoch_steps;
@@ -265,6 +298,8 @@ static int train(struct run *run)
         return MOCO_OK;
     }
     int rc = score_start(run);
+    if (!rc && run->c->fill_first && !run->info.step && !complete)
+        rc = fill_queue(run);
     if (!rc && !complete)
         rc = seek(run);
     if (!rc)
