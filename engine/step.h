@@ -133,7 +133,8 @@ int step_fill(struct step *step, const struct step_input *input, uint64_t index)
  * lists them for another word. */
 int key_choice_named(struct key_choice *out, const char *name);
 
-/* Whether method, key encoder, shuffling and symmetry go together; a sentence says what does not. */
+/* Whether method, key encoder, shuffling and symmetry go together; a sentence says what does
+ * not. */
 int step_check_keys(const struct step_config *config);
 
 /* Whether the key branch is trained, and whether its parameters are its own. */

@@ -1,5 +1,5 @@
-/* step_branch.h: the two branches of a step: from images to features, and gradients back. Private to
- * the files of the step.
+/* step_branch.h: the two branches of a step: from images to features, and gradients back. Private
+ * to the files of the step.
  *
  * Everything works on one micro-batch: x (rows, C, S, S), features (rows, D). Errors are the
  * encoder's. */

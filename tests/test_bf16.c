@@ -221,12 +221,13 @@ int main(void)
         const char *name;
         struct net_config config;
     } nets[] = {
-        { "resnet18", { "resnet18", STEM_CIFAR, HEAD_FC, 16, 3, 12, 4, 16, 2, CONV_AUTO, .number = 0 } },
+        { "resnet18", { "resnet18", STEM_CIFAR, HEAD_FC, 16, 3, 12, 4, 16, 2, .conv = CONV_AUTO } },
         { "resnet18, oneDNN",
-          { "resnet18", STEM_CIFAR, HEAD_FC, 16, 3, 12, 4, 16, 2, CONV_ONEDNN, .number = 0 } },
+          { "resnet18", STEM_CIFAR, HEAD_FC, 16, 3, 12, 4, 16, 2, .conv = CONV_ONEDNN } },
         { "resnet18, odd sizes",
-          { "resnet18", STEM_CIFAR, HEAD_MLP, 3, 1, 11, 6, 5, 3, CONV_OWN, .number = 0 } },
-        { "resnet50", { "resnet50", STEM_IMAGENET, HEAD_MLP, 16, 3, 32, 8, 16, 1, CONV_AUTO, .number = 0 } },
+          { "resnet18", STEM_CIFAR, HEAD_MLP, 3, 1, 11, 6, 5, 3, .conv = CONV_OWN } },
+        { "resnet50",
+          { "resnet50", STEM_IMAGENET, HEAD_MLP, 16, 3, 32, 8, 16, 1, .conv = CONV_AUTO } },
     };
     struct moco_simd tables[TABLES_MAX];
     size_t count = all_tables(tables);

@@ -301,19 +301,19 @@ int main(void)
 {
     struct bench benches[] = {
         { .name = "resnet18, fc",
-          .config = { "resnet18", STEM_CIFAR, HEAD_FC, 4, 3, 8, 4, 8, 1, CONV_AUTO, .number = 0 },
+          .config = { "resnet18", STEM_CIFAR, HEAD_FC, 4, 3, 8, 4, 8, 1, .conv = CONV_AUTO },
           .point = 2 },
         { .name = "resnet18, two BN groups",
-          .config = { "resnet18", STEM_CIFAR, HEAD_FC, 4, 3, 16, 6, 8, 2, CONV_AUTO, .number = 0 },
+          .config = { "resnet18", STEM_CIFAR, HEAD_FC, 4, 3, 16, 6, 8, 2, .conv = CONV_AUTO },
           .point = 1 },
         { .name = "resnet18, odd sizes, mlp",
-          .config = { "resnet18", STEM_CIFAR, HEAD_MLP, 3, 1, 11, 6, 5, 3, CONV_AUTO, .number = 0 },
+          .config = { "resnet18", STEM_CIFAR, HEAD_MLP, 3, 1, 11, 6, 5, 3, .conv = CONV_AUTO },
           .point = 1 },
         { .name = "resnet34, imagenet stem",
-          .config = { "resnet34", STEM_IMAGENET, HEAD_FC, 4, 2, 40, 4, 8, 1, CONV_AUTO, .number = 0 },
+          .config = { "resnet34", STEM_IMAGENET, HEAD_FC, 4, 2, 40, 4, 8, 1, .conv = CONV_AUTO },
           .point = 1 },
         { .name = "resnet50, imagenet stem, mlp",
-          .config = { "resnet50", STEM_IMAGENET, HEAD_MLP, 4, 3, 33, 8, 8, 2, CONV_AUTO, .number = 0 },
+          .config = { "resnet50", STEM_IMAGENET, HEAD_MLP, 4, 3, 33, 8, 8, 2, .conv = CONV_AUTO },
           .point = 1620 },
     };
     static const enum conv_policy policies[] = { CONV_DIRECT, CONV_OWN };

@@ -1,7 +1,7 @@
 /* test_resume: a run that is stopped right after any of its steps and resumed gives the bytes of
- * one that ran through, with whole batches and with micro-batches. Every step of two epochs is a
- * stop, so the last step of an epoch (whose end, kNN and log row are still to come) and the last of
- * the run are among them. */
+ * one that ran through, with whole batches, micro-batches, and every method. Every step of two
+ * epochs is a stop, so the last step of an epoch (whose end, kNN and log row are still to come) and
+ * the last of the run are among them. */
 #include "engine/run/train.h"
 
 #include <math.h>
@@ -19,7 +19,7 @@ enum { EPOCHS = 2, STEPS = 3, BYTES = 1 << 22 };
 static const char *const files[] = { "weights.safetensors", "checkpoint.safetensors" };
 static char folder[64];
 static struct moco_simd simd;
-static const char *accumulate; /* of the runs being made */
+static const char *more[4][2]; /* further settings of the runs being made */
 
 struct stopper {
     int after, seen; /* steps of this process */
@@ -41,7 +41,7 @@ static int train(const char *out, int after)
 {
     static const char *const settings[][2] = {
         { "width", "8" }, { "side", "8" }, { "batch-size", "16" }, { "moco-k", "16" },
-        { "moco-dim", "16" }, { "bn-splits", "2" },
+        { "moco-dim", "16" }, { "bn-splits", "2" }, { "negatives", "20" }, { "moco-mlp-dim", "24" },
         { "epochs", "2" }, { "knn-every", "1" }, { "threads", "1" }, { "workers", "1" },
     };
     struct config config;
@@ -53,7 +53,9 @@ static int train(const char *out, int after)
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         CHECK_MSG(config_set(&config, settings[i][0], settings[i][1], FROM_FLAG) == MOCO_OK,
                   "%s", error_text());
-    CHECK(config_set(&config, "accumulate", accumulate, FROM_FLAG) == MOCO_OK);
+    for (size_t i = 0; i < 4 && more[i][0]; i++)
+        CHECK_MSG(config_set(&config, more[i][0], more[i][1], FROM_FLAG) == MOCO_OK, "%s",
+                  error_text());
     snprintf(path, sizeof path, "%s/%s", folder, out);
     config_set(&config, "out", path, FROM_FLAG);
     config_set(&config, "resume", "1", FROM_FLAG);
@@ -131,16 +133,46 @@ static void test_stops(void)
     forget("whole");
 }
 
+/* Every method, optimiser and kind of key encoder, stopped once in each epoch. */
+static void test_methods(void)
+{
+    static const char *const variants[][4][2] = {
+        { { "method", "memory-bank" } },
+        { { "method", "memory-bank" }, { "sampled", "1" }, { "accumulate", "2" } },
+        { { "method", "memory-bank" }, { "full-softmax", "1" }, { "proximal", "0.5" } },
+        { { "method", "memory-bank" }, { "nce-z", "running" }, { "consistency", "0.5" } },
+        { { "method", "parametric" } },
+        { { "method", "margin" }, { "pairs-by-label", "1" } },
+        { { "method", "moco-v3" }, { "optimizer", "lars" }, { "moco-m-cos", "1" } },
+        { { "method", "end-to-end" }, { "key-encoder", "separate:resnet34" },
+          { "optimizer", "adamw" } },
+        { { "method", "semi-supervised" }, { "labels-fraction", "0.3" }, { "consistency", "1" } },
+        { { "key-encoder", "partial:layer2" }, { "fill-first", "1" }, { "symmetric", "1" },
+          { "moco-k", "32" } },
+        { { "key-encoder", "shared" }, { "consistency", "0.5" } },
+    };
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
+        memcpy(more, variants[i], sizeof more);
+        CHECK(train("whole", 0) == MOCO_OK);
+        CHECK(train("stopped", 2) == TRAIN_INTERRUPTED);
+        CHECK(train("stopped", 2) == TRAIN_INTERRUPTED);
+        CHECK(train("stopped", 0) == MOCO_OK);
+        same("stopped", 4);
+        forget("stopped");
+        forget("whole");
+    }
+}
+
 int main(void)
 {
     char *dir = getenv("TMPDIR");
     snprintf(folder, sizeof folder, "%.40s/moco-resume-XXXXXX", dir ? dir : "/tmp");
     if (!mkdtemp(folder) || moco_simd_init(&simd, NULL))
         return 1;
-    accumulate = "1";
     test_stops();
-    accumulate = "4";
+    more[0][0] = "accumulate", more[0][1] = "4";
     test_stops();
+    test_methods();
     CHECK(rmdir(folder) == 0);
     return check_summary("resume");
 }

@@ -37,7 +37,8 @@ static struct step_config config_of(int batch, int parts, int bn_splits)
         .net = { .arch = "resnet18", .stem = STEM_CIFAR, .width = 8, .channels = 3, .side = SIDE,
                  .batch = batch, .dim = D, .bn_splits = bn_splits },
         .method = { .B = (size_t)batch, .D = D, .K = K, .T = 0.2f, .mask = 1, .seed = 5 },
-        .kind = &method_moco, .accumulate = parts, .optimiser = { .momentum = 0.9f, .weight_decay = 1e-4f },
+        .kind = &method_moco, .accumulate = parts,
+        .optimiser = { .momentum = 0.9f, .weight_decay = 1e-4f },
         .seed = 5,
     };
 }

@@ -104,10 +104,21 @@ static void json_line(const struct train_progress *p)
     fflush(stdout);
 }
 
+/* The loss of a guess, and how full the queue is; of methods that have these. */
+static void dictionary_text(char *out, size_t size, const struct train_progress *p)
+{
+    int queue = !isnan(p->queue_fill), used = 0;
+    out[0] = '\0';
+    if (!isnan(p->ln_k1))
+        used = snprintf(out, size, " (%s %.4f)", queue ? "ln(K+1)" : "guess", p->ln_k1);
+    if (queue)
+        snprintf(out + used, size - (size_t)used, " queue %.0f%%", 100 * p->queue_fill);
+}
+
 static void on_progress(void *user, const struct train_progress *p)
 {
     struct show *show = user;
-    char eta[32], line[300];
+    char eta[32], dictionary[64], line[300];
     double time = clock_seconds(), seconds = p->data_s + p->compute_s;
     if (p->epoch_done && show->json)
         json_line(p);
@@ -119,11 +130,12 @@ static void on_progress(void *user, const struct train_progress *p)
         return;
     }
     cli_duration(eta, sizeof eta, p->eta_s);
+    dictionary_text(dictionary, sizeof dictionary, p);
     int used = snprintf(line, sizeof line,
-                        "epoch %d/%d step %llu/%llu loss %.4f (ln(K+1) %.4f) queue %.0f%% "
-                        "top-1 %.1f%% %.0f img/s data %.0f%% compute %.0f%% ETA %s",
+                        "epoch %d/%d step %llu/%llu loss %.4f%s top-1 %.1f%% %.0f img/s "
+                        "data %.0f%% compute %.0f%% ETA %s",
                         p->epoch, p->epochs, (unsigned long long)p->step,
-                        (unsigned long long)p->steps, p->loss, p->ln_k1, 100 * p->queue_fill,
+                        (unsigned long long)p->steps, p->loss, dictionary,
                         100 * p->top1, p->img_s, seconds > 0 ? 100 * p->data_s / seconds : 0.0,
                         seconds > 0 ? 100 * p->compute_s / seconds : 0.0, eta);
     if (p->epoch_done && !isnan(p->knn))

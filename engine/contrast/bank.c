@@ -1,5 +1,6 @@
-/* bank.c: see bank.h. A step reads and writes the rows of its batch and reads those that were drawn,
- * so it takes as long on a bank of a million rows as on one of a thousand, but for the caches. */
+/* bank.c: see bank.h. A step reads and writes the rows of its batch and reads those that were
+ * drawn, so it takes as long on a bank of a million rows as on one of a thousand, but for the
+ * caches. */
 #include "engine/contrast/bank.h"
 
 #include <math.h>
@@ -13,8 +14,8 @@ int bank_open(struct bank *bank, size_t n, size_t D, uint64_t seed)
 {
     *bank = (struct bank){ .n = n, .D = D };
     if (n < 2 || D == 0)
-        return error_set(MOCO_EARG, "a memory bank of %zu images and %zu columns: it needs at least "
-                         "2 and 1", n, D);
+        return error_set(MOCO_EARG, "a memory bank of %zu images and %zu columns: it needs at "
+                         "least 2 and 1", n, D);
     if (D > SIZE_MAX / sizeof(float) / n)
         return error_memory("the memory bank", SIZE_MAX);
     bank->rows = malloc(bank_bytes(n, D));

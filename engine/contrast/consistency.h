@@ -1,5 +1,5 @@
-/* consistency.h: λ‖v(x1) - v(x2)‖² for two views of one image, beside any loss (MixMatch, Berthelot
- * et al. 2019; UDA, Xie et al. 2020). v are unit features. */
+/* consistency.h: λ‖v(x1) - v(x2)‖² for two views of one image, beside any loss (MixMatch,
+ * Berthelot et al. 2019; UDA, Xie et al. 2020). v are unit features. */
 #ifndef MOCO_ENGINE_CONTRAST_CONSISTENCY_H
 #define MOCO_ENGINE_CONTRAST_CONSISTENCY_H
 

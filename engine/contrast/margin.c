@@ -1,8 +1,8 @@
 /* margin.c: the margin contrastive loss of pairs (Hadsell, Chopra, LeCun 2006, eq. 4).
  *
- * L = (1 - Y) D²/2 + Y max(0, margin - D)²/2, D = ‖f1 - f2‖, Y = 0 where the pair shows the same
- * thing; a mean over the pairs. Different pairs beyond the margin give no gradient, and those nearer
- * than MOCO_MARGIN_NEAR no direction. Both views go through one network in one pass.
+ * L = (1 - Y) D²/2 + Y max(0, margin - D)²/2, D = ‖f1 - f2‖, Y = 0 where the pair shows the
+ * same thing; a mean over the pairs. Different pairs beyond the margin give no gradient, and those
+ * nearer than MOCO_MARGIN_NEAR no direction. Both views go through one network in one pass.
  *
  * A step of B images has B pairs (q_i, k_j): half of them same, half different, drawn anew in each
  * step. By image (the default) same means two views of one image, different views of two. By label

@@ -1,17 +1,17 @@
 /* memory_bank.c: non-parametric instance discrimination (Wu, Xiong, Yu, Lin 2018).
  *
- * Every image is its own class, and a row b_j of the memory bank stands for the weight vector that a
- * classifier would have for it: P(i|v) = exp(b_i·v / T) / Σ_j exp(b_j·v / T) (eq. 2), T the
+ * Every image is its own class, and a row b_j of the memory bank stands for the weight vector that
+ * a classifier would have for it: P(i|v) = exp(b_i·v / T) / Σ_j exp(b_j·v / T) (eq. 2), T the
  * temperature. The sum over all n images is had in one of three ways:
  *   full     as it stands
- *   sampled  (n/m) Σ_k exp(b_jk·v / T) over m rows drawn from the others (eq. 8 with importance 1)
+ *   sampled  (n/m) Σ_k exp(b_jk·v / T) over m rows drawn from the others (eq. 8)
  *   nce      noise-contrastive estimation (eq. 5-7): h = P / (P + m/n), P = exp(s) / Z,
  *            L = -log h(i) - Σ_k log(1 - h(jk)); Z = n times the mean of all exp(s) of the first
  *            batch, positives included, then held, as the published code does it; or a running
  *            average of that. It is a constant to the gradient either way. With micro-batches the
  *            first of them takes the place of the first batch.
- * Proximal regularisation (eq. 9) adds λ‖v - b_i‖²: the feature of an image moves little from visit
- * to visit. After the optimiser b_i <- unit(b b_i + (1 - b) v). */
+ * Proximal regularisation (eq. 9) adds λ‖v - b_i‖²: the feature of an image moves little from
+ * visit to visit. After the optimiser b_i <- unit(b b_i + (1 - b) v). */
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>

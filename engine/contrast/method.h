@@ -61,8 +61,9 @@ struct contrast {
     uint64_t step;            /* of the run, from 0, and micro-batch within it: what is drawn */
     uint64_t part;            /* depends on both and on the seed */
     double loss;           /* Σ over the rows / B */
-    double top1;           /* share of B: queries whose positive has the largest logit; margin: pairs
-                            * on the right side of half the margin; classifiers: right answers */
+    double top1;           /* share of B: queries whose positive has the largest logit; margin:
+                            * pairs on the right side of half the margin; classifiers: right
+                            * answers */
     double beyond;         /* margin: different pairs beyond it */
 };
 

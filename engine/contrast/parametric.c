@@ -1,9 +1,9 @@
 /* parametric.c: instance discrimination with one weight vector for each image (Dosovitskiy et al.
  * 2014, Exemplar-CNN; Wu, Xiong, Yu, Lin 2018, eq. 1), the baseline of the non-parametric form.
  *
- * P(i|f) = exp(w_i·f) / Σ_j exp(w_j·f), f not normalised, no bias, no temperature. W = instance.weight
- * (n, D) is trained like every parameter, so it needs n × D numbers three times over and says
- * nothing about an image that is not in the training set.
+ * P(i|f) = exp(w_i·f) / Σ_j exp(w_j·f), f not normalised, no bias, no temperature. W (n, D),
+ * instance.weight, is trained like every parameter, so it needs n × D numbers three times over and
+ * says nothing about an image that is not in the training set.
  *
  * dL/df = Σ_j p_j w_j - w_i comes from the InfoNCE kernel with T = 1, the own row as the positive.
  * dL/dW = (P - I)ᵀ f / B follows in chunks of W's rows, from the logits made again and log Σ_j,

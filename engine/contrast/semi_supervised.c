@@ -1,11 +1,11 @@
 /* semi_supervised.c: a few labels beside many images without (the consistency row of MixMatch,
  * Berthelot et al. 2019, and UDA, Xie et al. 2020).
  *
- * L = cross-entropy of classifier(f(x1)) over the samples of the batch that have a label, a mean over
- * those, + λ mean ‖v(x1) - v(x2)‖² over all samples, v the normalised feature, f the one before the
- * normalisation. The second term is the step's consistency term (consistency.c), with gradients
- * into both views; this file has the first and the classifier, a linear layer of its own. With λ = 0
- * what is left is training on the few labels alone. */
+ * L = cross-entropy of classifier(f(x1)) over the samples of the batch that have a label, a mean
+ * over those, + λ mean ‖v(x1) - v(x2)‖² over all samples, v the normalised feature, f the one
+ * before the normalisation. The second term is the step's consistency term (consistency.c), with gradients
+ * into both views; this file has the first and the classifier, a linear layer of its own. With
+ * λ = 0 what is left is training on the few labels alone. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,7 +107,8 @@ static int check_labels(const struct semi_supervised *s, const struct contrast *
 {
     *labelled = 0;
     if (!c->labels)
-        return error_set(MOCO_EARG, "semi-supervised training needs labels, and the data have none");
+        return error_set(MOCO_EARG, "semi-supervised training needs labels, and the data have "
+                         "none");
     for (size_t i = 0; i < c->rows; i++) {
         if (c->labels[i] >= 0 && (size_t)c->labels[i] >= s->config.classes)
             return error_set(MOCO_EARG, "sample %zu has label %d, but there are %zu classes", i,

@@ -1,6 +1,6 @@
-/* head.c: what stands between the pooled features and the loss: the head (torchvision's fc), and the
- * predictor behind it (Chen, Xie, He 2021, section 3; Grill et al. 2020), as a list of layers on
- * rows (B, width).
+/* head.c: what stands between the pooled features and the loss: the head (torchvision's fc), and
+ * the predictor behind it (Chen, Xie, He 2021, section 3; Grill et al. 2020), as a list of layers
+ * on rows (B, width).
  *
  * Each layer's output is kept on the tape, so that the backward pass finds every operand. A
  * BatchNorm's statistics are those of the strided groups of the batch, as in norm.c: sums over a

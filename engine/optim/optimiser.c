@@ -1,9 +1,9 @@
 /* optimiser.c: SGD, LARS and AdamW over an encoder's arenas.
  *
  * SGD:   g' = g + wd p;  u <- momentum u + g';  p <- p - lr u
- * LARS:  for matrices and filters g' = (g + wd p) trust ‖p‖ / ‖g + wd p‖, where both norms are
- *        above 0; for vectors g' = g; then as SGD (You et al. 2017, eq. 6; the rate is outside u,
- *        as in Chen, Xie, He 2021)
+ * LARS:  for matrices and filters g' = (g + wd p) trust ‖p‖ / ‖g + wd p‖, where both norms
+ *        are above 0; for vectors g' = g; then as SGD (You et al. 2017, eq. 6; the rate is
+ *        outside u, as in Chen, Xie, He 2021)
  * AdamW: p <- (1 - lr wd) p; u, v <- moments of g; p <- p - lr (u / (1 - β1^t)) /
  *        (sqrt(v / (1 - β2^t)) + ε) (Loshchilov and Hutter 2019, algorithm 2)
  *

@@ -39,16 +39,19 @@ static const struct setting rows[] = {
     SWITCH("mlp", mlp, 1, "two-layer head (MoCo v2)"),
     SWITCH("symmetric", symmetric, 1, "loss in both directions"),
     SWITCH("mask", mask, 1, "leave out unfilled slots and keys of the query's own image"),
-    SWITCH("fill-first", fill_first, SAVED_IF_OTHER, "fill the queue with keys before the first step"),
+    SWITCH("fill-first", fill_first, SAVED_IF_OTHER,
+           "fill the queue with keys before the first step"),
     SWITCH("moco-m-cos", m_cosine, SAVED_IF_OTHER, "the momentum rises to 1 by half a cosine"),
-    INT("moco-mlp-dim", hidden, SAVED_IF_OTHER, "columns inside projector and predictor of moco-v3"),
+    INT("moco-mlp-dim", hidden, SAVED_IF_OTHER,
+        "columns inside projector and predictor of moco-v3"),
     SWITCH("nce", nce, SAVED_IF_OTHER, "memory bank: noise-contrastive estimation"),
     SWITCH("sampled", sampled, SAVED_IF_OTHER, "memory bank: softmax over sampled rows"),
     SWITCH("full-softmax", full_softmax, SAVED_IF_OTHER, "memory bank: softmax over all rows"),
     INT("negatives", negatives, SAVED_IF_OTHER, "rows drawn from the memory bank for each sample"),
     TEXT("nce-z", nce_z, SAVED_IF_OTHER,
          "NCE's Z: that of the first batch, held (first), or a running average (running)"),
-    DOUBLE("bank-momentum", bank_momentum, SAVED_IF_OTHER, "share of the old row in the bank's new one"),
+    DOUBLE("bank-momentum", bank_momentum, SAVED_IF_OTHER,
+           "share of the old row in the bank's new one"),
     DOUBLE("proximal", proximal, SAVED_IF_OTHER, "weight of the distance to the bank's own row"),
     DOUBLE("margin", margin, SAVED_IF_OTHER, "distance that different pairs should have"),
     SWITCH("pairs-by-label", pairs_by_label, SAVED_IF_OTHER,
@@ -307,7 +310,7 @@ static void exclude(struct config *config, const char *name, enum origin origin)
     }
 }
 
-/* The memory bank has one loss: choosing one drops the others, dropping the last brings NCE back. */
+/* The memory bank has one loss: choosing one drops the others; without any it is NCE. */
 static void choose_bank_loss(struct config *config, const char *name, enum origin origin)
 {
     static const char *const names[] = { "nce", "sampled", "full-softmax" };

@@ -5,8 +5,8 @@
 #include "engine/data/source.h"
 
 /* *out: (source->count) classes, -1 for images without one and for those that are hidden: of each
- * class a share `fraction`, rounded up, stays visible, chosen by the seed. NULL when the data have no
- * labels. The caller frees it. */
+ * class a share `fraction`, rounded up, stays visible, chosen by the seed. NULL when the data have
+ * no labels. The caller frees it. */
 int labels_choose(int32_t **out, const struct source *source, double fraction, uint64_t seed);
 
 #endif

@@ -51,7 +51,7 @@ static double fill_share(const struct run *run)
     const struct method *kind = run->step.config.kind;
     if (kind->fill)
         kind->fill(run->step.state, &filled, &slots);
-    return slots ? (double)filled / (double)slots : 0.0;
+    return slots ? (double)filled / (double)slots : NAN;
 }
 
 /* Loss of a guess among all candidates, ln(K+1) with a queue; NAN where that has no meaning. */

@@ -21,7 +21,7 @@ struct train_progress {
     double loss, top1;          /* mean of this epoch so far */
     double ln_k1;               /* loss of a dictionary that tells nothing apart */
     double lr;
-    double queue_fill;          /* 0..1 */
+    double queue_fill;          /* 0..1; NAN without a queue */
     double img_s;               /* this epoch, this process */
     double data_s, compute_s;   /* the same: waiting for batches, training */
     double eta_s;               /* of the whole run, without kNN */

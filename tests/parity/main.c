@@ -1,12 +1,12 @@
 /* parity: replays recorded training steps through the engine's own step and compares.
  *
- *   parity [--list] [--deterministic | --conv auto|onednn|own] [--simd LEVEL] [--factor X] CASE_DIR...
+ *   parity [--list] [--deterministic | --conv auto|onednn|own] [--simd LEVEL] [--factor X] CASE...
  *
  * A case is a folder: weights, dictionary, the inputs of some steps, and what these must produce,
  * recorded in double precision by another implementation. A quantity passes when the RMS of
- * (engine - expected) is within its tolerance, times --factor, at every leading index; a tolerance of
- * 0 means equal. One line a case; --list prints every quantity. Convolutions are those of training,
- * Winograd included; --deterministic leaves the direct ones only. Exit 0: all cases pass. */
+ * (engine - expected) is within its tolerance, times --factor, at every leading index; a tolerance
+ * of 0 means equal. One line a case; --list prints every quantity. Convolutions are those of
+ * training, Winograd included; --deterministic leaves the direct ones only. Exit 0: all cases pass. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

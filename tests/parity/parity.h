@@ -1,5 +1,5 @@
-/* parity.h: a recorded case, and what the engine produced for it. Shared by the files of the replayer;
- * main.c says what it does. */
+/* parity.h: a recorded case, and what the engine produced for it. Shared by the files of the
+ * replayer; main.c says what it does. */
 #ifndef MOCO_TESTS_PARITY_PARITY_H
 #define MOCO_TESTS_PARITY_PARITY_H
 
