@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/order.h"
 #include "engine/data/part.h"
 
 enum { AHEAD = 3, SLOTS = AHEAD + 1, WORKERS_MAX = 1024, SENTENCE = 1024 };
@@ -40,9 +41,7 @@ struct loader {
     size_t B, steps, view_floats; /* samples of a slot; slots of an epoch; floats of a view */
     size_t parts;          /* slots of a step */
     uint64_t seed;
-    uint32_t *order;       /* (source->count), of order_epoch */
-    uint64_t order_epoch;
-    int has_order;
+    struct order order;
     uint64_t epoch;        /* of the next ticket to be begun */
     size_t step;
     int slot_count;
@@ -100,14 +99,7 @@ static void note_failure(struct slot *slot, size_t b, int rc)
 
 static void begin_slot(struct loader *loader, struct slot *slot)
 {
-    if (!loader->has_order || loader->order_epoch != loader->epoch) {
-        struct rng rng = rng_at(loader->seed, RNG_ORDER, loader->epoch, 0);
-        rng_permutation(&rng, loader->order, loader->source->count);
-        loader->order_epoch = loader->epoch;
-        loader->has_order = 1;
-    }
-    for (size_t b = 0; b < loader->B; b++)
-        slot->batch.ids[b] = loader->order[loader->step * loader->B + b];
+    order_take(&loader->order, slot->batch.ids, loader->epoch, loader->step * loader->B, loader->B);
     slot->epoch = loader->epoch;
     slot->done = 0;
     slot->rc = MOCO_OK;
@@ -271,27 +263,32 @@ static size_t hands_of(int workers)
     return workers ? (size_t)workers : (size_t)omp_get_max_threads();
 }
 
-size_t loader_bytes(const struct source *source, const struct policy *policy, size_t B, int parts,
-                    int workers)
+static size_t window_of(const struct loader_config *config)
+{
+    return config->window ? config->window : ORDER_WINDOW;
+}
+
+size_t loader_bytes(const struct source *source, const struct policy *policy,
+                    const struct loader_config *config)
 {
     size_t view = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
     size_t sample = 2 * view * sizeof(float) + sizeof(int64_t);
-    return slots_of(workers) * (B / (size_t)parts) * sample + source->count * sizeof(uint32_t) +
-           hands_of(workers) * (source_reader_bytes(source) + 2 * view * sizeof(float));
+    return slots_of(config->workers) * (config->B / (size_t)config->parts) * sample +
+           order_bytes(source->count, window_of(config)) +
+           hands_of(config->workers) * (source_reader_bytes(source) + 2 * view * sizeof(float));
 }
 
-static int check(const struct source *source, const struct policy *policy, size_t B, int parts,
-                 int workers)
+static int check(const struct source *source, const struct policy *policy,
+                 const struct loader_config *c)
 {
-    if (B == 0 || B > source->count)
+    if (c->B == 0 || c->B > source->count)
         return error_set(MOCO_EARG, "a batch of %zu from %zu images of %s: a batch needs 1 to all "
-                         "images", B, source->count, source->where);
-    if (parts < 1 || B % (size_t)parts)
-        return error_set(MOCO_EARG, "a batch of %zu can not come in %d equal parts", B, parts);
-    if (source->count > UINT32_MAX)
-        return error_set(MOCO_EARG, "%s: more than %u images", source->where, UINT32_MAX);
-    if (workers < 0 || workers > WORKERS_MAX)
-        return error_set(MOCO_EARG, "%d workers; give 0 to %d", workers, WORKERS_MAX);
+                         "images", c->B, source->count, source->where);
+    if (c->parts < 1 || c->B % (size_t)c->parts)
+        return error_set(MOCO_EARG, "a batch of %zu can not come in %d equal parts", c->B,
+                         c->parts);
+    if (c->workers < 0 || c->workers > WORKERS_MAX)
+        return error_set(MOCO_EARG, "%d workers; give 0 to %d", c->workers, WORKERS_MAX);
     if (policy->side <= 0 || policy->channels <= 0 || policy->channels > AUGMENT_CHANNELS_MAX)
         return error_set(MOCO_EARG, "views of %d channels, side %d: give 1 to %d channels and a "
                          "positive side", policy->channels, policy->side, AUGMENT_CHANNELS_MAX);
@@ -301,11 +298,11 @@ static int check(const struct source *source, const struct policy *policy, size_
 static int allocate(struct loader *loader)
 {
     size_t bytes = loader->B * loader->view_floats * sizeof(float);
-    loader->order = malloc(loader->source->count * sizeof *loader->order);
     loader->hands = calloc((size_t)loader->hand_count, sizeof *loader->hands);
     loader->threads = calloc((size_t)loader->workers + 1, sizeof *loader->threads);
-    if (!loader->order || !loader->hands || !loader->threads)
-        return error_memory("the order of images", loader->source->count * sizeof(uint32_t));
+    if (!loader->hands || !loader->threads)
+        return error_memory("the threads of a loader",
+                            (size_t)loader->hand_count * sizeof *loader->hands);
     for (int i = 0; i < loader->slot_count; i++) {
         struct batch *batch = &loader->slots[i].batch;
         batch->x_q = malloc(bytes);
@@ -328,22 +325,24 @@ static int open_mutex(struct loader *loader)
 }
 
 int loader_open(struct loader **out, const struct source *source, const struct policy *policy,
-                size_t B, int parts, uint64_t seed, int workers)
+                const struct loader_config *c)
 {
     *out = NULL;
-    int rc = check(source, policy, B, parts, workers);
+    int rc = check(source, policy, c);
     if (rc != MOCO_OK)
         return rc;
     struct loader *loader = calloc(1, sizeof *loader);
     if (!loader)
         return error_memory("a loader", sizeof *loader);
-    *loader = (struct loader){ .source = source, .policy = policy, .B = B / (size_t)parts,
-                               .parts = (size_t)parts, .seed = seed, .workers = workers,
-                               .steps = source->count / B * (size_t)parts };
+    *loader = (struct loader){ .source = source, .policy = policy, .B = c->B / (size_t)c->parts,
+                               .parts = (size_t)c->parts, .seed = c->seed, .workers = c->workers,
+                               .steps = source->count / c->B * (size_t)c->parts };
     loader->view_floats = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
-    loader->slot_count = (int)slots_of(workers);
-    loader->hand_count = (int)hands_of(workers);
-    rc = allocate(loader);
+    loader->slot_count = (int)slots_of(c->workers);
+    loader->hand_count = (int)hands_of(c->workers);
+    rc = order_open(&loader->order, source->count, window_of(c), c->seed);
+    if (rc == MOCO_OK)
+        rc = allocate(loader);
     if (rc == MOCO_OK)
         rc = open_mutex(loader);
     if (rc != MOCO_OK)
@@ -387,7 +386,7 @@ void loader_close(struct loader **out)
     close_slots(loader);
     close_hands(loader);
     free(loader->threads);
-    free(loader->order);
+    order_close(&loader->order);
     free(loader);
     *out = NULL;
 }

@@ -1,7 +1,7 @@
 /* loader.h: batches of pairs of views, in a reproducible order.
  *
  * In: a source and a policy. Out: batches x_q, x_k of (B, C, S, S) with the ids of their images.
- * The order of an epoch is a permutation that depends on (seed, epoch); a view depends on
+ * The order of an epoch depends on (seed, epoch) alone (order.h); a view depends on
  * (seed, epoch, index of the image, 0 or 1) alone, never on the number of workers. The last,
  * partial batch of an epoch is dropped. A batch may come in parts, so that memory never holds a
  * whole one: the images and their order are the same.
@@ -19,16 +19,23 @@ struct batch {
     int64_t *ids;     /* (rows) index of each image in the source */
 };
 
+struct loader_config {
+    size_t B;      /* images of a batch, a multiple of parts */
+    int parts;     /* that a batch comes in */
+    uint64_t seed;
+    int workers;
+    size_t window; /* order.h's; 0: ORDER_WINDOW */
+};
+
 struct loader; /* opaque */
 
-/* Views of `source` under `policy`; both are borrowed and outlive the loader. B is a multiple of
- * `parts`. */
+/* Views of `source` under `policy`; both are borrowed and outlive the loader. */
 int loader_open(struct loader **out, const struct source *source, const struct policy *policy,
-                size_t B, int parts, uint64_t seed, int workers);
+                const struct loader_config *config);
 
 /* Memory that a loader takes. */
-size_t loader_bytes(const struct source *source, const struct policy *policy, size_t B, int parts,
-                    int workers);
+size_t loader_bytes(const struct source *source, const struct policy *policy,
+                    const struct loader_config *config);
 
 /* Steps of an epoch: count / B. */
 size_t loader_steps(const struct loader *loader);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "engine/contrast/method.h"
-#include "engine/data/augment.h"
+#include "engine/data/loader.h"
 #include "engine/net/encoder.h"
 #include "engine/optim/schedule.h"
 
@@ -45,7 +45,7 @@ struct run_config {
     double knn_t;
     /* the run */
     uint64_t seed;
-    int threads, workers, checkpoint_every, resume, force, json, deterministic, profile;
+    int threads, workers, shuffle_window, checkpoint_every, resume, force, json, deterministic, profile;
     char conv[16], precision[8], simd[16], config[1024];
 };
 
@@ -97,6 +97,7 @@ int config_check_views(const struct config *config);
 int config_policy(struct policy *out, const struct run_config *config, int channels);
 int config_net(struct net_config *out, const struct run_config *config, int channels);
 int config_schedule(struct schedule *out, const struct run_config *config);
+void config_loader(struct loader_config *out, const struct run_config *config);
 void config_method(struct method_config *out, const struct run_config *config);
 
 /* The setting of that name, or NULL. */

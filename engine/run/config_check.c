@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/order.h"
 #include "engine/step.h"
 
 static const struct range {
@@ -30,6 +31,7 @@ static const struct range {
     { "flip-vertical", 0, 1, 0 }, { "rotate", 0, 180, 0 },     { "solarize", 0, 1, 0 },
     { "solarize-threshold", -1e6, 1e6, 0 },                    { "noise", 0, 1e6, 0 },
     { "poisson", 0, 1e12, 0 },    { "channel-drop", 0, 1, 0 },
+    { "shuffle-window", ORDER_WINDOW_MIN, ORDER_WINDOW_MAX, 0 },
 };
 
 static int check_ranges(const struct config *config)
@@ -281,6 +283,12 @@ int config_schedule(struct schedule *out, const struct run_config *c)
         .first = strncmp(c->preset, "moco-v", 6) != 0, .gamma = 0.1, .warmup = c->warmup,
     };
     return read_milestones(out, c->schedule);
+}
+
+void config_loader(struct loader_config *out, const struct run_config *c)
+{
+    *out = (struct loader_config){ .B = (size_t)c->batch, .parts = c->accumulate, .seed = c->seed,
+                                   .workers = c->workers, .window = (size_t)c->shuffle_window };
 }
 
 void config_method(struct method_config *out, const struct run_config *c)

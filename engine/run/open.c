@@ -209,8 +209,9 @@ int run_plan(struct run *run)
 int run_build(struct run *run)
 {
     const struct run_config *c = run->c;
-    int rc = loader_open(&run->loader, run->source, &run->policy, (size_t)c->batch, c->accumulate,
-                         c->seed, c->workers);
+    struct loader_config loader;
+    config_loader(&loader, c);
+    int rc = loader_open(&run->loader, run->source, &run->policy, &loader);
     if (rc)
         return rc;
     run->steps = loader_steps(run->loader);
