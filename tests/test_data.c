@@ -297,6 +297,19 @@ static void test_folder_refusals(void)
     mkdir(at("broken"), 0777);
     put("broken/x.png", "not a png", 9);
     must_refuse(at("broken"), "x.png");
+    put("broken/y.ppm", "P6\n1 1\n255\nabc", 14);
+    must_refuse(at("broken"), "x.png"); /* half of the files are bad */
+    put("broken/z.ppm", "P6\n1 1\n255\nabc", 14);
+    struct source *source = must_open(at("broken"));
+    CHECK(source && source->count == 3 && source->height == 1 && source->channels == 3);
+    CHECK(source && strstr(source->note, "1 of 3 files can not be read") &&
+          strstr(source->note, "x.png"));
+    struct image image = { 0 };
+    CHECK(source && source->read(source, 0, &image) == MOCO_EFORMAT &&
+          strstr(error_text(), "x.png"));
+    CHECK(source && source->read(source, 1, &image) == MOCO_OK);
+    image_close(&image);
+    source_close(&source);
     mkdir(at("giant"), 0777);
     put("giant/x.ppm", "P6\n20000 20000\n255\n", 19);
     must_refuse(at("giant"), "megapixels");

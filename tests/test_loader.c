@@ -1,8 +1,20 @@
 /* test_loader: batches of the loader: the same bytes for any number of workers, in parts and after a
- * jump into the middle of an epoch; failures. */
+ * jump into the middle of an epoch; images that can not be read; a queue that is bounded, sleeps when
+ * it is full and stops when it is told to. The thread sanitizer runs this program. */
 #define _GNU_SOURCE
+#include <time.h>
+
 #include "engine/data/loader.h"
+#include "engine/data/order.h"
 #include "tests/files.h"
+
+/* The thread sanitizer does not see the barriers of gcc's OpenMP runtime and takes them for races:
+ * there the loader runs with workers only. */
+#ifdef __SANITIZE_THREAD__
+enum { FIRST = 1 };
+#else
+enum { FIRST = 0 };
+#endif
 
 enum { N = 26, B = 4, SIDE = 8, STEPS = N / B, BATCH = B * 3 * SIDE * SIDE };
 
@@ -49,7 +61,7 @@ static void run_loader(const struct source *source, int workers)
     CHECK(loader_seek(loader, 0, 0) == MOCO_OK);
     for (size_t i = 0; i <= 2 * STEPS; i++) {
         CHECK_MSG(loader_next(loader, &batch) == MOCO_OK, "%s", error_text());
-        if (batch && workers == 0)
+        if (batch && workers == FIRST)
             keep_batch(batch, i);
         else if (batch)
             compare_batch(batch, i, workers);
@@ -99,47 +111,180 @@ static void test_order(void)
     CHECK(memcmp(kept[0][0], kept[0][1], sizeof kept[0][0]) != 0);
 }
 
+/* ---- images that can not be read ---- */
+
+enum { BROKEN = 7 }; /* every seventh image, or all */
+static int all_broken;
+
+static int is_broken(size_t index)
+{
+    return all_broken || index % BROKEN == 3;
+}
+
 static int read_badly(const struct source *source, size_t index, struct image *out)
 {
     int rc = image_resize(out, 3, 4, 4);
     if (rc != MOCO_OK)
         return rc;
-    memset(out->pixels, 0, 48 * sizeof(float));
-    return index == 3 ? error_set(MOCO_EIO, "%s: image 3 is gone", source->kind) : MOCO_OK;
+    for (int i = 0; i < 48; i++)
+        out->pixels[i] = (float)(index + 1);
+    return is_broken(index) ? error_set(MOCO_EIO, "%s: image %zu is gone", source->kind, index)
+                            : MOCO_OK;
 }
 
-static void test_loader_failure(int workers)
+/* Rows in the place of broken images hold others, and the batch names each broken one once. */
+static void check_bad(const struct batch *batch, const int64_t *order)
 {
-    struct source source = { .kind = "bad", .count = B, .channels = 3, .read = read_badly };
+    size_t n = 0;
+    char want[64];
+    for (size_t b = 0; b < B; b++) {
+        size_t row = b * 3 * SIDE * SIDE;
+        CHECK(!is_broken((size_t)batch->ids[b]));
+        CHECK(fabsf(batch->x_q[row] - (float)(batch->ids[b] + 1)) < 1e-3f * (float)N);
+        if (!is_broken((size_t)order[b])) {
+            CHECK(batch->ids[b] == order[b]);
+            continue;
+        }
+        snprintf(want, sizeof want, "bad: image %lld is gone", (long long)order[b]);
+        CHECK(n < batch->bad_count && batch->bad[n].id == order[b] &&
+              !strcmp(batch->bad[n].why, want));
+        n++;
+    }
+    CHECK(batch->bad_count == n);
+}
+
+static void run_broken(int workers)
+{
+    struct source source = { .kind = "bad", .count = N, .channels = 3, .read = read_badly };
     struct policy policy = small_policy();
     struct loader *loader;
     const struct batch *batch;
-    CHECK(open_loader(&loader, &source, &policy, B + 1, 1, workers) == MOCO_EARG);
+    struct order order;
+    int64_t ids[N];
+    size_t seen = 0;
+    CHECK(order_open(&order, N, ORDER_WINDOW, 5) == MOCO_OK);
     CHECK(open_loader(&loader, &source, &policy, B, 1, workers) == MOCO_OK);
+    for (size_t i = 0; i < 2 * STEPS; i++) {
+        CHECK_MSG(loader_next(loader, &batch) == MOCO_OK, "%s", error_text());
+        order_take(&order, ids, i / STEPS, i % STEPS * B, B);
+        if (!batch)
+            continue;
+        check_bad(batch, ids);
+        seen += batch->bad_count;
+        if (workers == FIRST)
+            keep_batch(batch, i);
+        else
+            compare_batch(batch, i, workers);
+    }
+    CHECK_MSG(seen >= 4, "only %zu broken images were met", seen);
+    CHECK(loader_seek(loader, 1, 3) == MOCO_OK);
+    for (size_t i = STEPS + 3; i < 2 * STEPS; i++)
+        if (loader_next(loader, &batch) == MOCO_OK)
+            compare_batch(batch, i, workers);
+        else
+            CHECK_MSG(0, "%s", error_text());
+    loader_close(&loader);
+    order_close(&order);
+}
+
+/* Where nothing can be read, the sentence is the first image's, whoever drew it. */
+static void test_loader_failure(int workers)
+{
+    struct source source = { .kind = "bad", .count = N, .channels = 3, .read = read_badly };
+    struct policy policy = small_policy();
+    struct loader *loader;
+    const struct batch *batch;
+    char want[64];
+    snprintf(want, sizeof want, "the first: bad: image %lld is gone", (long long)kept_ids[0][0]);
+    CHECK(open_loader(&loader, &source, &policy, N + 1, 1, workers) == MOCO_EARG);
+    CHECK(open_loader(&loader, &source, &policy, B, 1, workers) == MOCO_OK);
+    all_broken = 1;
     error_set(MOCO_OK, "%s", "");
-    CHECK(loader_next(loader, &batch) == MOCO_EIO && !strcmp(error_text(), "bad: image 3 is gone"));
+    CHECK(loader_next(loader, &batch) == MOCO_EIO && batch == NULL);
+    CHECK_MSG(strstr(error_text(), want), "no \"%s\" in \"%s\"", want, error_text());
     CHECK(loader_next(loader, &batch) == MOCO_EIO);
+    loader_close(&loader);
+    all_broken = 0;
+}
+
+/* ---- the queue ---- */
+
+static size_t reads; /* atomic */
+
+static int read_counted(const struct source *source, size_t index, struct image *out)
+{
+    __atomic_add_fetch(&reads, 1, __ATOMIC_RELAXED);
+    return read_badly(source, index, out);
+}
+
+static double cpu_seconds(void)
+{
+    return (double)clock() / CLOCKS_PER_SEC;
+}
+
+/* Nobody asks: three batches beside the caller's are made, then all sleep. */
+static void test_full(int workers)
+{
+    struct source source = { .kind = "bad", .count = N, .channels = 3, .read = read_counted };
+    struct policy policy = small_policy();
+    const struct timespec pause = { 0, 100000000 };
+    struct loader *loader;
+    const struct batch *batch;
+    reads = 0;
+    CHECK(open_loader(&loader, &source, &policy, B, 1, workers) == MOCO_OK);
+    CHECK(loader_next(loader, &batch) == MOCO_OK);
+    size_t before = 0;
+    for (int i = 0; i < 50 && before != __atomic_load_n(&reads, __ATOMIC_RELAXED); i++) {
+        before = __atomic_load_n(&reads, __ATOMIC_RELAXED);
+        nanosleep(&pause, NULL);
+    }
+    double busy = cpu_seconds();
+    nanosleep(&pause, NULL);
+    busy = cpu_seconds() - busy;
+    CHECK(__atomic_load_n(&reads, __ATOMIC_RELAXED) == before);
+    CHECK_MSG(before >= 4 * B && before <= 4 * B + 4 * B * 2 / BROKEN + 16, "%zu images were read",
+              before);
+    CHECK_MSG(busy < 0.05, "%.3f s of work where all should sleep", busy);
     loader_close(&loader);
 }
 
-static void test_loader(void)
+/* Closed or sent elsewhere at any moment. */
+static void test_stops(int workers)
 {
-    struct source *source = must_open("synthetic:n=26,side=16");
-    if (!source)
-        return;
-    run_loader(source, 0);
-    run_loader(source, 1);
-    run_loader(source, 3);
-    run_parts(source, 0);
-    run_parts(source, 2);
-    test_order();
-    test_loader_failure(0);
-    test_loader_failure(2);
-    source_close(&source);
+    struct source source = { .kind = "bad", .count = N, .channels = 3, .read = read_badly };
+    struct policy policy = small_policy();
+    struct loader *loader;
+    const struct batch *batch;
+    for (size_t i = 0; i < 60; i++) {
+        CHECK(open_loader(&loader, &source, &policy, B, 1, workers) == MOCO_OK);
+        for (size_t n = 0; n < i % 7; n++)
+            CHECK(loader_next(loader, &batch) == MOCO_OK);
+        if (i % 2) {
+            CHECK(loader_seek(loader, 1, i % STEPS) == MOCO_OK);
+            CHECK(loader_next(loader, &batch) == MOCO_OK);
+        }
+        loader_close(&loader);
+    }
 }
 
 int main(void)
 {
-    test_loader();
+    struct source *source = must_open("synthetic:n=26,side=16");
+    if (!source)
+        return 1;
+    for (int workers = FIRST; workers < 5; workers++)
+        run_loader(source, workers);
+    test_order();
+    for (int workers = FIRST; workers < 4; workers++)
+        run_parts(source, workers);
+    source_close(&source);
+    for (int workers = FIRST; workers < 5; workers++)
+        run_broken(workers);
+    for (int workers = FIRST; workers < 4; workers++)
+        test_loader_failure(workers);
+    for (int workers = 1; workers < 5; workers += 3) {
+        test_full(workers);
+        test_stops(workers);
+    }
     return check_summary("loader");
 }

@@ -249,6 +249,18 @@ static void test_folder(void)
     source = must_open(spec_of("tiff", "set", ""));
     CHECK(source && source->count == 3 && strstr(source->note, "left out (1)"));
     source_close(&source);
+    put("set/a/0.tif", "no image at all", 15); /* the first, and an image all the same */
+    source = must_open(spec_of("tiff", "set", ""));
+    CHECK(source && source->count == 4 && strstr(source->note, "1 of 4 files can not be read"));
+    if (source) {
+        struct image image = { 0 };
+        CHECK(source->read(source, 0, &image) != MOCO_OK && strstr(error_text(), "set/a/0.tif"));
+        CHECK(!strcmp(source->name(source, 0), "a/0.tif") && source_label(source, 0) == 0);
+        same_pixels(source, 2, want, 2, 5, 6);
+        image_close(&image);
+    }
+    source_close(&source);
+    remove(at("set/a/0.tif"));
     write_tiff("set/b/r.tif", &real, 1);
     must_refuse(spec_of("tiff", "set", ""), "only u8 and u16 go together");
     mkdir(at("bare"), 0777);

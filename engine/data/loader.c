@@ -19,6 +19,7 @@
 #include "engine/data/part.h"
 
 enum { AHEAD = 3, SLOTS = AHEAD + 1, WORKERS_MAX = 1024, SENTENCE = 1024 };
+enum { REPLACEMENTS = 16 }; /* tried for an image that can not be read */
 
 struct slot {
     struct batch batch;
@@ -61,16 +62,17 @@ struct loader {
 
 /* ---- a sample ---- */
 
-static int draw_sample(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b)
+/* The views of image `index` under the parameters of image `from`. */
+static int draw_views(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b,
+                      uint64_t index, uint64_t from)
 {
     const struct source *source = loader->source;
     const struct policy *policy = loader->policy;
     float *dst[2] = { slot->batch.x_q, slot->batch.x_k };
     struct view views[2];
-    uint64_t index = (uint64_t)slot->batch.ids[b];
     int height, width, rc = part_size(source, (size_t)index, &hand->image, &height, &width);
     for (uint64_t i = 0; i < 2 && rc == MOCO_OK; i++) {
-        struct rng rng = rng_at(loader->seed, RNG_VIEW, slot->epoch, 2 * index + i);
+        struct rng rng = rng_at(loader->seed, RNG_VIEW, slot->epoch, 2 * from + i);
         augment_draw(&views[i], policy, height, width, &rng);
     }
     if (rc == MOCO_OK)
@@ -85,6 +87,34 @@ static int draw_sample(const struct loader *loader, struct hand *hand, struct sl
     return rc;
 }
 
+/* Others in the place of a sample that can not be read. */
+static int replace_sample(const struct loader *loader, struct hand *hand, struct slot *slot,
+                          size_t b, int rc)
+{
+    int64_t *id = &slot->batch.ids[b];
+    uint64_t from = (uint64_t)*id;
+    struct rng rng = rng_at(loader->seed, RNG_REPLACE, slot->epoch, from);
+    struct bad_image *bad = &slot->batch.bad[b];
+    *bad = (struct bad_image){ *id, strdup(error_text()) };
+    if (!bad->why)
+        return error_memory("a sentence", SENTENCE);
+    for (int i = 0; i < REPLACEMENTS && source_is_bad(rc); i++) {
+        *id = (int64_t)rng_below(&rng, loader->source->count);
+        rc = draw_views(loader, hand, slot, b, (uint64_t)*id, from);
+    }
+    if (source_is_bad(rc))
+        return error_set(rc, "an image and %d drawn in its place can not be read; the first: %s",
+                         REPLACEMENTS, bad->why);
+    return rc;
+}
+
+static int draw_sample(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b)
+{
+    uint64_t index = (uint64_t)slot->batch.ids[b];
+    int rc = draw_views(loader, hand, slot, b, index, index);
+    return source_is_bad(rc) ? replace_sample(loader, hand, slot, b, rc) : rc;
+}
+
 /* Keeps the failure of the lowest sample, whichever thread comes first. */
 static void note_failure(struct slot *slot, size_t b, int rc)
 {
@@ -97,8 +127,18 @@ static void note_failure(struct slot *slot, size_t b, int rc)
 
 /* ---- order ---- */
 
+static void forget_bad(struct slot *slot, size_t B)
+{
+    for (size_t b = 0; b < B && slot->batch.bad; b++) {
+        free(slot->batch.bad[b].why);
+        slot->batch.bad[b].why = NULL;
+    }
+    slot->batch.bad_count = 0;
+}
+
 static void begin_slot(struct loader *loader, struct slot *slot)
 {
+    forget_bad(slot, loader->B);
     order_take(&loader->order, slot->batch.ids, loader->epoch, loader->step * loader->B, loader->B);
     slot->epoch = loader->epoch;
     slot->done = 0;
@@ -109,10 +149,22 @@ static void begin_slot(struct loader *loader, struct slot *slot)
     }
 }
 
-static int hand_over(const struct slot *slot, const struct batch **out)
+/* Moves what each row noted to the front. */
+static void gather_bad(struct batch *batch, size_t B)
+{
+    for (size_t b = 0; b < B; b++) {
+        struct bad_image bad = batch->bad[b];
+        batch->bad[b].why = NULL;
+        if (bad.why)
+            batch->bad[batch->bad_count++] = bad;
+    }
+}
+
+static int hand_over(const struct loader *loader, struct slot *slot, const struct batch **out)
 {
     if (slot->rc != MOCO_OK)
         return error_set(slot->rc, "%s", slot->sentence);
+    gather_bad(&slot->batch, loader->B);
     *out = &slot->batch;
     return MOCO_OK;
 }
@@ -133,7 +185,7 @@ static int next_by_team(struct loader *loader, const struct batch **out)
             note_failure(slot, b, rc);
         }
     }
-    return hand_over(slot, out);
+    return hand_over(loader, slot, out);
 }
 
 /* ---- with workers ---- */
@@ -223,7 +275,7 @@ static int next_by_workers(struct loader *loader, const struct batch **out)
     loader->wanted++;
     pthread_cond_broadcast(&loader->room);
     pthread_mutex_unlock(&loader->mutex);
-    return hand_over(slot, out);
+    return hand_over(loader, slot, out);
 }
 
 /* ---- the interface ---- */
@@ -272,7 +324,7 @@ size_t loader_bytes(const struct source *source, const struct policy *policy,
                     const struct loader_config *config)
 {
     size_t view = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
-    size_t sample = 2 * view * sizeof(float) + sizeof(int64_t);
+    size_t sample = 2 * view * sizeof(float) + sizeof(int64_t) + sizeof(struct bad_image);
     return slots_of(config->workers) * (config->B / (size_t)config->parts) * sample +
            order_bytes(source->count, window_of(config)) +
            hands_of(config->workers) * (source_reader_bytes(source) + 2 * view * sizeof(float));
@@ -308,7 +360,8 @@ static int allocate(struct loader *loader)
         batch->x_q = malloc(bytes);
         batch->x_k = malloc(bytes);
         batch->ids = malloc(loader->B * sizeof *batch->ids);
-        if (!batch->x_q || !batch->x_k || !batch->ids)
+        batch->bad = calloc(loader->B, sizeof *batch->bad);
+        if (!batch->x_q || !batch->x_k || !batch->ids || !batch->bad)
             return error_memory("batches", 2 * bytes * (size_t)loader->slot_count);
     }
     return MOCO_OK;
@@ -357,6 +410,8 @@ fail:
 static void close_slots(struct loader *loader)
 {
     for (int i = 0; i < SLOTS; i++) {
+        forget_bad(&loader->slots[i], loader->B);
+        free(loader->slots[i].batch.bad);
         free(loader->slots[i].batch.x_q);
         free(loader->slots[i].batch.x_k);
         free(loader->slots[i].batch.ids);

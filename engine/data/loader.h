@@ -5,6 +5,8 @@
  * (seed, epoch, index of the image, 0 or 1) alone, never on the number of workers. The last,
  * partial batch of an epoch is dropped. A batch may come in parts, so that memory never holds a
  * whole one: the images and their order are the same.
+ * An image that can not be read is replaced by one drawn from the stream (seed, epoch, its index),
+ * under the views that it would have had; the batch says so.
  * workers = 0: the OpenMP team makes the batch when it is asked for (no oversubscription, the
  * default); workers > 0: that many threads work ahead through a bounded queue of batches and
  * sleep when it is full. */
@@ -13,10 +15,18 @@
 
 #include "engine/data/augment.h"
 
+/* An image that could not be read, and the sentence why. */
+struct bad_image {
+    int64_t id;
+    char *why;
+};
+
 /* A batch, or a part of one: rows = B / parts. */
 struct batch {
-    float *x_q, *x_k; /* (rows, C, S, S) */
-    int64_t *ids;     /* (rows) index of each image in the source */
+    float *x_q, *x_k;      /* (rows, C, S, S) */
+    int64_t *ids;          /* (rows) index of each image in the source */
+    struct bad_image *bad; /* (bad_count) those that others stand for, in the rows' order */
+    size_t bad_count;
 };
 
 struct loader_config {
@@ -44,8 +54,8 @@ size_t loader_steps(const struct loader *loader);
  * it at the start and to jump; going on to the following epoch happens by itself. */
 int loader_seek(struct loader *loader, uint64_t epoch, size_t step);
 
-/* The next batch or part; it belongs to the loader and is valid until the next call. A failed read
- * gives its sentence here, in the calling thread. */
+/* The next batch or part; it belongs to the loader and is valid until the next call. A failure that
+ * no other image helps with gives its sentence here, in the calling thread. */
 int loader_next(struct loader *loader, const struct batch **out);
 
 void loader_close(struct loader **loader);

@@ -217,7 +217,7 @@ static int merge_dtype(struct source *source, enum source_dtype dtype, const cha
     if (source->dtype == dtype)
         return MOCO_OK;
     if (source->dtype > DTYPE_U16 || dtype > DTYPE_U16)
-        return error_set(MOCO_EFORMAT, "%s holds %s where files before it hold %s; only u8 and u16 "
+        return error_set(MOCO_EARG, "%s holds %s where files before it hold %s; only u8 and u16 "
                          "go together", path, names[dtype], names[source->dtype]);
     source->dtype = DTYPE_U16;
     return MOCO_OK;
@@ -227,14 +227,14 @@ int raw_add_image(struct source *source, int channels, int height, int width,
                   enum source_dtype dtype, const char *path)
 {
     size_t pixels = (size_t)width * (size_t)height;
-    if (source->count == 0) {
+    if (source->channels == 0) {
         source->dtype = dtype;
         source->channels = channels;
         source->width = width;
         source->height = height;
     }
     if (channels != source->channels)
-        return error_set(MOCO_EFORMAT, "%s: an image of %d channels where those before it have %d; "
+        return error_set(MOCO_EARG, "%s: an image of %d channels where those before it have %d; "
                          "all must have the same", path, channels, source->channels);
     if (pixels > RAW_NUMBERS_MAX / (size_t)channels)
         return error_set(MOCO_EFORMAT, "%s: an image of %d x %d x %d numbers; up to %d are read",
@@ -244,6 +244,25 @@ int raw_add_image(struct source *source, int channels, int height, int width,
     source->height = source->height == height ? height : 0;
     source->count++;
     return merge_dtype(source, dtype, path);
+}
+
+void raw_add_bad(struct source *source, struct raw_bad *bad)
+{
+    if (bad->count++ == 0)
+        snprintf(bad->first, sizeof bad->first, "%s", error_text());
+    source->count++;
+}
+
+int raw_check_bad(struct source *source, const struct raw_bad *bad, size_t files)
+{
+    size_t used = strlen(source->note);
+    if (2 * bad->count >= files && bad->count)
+        return error_set(MOCO_EFORMAT, "%s", bad->first);
+    if (bad->count)
+        snprintf(source->note + used, sizeof source->note - used,
+                 "%s%.200s: %zu of %zu files can not be read, the first: %s", used ? "; " : "",
+                 source->where, bad->count, files, bad->first);
+    return MOCO_OK;
 }
 
 int raw_names_file(struct source *source, const char *dir, const char *file, size_t classes)

@@ -37,9 +37,20 @@ size_t raw_bytes(const struct source *source);
 
 /* Counts one image more of a set whose files may differ in size: keeps the sizes where they agree,
  * 0 where not, and the largest; the number of channels must agree, and the type of numbers but for
- * u8 beside u16. All sizes are positive. */
+ * u8 beside u16: other files are no bad ones but of another set, MOCO_EARG. All sizes are
+ * positive. */
 int raw_add_image(struct source *source, int channels, int height, int width,
                   enum source_dtype dtype, const char *path);
+
+/* Files of a folder that can not be read: counted, each an image whose every read fails. */
+struct raw_bad {
+    size_t count;
+    char first[400]; /* the sentence about the first */
+};
+void raw_add_bad(struct source *source, struct raw_bad *bad);
+
+/* Refuses a folder where `files` has as many bad ones as good ones, else notes how many there are. */
+int raw_check_bad(struct source *source, const struct raw_bad *bad, size_t files);
 
 /* Hands labels (source->count of them, malloc()ed) over to the source and counts the classes. */
 void raw_take_labels(struct source *source, int32_t *labels);

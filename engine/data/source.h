@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "include/moco.h"
+
 /* One decoded image. Unsigned integers are scaled to [0, 1] by their type's largest value, signed
  * ones and floats are kept as they are. */
 struct image {
@@ -74,10 +76,17 @@ static inline int source_label(const struct source *source, size_t index)
     return source->labels ? source->labels[index] : -1;
 }
 
+/* Whether a failed read() is the image's own fault, so that the next one may be tried. */
+static inline int source_is_bad(int rc)
+{
+    return rc == MOCO_EIO || rc == MOCO_EFORMAT || rc == MOCO_EUNSUPPORTED;
+}
+
 /* Memory of one who reads images one after the other: the largest, and what decodes it. */
 size_t source_reader_bytes(const struct source *source);
 
-/* mean, std: (channels) over at most `sample` images spread evenly over the set. */
+/* mean, std: (channels) over at most `sample` images spread evenly over the set, without those that
+ * can not be read. */
 int source_statistics(const struct source *source, float *mean, float *std, size_t sample);
 
 /* Formats. `path` is what stands behind the kind's colon. */

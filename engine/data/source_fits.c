@@ -321,20 +321,29 @@ static int read_image(const struct source *source, size_t index, struct image *o
 
 /* ---- opening ---- */
 
+/* For one place more than `count`. */
+static int make_room(struct fits *state, size_t count)
+{
+    if (count < state->capacity)
+        return MOCO_OK;
+    size_t more = state->capacity ? 2 * state->capacity : 256;
+    struct place *places = realloc(state->places, more * sizeof *places);
+    if (!places)
+        return error_memory("the places of images", more * sizeof *places);
+    state->places = places;
+    state->capacity = more;
+    return MOCO_OK;
+}
+
 static int add_images(struct source *source, const struct cube *cube, size_t file,
                       const char *path)
 {
     struct fits *state = source->state;
     int rc = MOCO_OK;
     for (int64_t i = 0; i < cube->images && rc == MOCO_OK; i++) {
-        if (source->count == state->capacity) {
-            size_t more = state->capacity ? 2 * state->capacity : 256;
-            struct place *places = realloc(state->places, more * sizeof *places);
-            if (!places)
-                return error_memory("the places of images", more * sizeof *places);
-            state->places = places;
-            state->capacity = more;
-        }
+        rc = make_room(state, source->count);
+        if (rc != MOCO_OK)
+            return rc;
         state->places[source->count] = (struct place){ (uint32_t)file,
                                                        (uint32_t)(i * cube->channels) };
         rc = raw_add_image(source, cube->channels, cube->height, cube->width, cube->dtype, path);
@@ -389,15 +398,35 @@ static void close_fits(struct source *source)
     free(state);
 }
 
+/* One file of a folder; a bad one becomes an image at a plane that is not there. */
+static int scan_one(struct source *source, size_t file, struct raw_bad *bad)
+{
+    struct fits *state = source->state;
+    size_t count = source->count;
+    int rc = scan_file(source, file);
+    if (!source_is_bad(rc))
+        return rc;
+    source->count = count;
+    rc = make_room(state, count);
+    if (rc != MOCO_OK)
+        return rc;
+    state->places[count] = (struct place){ (uint32_t)file, UINT32_MAX };
+    raw_add_bad(source, bad);
+    return MOCO_OK;
+}
+
 static int open_folder(struct source *source, const char *path)
 {
     struct fits *state = source->state;
+    struct raw_bad bad = { 0 };
     int rc = tree_open(&state->tree, path, TREE_FITS);
     if (rc == MOCO_OK && state->tree.count == 0)
         rc = error_set(MOCO_EFORMAT, "the folder %s holds no fits, fit, fts or fz file", path);
     tree_note(source, &state->tree);
     for (size_t i = 0; rc == MOCO_OK && i < state->tree.count; i++)
-        rc = scan_file(source, i);
+        rc = scan_one(source, i, &bad);
+    if (rc == MOCO_OK)
+        rc = raw_check_bad(source, &bad, state->tree.count);
     return rc == MOCO_OK ? label_images(source) : rc;
 }
 

@@ -11,7 +11,8 @@
  * with. Numbers are taken as they are stored, so 16 bits stay 16 bits and WhiteIsZero is not turned
  * round; rows in the order of the file. Palettes and subsampled colours are refused; JPEG's YCbCr
  * becomes the RGB that it was made of. Files are opened once for the places of their pages, then
- * again for every read, so threads share nothing. */
+ * again for every read, so threads share nothing. A file of a folder that can not be read is an
+ * image whose every read fails. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
@@ -359,7 +360,9 @@ static int read_image(const struct source *source, size_t index, struct image *o
     int rc = open_file(&tif, text, path);
     if (rc != MOCO_OK)
         return rc;
-    rc = read_pages(source, index, out, tif, text, path);
+    rc = state->pages[state->image[index]].offset
+             ? read_pages(source, index, out, tif, text, path)
+             : error_set(MOCO_EFORMAT, "%s could not be read when the data was opened", path);
     TIFFClose(tif);
     return rc;
 }
@@ -487,16 +490,31 @@ static void close_tiff(struct source *source)
     free(state);
 }
 
+/* One file of a folder; a bad one becomes a page without a place. */
+static int scan_one(struct source *source, size_t file, struct raw_bad *bad)
+{
+    struct tiff *state = source->state;
+    size_t pages = state->n, count = source->count;
+    int rc = scan_file(source, file);
+    if (!source_is_bad(rc))
+        return rc;
+    state->n = pages;
+    source->count = count;
+    raw_add_bad(source, bad);
+    return add_page(state, 0, file, 1);
+}
+
 static int open_folder(struct source *source, const char *path)
 {
     struct tiff *state = source->state;
+    struct raw_bad bad = { 0 };
     int rc = tree_open(&state->tree, path, TREE_TIFF);
     if (rc == MOCO_OK && state->tree.count == 0)
         rc = error_set(MOCO_EFORMAT, "the folder %s holds no tif or tiff file", path);
     tree_note(source, &state->tree);
     for (size_t i = 0; rc == MOCO_OK && i < state->tree.count; i++)
-        rc = scan_file(source, i);
-    return rc;
+        rc = scan_one(source, i, &bad);
+    return rc == MOCO_OK ? raw_check_bad(source, &bad, state->tree.count) : rc;
 }
 
 int source_open_tiff(struct source *source, const char *path)

@@ -90,6 +90,7 @@ static const struct setting rows[] = {
     INT("workers", workers, 0, "threads that prepare images; 0: chosen"),
     INT("shuffle-window", shuffle_window, SAVED_IF_OTHER,
         "images shuffled at a time; larger sets are shuffled in chunks, then in such windows"),
+    DOUBLE("max-bad", max_bad, 0, "share of images that may be unreadable; more stop the run"),
     INT("checkpoint-every", checkpoint_every, 0, "steps between checkpoints; 0: once per epoch"),
     SWITCH("resume", resume, 0, "go on from the checkpoint in the run folder"),
     SWITCH("force", force, 0, "start also where memory seems too small or bf16 is slow"),
@@ -132,7 +133,7 @@ void config_default(struct config *config)
         .blur_lo = 0.1, .blur_hi = 2.0,
         .antialias = 1, .rotate_fill = "zero", .solarise_threshold = 0.5,
         .feature = "head", .knn_k = 200, .knn_t = 0.1, .seed = 1, .conv = "auto",
-        .precision = "fp32", .shuffle_window = ORDER_WINDOW,
+        .precision = "fp32", .shuffle_window = ORDER_WINDOW, .max_bad = 0.01,
     };
 }
 

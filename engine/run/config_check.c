@@ -31,6 +31,7 @@ static const struct range {
     { "flip-vertical", 0, 1, 0 }, { "rotate", 0, 180, 0 },     { "solarize", 0, 1, 0 },
     { "solarize-threshold", -1e6, 1e6, 0 },                    { "noise", 0, 1e6, 0 },
     { "poisson", 0, 1e12, 0 },    { "channel-drop", 0, 1, 0 },
+    { "max-bad", 0, 1, 0 },
     { "shuffle-window", ORDER_WINDOW_MIN, ORDER_WINDOW_MAX, 0 },
 };
 

@@ -148,12 +148,29 @@ static int open_state(struct run *run)
     return rc;
 }
 
+/* A resumed run keeps the mean and deviation that it measured at its start: images that could not
+ * be read since then would move them. */
+static int keep_normalisation(struct run *run)
+{
+    static const char *const names[] = { "mean", "std" };
+    char text[sizeof run->c->mean];
+    int rc = MOCO_OK;
+    for (int i = 0; i < 2 && !rc; i++) {
+        rc = checkpoint_setting(text, sizeof text, run->checkpoint, names[i]);
+        if (!rc && text[0] && !(i ? run->c->std : run->c->mean)[0])
+            rc = config_set(run->config, names[i], text, FROM_DATA);
+    }
+    return rc;
+}
+
 static int open_data(struct run *run)
 {
     const struct run_config *c = run->c;
     int rc = source_open(&run->source, c->data);
     if (!rc)
         note(run, run->source);
+    if (!rc && c->resume && run_exists(run->checkpoint))
+        rc = keep_normalisation(run);
     if (!rc)
         rc = train_resolve(run->config, run->source, run->hooks);
     if (!rc)
@@ -248,6 +265,7 @@ void run_close(struct run *run)
         step_close(&run->step);
     if (run->scored)
         score_close(&run->sets);
+    bad_close(&run->bad);
     source_close(&run->source);
     free(run->recipe);
 }

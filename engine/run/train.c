@@ -21,6 +21,8 @@ static int score(struct run *run)
     if (!rc)
         rc = score_run(&run->knn, &run->sets, &embed, &run->policy, run->c->knn_k, run->c->knn_t,
                        run->simd);
+    if (!rc && run->sets.why[0] && !run->scores++)
+        run_notice(run->hooks, "%s", run->sets.why);
     return rc;
 }
 
@@ -117,6 +119,8 @@ int run_step(struct run *run, double lr, double *data_s)
         double start = clock_seconds();
         rc = loader_next(run->loader, &batch);
         *data_s += clock_seconds() - start;
+        if (!rc)
+            rc = bad_take(run, batch);
         if (rc)
             return rc;
         struct step_input input = {.x_q = batch->x_q, .x_k = batch->x_k, .ids = batch->ids,
@@ -181,6 +185,7 @@ static int end_epoch(struct run *run)
         run_notice(run->hooks, "after %d epochs the loss is still at %.3f, that of guessing "
                                "(%.3f): nothing is learnt; check --lr, the views and the data",
                    WATCHDOG_EPOCHS, p.loss, p.ln_k1);
+    bad_end_epoch(run, done);
     run->info.epoch_steps = 0;
     run->info.loss_sum = run->info.top1_sum = 0.0;
     run->data_s = run->compute_s = 0.0;
@@ -269,6 +274,7 @@ static int train(struct run *run)
         rc = seek(run);
     if (!rc)
         rc = loop(run);
+    bad_end_run(run);
     if (!rc)
         rc = weights_save(run->weights, run->step.net, &run->step.q, run->policy.mean,
                           run->policy.std, run->recipe);
