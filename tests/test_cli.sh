@@ -116,6 +116,16 @@ status 1 "a fill that is not known" views $data -o "$work/sheet.png" --rotate-fi
 status 1 "views in no folder" views $data -o "$work/none/sheet.png"
 check "$(grep -c '^moco: ' "$work/err")" 1 "sentences for a sheet in no folder"
 
+# A second source: views of a row come from both, as in training.
+status 0 "views of pairs" views $data --positive "synthetic:n=256,classes=4,side=24,seed=2" --side 16 \
+    -o "$work/pairs.png" --count 2 --views 4 --json
+check "$(sed 's/.*"image":\([0-9]*\).*/\1/' "$work/out" | sort -u | tr '\n' ' ')" "0 1 256 257 " \
+    "both images of two samples are seen"
+train "$work/pairs" --positive "synthetic:n=256,classes=4,side=24,seed=2" --epochs 1
+check $? 0 "training on pairs: $(tail -1 "$work/err")"
+train "$work/x" --positive "synthetic:n=255,classes=4,side=24,seed=2" --epochs 1
+check $? 1 "pairs of other lengths"
+
 # The later operations train too, and are part of what a run is.
 # shellcheck disable=SC2086
 train "$work/later" $later --epochs 1

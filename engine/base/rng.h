@@ -17,6 +17,7 @@ enum rng_purpose {
     RNG_SYNTHETIC, /* generated images; index = sample */
     RNG_SAMPLE,    /* negatives drawn from a bank; index = step */
     RNG_TEST,      /* tests */
+    RNG_PAIR,      /* which images of a sample; index = sample */
     RNG_REPLACE,   /* images in the place of one that can not be read; index = that one */
 };
 

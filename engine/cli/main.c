@@ -42,7 +42,8 @@ static int help(FILE *out)
                  "tiff:FILE-OR-DIR[:pages=images|channels]  hdf5:FILE[:IMAGES[,LABELS]]\n      "
                  "fits:FILE-OR-DIR[:HDU][:pages=images|channels]\n      "
                  "synthetic:[n=4000,classes=8,side=32,seed=1,split=train]"
-                 "\nEvery command takes --threads N, --simd ref|avx2|avx512|neon and --json.\n");
+                 "\n      :nhwc behind npy, npz, hdf5: channels are last; :views: axis 1 holds images "
+                 "of one sample\nEvery command takes --threads N, --simd ref|avx2|avx512|neon and --json.\n");
     return out == stdout ? EXIT_DONE : EXIT_USAGE;
 }
 

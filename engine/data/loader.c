@@ -62,29 +62,55 @@ struct loader {
 
 /* ---- a sample ---- */
 
-/* The views of image `index` under the parameters of image `from`. */
-static int draw_views(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b,
-                      uint64_t index, uint64_t from)
+/* Views first..end-1 of image `index`, under the parameters of sample `from`. */
+static int draw_image(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b,
+                      uint64_t index, uint64_t from, int first, int end)
 {
     const struct source *source = loader->source;
     const struct policy *policy = loader->policy;
     float *dst[2] = { slot->batch.x_q, slot->batch.x_k };
     struct view views[2];
     int height, width, rc = part_size(source, (size_t)index, &hand->image, &height, &width);
-    for (uint64_t i = 0; i < 2 && rc == MOCO_OK; i++) {
-        struct rng rng = rng_at(loader->seed, RNG_VIEW, slot->epoch, 2 * from + i);
+    for (int i = first; i < end && rc == MOCO_OK; i++) {
+        struct rng rng = rng_at(loader->seed, RNG_VIEW, slot->epoch, 2 * from + (uint64_t)i);
         augment_draw(&views[i], policy, height, width, &rng);
     }
     if (rc == MOCO_OK)
-        rc = part_read(source, (size_t)index, &hand->image, views, 2, policy->side);
+        rc = part_read(source, (size_t)index, &hand->image, views + first, end - first,
+                       policy->side);
     if (rc == MOCO_OK && hand->image.channels != policy->channels)
         rc = error_set(MOCO_EFORMAT, "%s: image %llu has %d channels, but the views have %d",
                        source->where, (unsigned long long)index, hand->image.channels,
                        policy->channels);
-    for (int i = 0; i < 2 && rc == MOCO_OK; i++)
+    for (int i = first; i < end && rc == MOCO_OK; i++)
         rc = augment_apply(dst[i] + b * loader->view_floats, &hand->image, &views[i], policy,
                            &hand->scratch);
     return rc;
+}
+
+void loader_images(uint64_t image[2], const struct source *source, uint64_t seed, uint64_t epoch,
+                   uint64_t sample, uint64_t from)
+{
+    uint64_t T = source_views(source);
+    image[0] = image[1] = sample * T;
+    if (T == 1)
+        return;
+    struct rng rng = rng_at(seed, RNG_PAIR, epoch, from);
+    uint64_t a = rng_below(&rng, T), b = rng_below(&rng, T - 1);
+    image[0] += a;
+    image[1] += b + (b >= a);
+}
+
+/* The two views of a sample; `from`: whose parameters they have. */
+static int draw_views(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b,
+                      uint64_t sample, uint64_t from)
+{
+    uint64_t image[2];
+    loader_images(image, loader->source, loader->seed, slot->epoch, sample, from);
+    if (image[0] == image[1])
+        return draw_image(loader, hand, slot, b, image[0], from, 0, 2);
+    int rc = draw_image(loader, hand, slot, b, image[0], from, 0, 1);
+    return rc == MOCO_OK ? draw_image(loader, hand, slot, b, image[1], from, 1, 2) : rc;
 }
 
 /* Others in the place of a sample that can not be read. */
@@ -99,7 +125,7 @@ static int replace_sample(const struct loader *loader, struct hand *hand, struct
     if (!bad->why)
         return error_memory("a sentence", SENTENCE);
     for (int i = 0; i < REPLACEMENTS && source_is_bad(rc); i++) {
-        *id = (int64_t)rng_below(&rng, loader->source->count);
+        *id = (int64_t)rng_below(&rng, source_samples(loader->source));
         rc = draw_views(loader, hand, slot, b, (uint64_t)*id, from);
     }
     if (source_is_bad(rc))
@@ -326,16 +352,16 @@ size_t loader_bytes(const struct source *source, const struct policy *policy,
     size_t view = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
     size_t sample = 2 * view * sizeof(float) + sizeof(int64_t) + sizeof(struct bad_image);
     return slots_of(config->workers) * (config->B / (size_t)config->parts) * sample +
-           order_bytes(source->count, window_of(config)) +
+           order_bytes(source_samples(source), window_of(config)) +
            hands_of(config->workers) * (source_reader_bytes(source) + 2 * view * sizeof(float));
 }
 
 static int check(const struct source *source, const struct policy *policy,
                  const struct loader_config *c)
 {
-    if (c->B == 0 || c->B > source->count)
+    if (c->B == 0 || c->B > source_samples(source))
         return error_set(MOCO_EARG, "a batch of %zu from %zu images of %s: a batch needs 1 to all "
-                         "images", c->B, source->count, source->where);
+                         "images", c->B, source_samples(source), source->where);
     if (c->parts < 1 || c->B % (size_t)c->parts)
         return error_set(MOCO_EARG, "a batch of %zu can not come in %d equal parts", c->B,
                          c->parts);
@@ -389,11 +415,11 @@ int loader_open(struct loader **out, const struct source *source, const struct p
         return error_memory("a loader", sizeof *loader);
     *loader = (struct loader){ .source = source, .policy = policy, .B = c->B / (size_t)c->parts,
                                .parts = (size_t)c->parts, .seed = c->seed, .workers = c->workers,
-                               .steps = source->count / c->B * (size_t)c->parts };
+                               .steps = source_samples(source) / c->B * (size_t)c->parts };
     loader->view_floats = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
     loader->slot_count = (int)slots_of(c->workers);
     loader->hand_count = (int)hands_of(c->workers);
-    rc = order_open(&loader->order, source->count, window_of(c), c->seed);
+    rc = order_open(&loader->order, source_samples(source), window_of(c), c->seed);
     if (rc == MOCO_OK)
         rc = allocate(loader);
     if (rc == MOCO_OK)

@@ -3,7 +3,8 @@
  * In: a source and a policy. Out: batches x_q, x_k of (B, C, S, S) with the ids of their images.
  * The order of an epoch depends on (seed, epoch) alone (order.h); a view depends on
  * (seed, epoch, index of the image, 0 or 1) alone, never on the number of workers. The last,
- * partial batch of an epoch is dropped. A batch may come in parts, so that memory never holds a
+ * partial batch of an epoch is dropped. Of a sample with several images two different ones are drawn
+ * for the two views, which share no parameters. A batch may come in parts, so that memory never holds a
  * whole one: the images and their order are the same.
  * An image that can not be read is replaced by one drawn from the stream (seed, epoch, its index),
  * under the views that it would have had; the batch says so.
@@ -24,7 +25,7 @@ struct bad_image {
 /* A batch, or a part of one: rows = B / parts. */
 struct batch {
     float *x_q, *x_k;      /* (rows, C, S, S) */
-    int64_t *ids;          /* (rows) index of each image in the source */
+    int64_t *ids;          /* (rows) sample of each row: the image's index, see source.h's views */
     struct bad_image *bad; /* (bad_count) those that others stand for, in the rows' order */
     size_t bad_count;
 };
@@ -46,6 +47,11 @@ int loader_open(struct loader **out, const struct source *source, const struct p
 /* Memory that a loader takes. */
 size_t loader_bytes(const struct source *source, const struct policy *policy,
                     const struct loader_config *config);
+
+/* Which images the two views of a sample are made of; `from` is the sample, or the one that it
+ * takes the place of. */
+void loader_images(uint64_t image[2], const struct source *source, uint64_t seed, uint64_t epoch,
+                   uint64_t sample, uint64_t from);
 
 /* Steps of an epoch: count / B. */
 size_t loader_steps(const struct loader *loader);

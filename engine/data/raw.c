@@ -180,6 +180,41 @@ int raw_cut_suffix(char *path, const char *suffix)
     return 1;
 }
 
+void raw_cut_axes(char *path, struct raw_axes *axes)
+{
+    for (int cut = 1; cut;) {
+        int nhwc = raw_cut_suffix(path, ":nhwc"), views = raw_cut_suffix(path, ":views");
+        axes->nhwc |= nhwc;
+        axes->views |= views;
+        cut = nhwc || views;
+    }
+}
+
+int raw_take_shape(struct source *source, const size_t *size, int rank,
+                   const struct raw_axes *axes, const char *path)
+{
+    int T = axes->views != 0, image = rank - 1 - T; /* sizes of an image */
+    if (image != 3 && (image != 2 || axes->nhwc))
+        return error_set(MOCO_EFORMAT, "%s: %d dimensions; images are (N, H, W), (N, C, H, W) or, "
+                         "with :nhwc, (N, H, W, C); with :views a dimension of images that show "
+                         "the same stands behind N", path, rank);
+    for (int i = 1; i < rank; i++)
+        if (size[i] == 0 || size[i] > RAW_NUMBERS_MAX)
+            return error_set(MOCO_EFORMAT, "%s: size %zu of dimension %d is not that of an image",
+                             path, size[i], i);
+    const size_t *sizes = size + 1 + T; /* C, H, W */
+    int rows = image == 3 && !axes->nhwc ? 1 : 0;
+    source->views = T ? (int)size[1] : 1;
+    source->height = (int)sizes[rows];
+    source->width = (int)sizes[rows + 1];
+    source->channels = image == 2 ? 1 : (int)sizes[axes->nhwc ? 2 : 0];
+    if (__builtin_mul_overflow(size[0], (size_t)source->views, &source->count) ||
+        (raw_bytes(source) == 0 && source->count > 0))
+        return error_set(MOCO_EFORMAT, "%s: images of %d x %d x %d are too large", path,
+                         source->channels, source->height, source->width);
+    return MOCO_OK;
+}
+
 int raw_split(char *first, char *second, const char *path)
 {
     struct stat info;

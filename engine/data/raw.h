@@ -68,6 +68,18 @@ int raw_names_file(struct source *source, const char *dir, const char *file, siz
 /* Copies `path` without `suffix` when it ends with it; 1 if it did. Both buffers are RAW_PATH. */
 int raw_cut_suffix(char *path, const char *suffix);
 
+/* How the axes of an array are meant, from the words behind its name: ":nhwc", channels are last;
+ * ":views", the second axis holds images of one sample. Cuts them off `path` (RAW_PATH). */
+struct raw_axes {
+    int nhwc, views;
+};
+void raw_cut_axes(char *path, struct raw_axes *axes);
+
+/* Count, views, channels, height and width from an array of `rank` sizes: (N, H, W), (N, C, H, W),
+ * (N, H, W, C), with views a T behind N. A sentence where it is none of these. */
+int raw_take_shape(struct source *source, const size_t *size, int rank,
+                   const struct raw_axes *axes, const char *path);
+
 /* Splits "first,second" at the last comma, unless a file has the whole name; second may be "". */
 int raw_split(char *first, char *second, const char *path);
 

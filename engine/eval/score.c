@@ -21,7 +21,7 @@ static void side_close(struct score_side *side)
 static int side_list(struct score_side *side, int part)
 {
     const struct source *source = side->source;
-    size_t labelled = 0;
+    size_t labelled = 0, views = source_views(source); /* images of a sample stay on one side */
     side->index = malloc((source->count + 1) * sizeof *side->index);
     side->labels = malloc((source->count + 1) * sizeof *side->labels);
     if (!side->index || !side->labels)
@@ -29,7 +29,7 @@ static int side_list(struct score_side *side, int part)
     for (size_t i = 0; i < source->count; i++) {
         if (source_label(source, i) < 0)
             continue;
-        int test = labelled++ % 5 == 4;
+        int test = (views > 1 ? i / views : labelled++) % 5 == 4;
         if (part >= 0 && test != part)
             continue;
         side->index[side->n] = i;

@@ -58,7 +58,7 @@ static void warn(const struct run *run, const struct bad_image *bad)
 
 static int check_share(const struct run *run, const struct bad_image *bad)
 {
-    double share = run->c->max_bad, count = (double)run->source->count;
+    double share = run->c->max_bad, count = (double)source_samples(run->source);
     if ((double)run->info.bad <= share * count)
         return MOCO_OK;
     return error_set(MOCO_EFORMAT, "%llu of %.0f images in one epoch could not be read, more than "
@@ -87,7 +87,7 @@ void bad_end_epoch(struct run *run, uint64_t epoch)
     if (run->info.bad)
         run_notice(run->hooks, "epoch %llu: %llu of %zu images could not be read; others took "
                                "their place", (unsigned long long)epoch,
-                   (unsigned long long)run->info.bad, run->source->count);
+                   (unsigned long long)run->info.bad, source_samples(run->source));
     run->info.bad = 0;
 }
 
@@ -98,8 +98,8 @@ void bad_end_run(const struct run *run)
     size_t used = 0, shown = 0;
     const struct source *source = run->source;
     for (; shown < run->bad.n && used < sizeof list - 100; shown++) {
-        size_t id = (size_t)run->bad.ids[shown];
-        const char *name = source->name ? source->name(source, id) : NULL;
+        size_t id = (size_t)run->bad.ids[shown], first = id * source_views(source);
+        const char *name = source->name ? source->name(source, first) : NULL;
         used += (size_t)snprintf(list + used, sizeof list - used, "%s%.90s", shown ? ", " : "",
                                  name ? name : "");
         if (!name)
@@ -107,5 +107,5 @@ void bad_end_run(const struct run *run)
     }
     if (run->bad.n)
         run_notice(run->hooks, "%zu of %zu images could not be read: %s%s", run->bad.n,
-                   source->count, list, shown < run->bad.n ? ", ..." : "");
+                   source_samples(source), list, shown < run->bad.n ? ", ..." : "");
 }

@@ -23,6 +23,7 @@
 
 static const struct setting rows[] = {
     TEXT("out", out, 0, "folder of the run"),
+    TEXT("positive", positive, 0, "data whose image i is the other view of image i"),
     TEXT("preset", preset, 1, "cifar-demo, moco-v1 or moco-v2"),
     TEXT("method", method, 1, "moco or end-to-end"),
     TEXT("key-encoder", key_encoder, 1, "momentum, shared, same or separate"),

@@ -19,7 +19,7 @@ enum origin { FROM_DEFAULT, FROM_DATA, FROM_PRESET, FROM_FILE, FROM_FLAG };
 
 struct run_config {
     /* what */
-    char data[1024], out[1024], preset[32], method[32], key_encoder[32];
+    char data[1024], positive[1024], out[1024], preset[32], method[32], key_encoder[32];
     /* encoder */
     char arch[16], stem[16];
     int width, dim, mlp, bn_splits, side;

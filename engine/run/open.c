@@ -166,7 +166,7 @@ static int keep_normalisation(struct run *run)
 static int open_data(struct run *run)
 {
     const struct run_config *c = run->c;
-    int rc = source_open(&run->source, c->data);
+    int rc = source_open_pair(&run->source, c->data, c->positive);
     if (!rc)
         note(run, run->source);
     if (!rc && c->resume && run_exists(run->checkpoint))
@@ -235,7 +235,7 @@ int run_build(struct run *run)
     run->total = run->steps * (uint64_t)c->epochs;
     if (!run->steps)
         return error_set(MOCO_EARG, "a batch of %d needs at least as many images, %s has %zu",
-                         c->batch, run->source->where, run->source->count);
+                         c->batch, run->source->where, source_samples(run->source));
     rc = step_open(&run->step, &run->step_config, run->simd);
     run->opened = !rc;
     return rc;
