@@ -3,6 +3,7 @@
  * it is full and stops when it is told to. The thread sanitizer runs this program. */
 #define _GNU_SOURCE
 #include <time.h>
+#include <zlib.h>
 
 #include "engine/data/loader.h"
 #include "engine/data/order.h"
@@ -267,10 +268,56 @@ static void test_stops(int workers)
     }
 }
 
+/* ---- files ---- */
+
+static unsigned char *put_chunk(unsigned char *at, const char *type, const void *data, size_t size)
+{
+    memcpy(at + 4, type, 4);
+    if (size)
+        memcpy(at + 8, data, size);
+    uint32_t length = (uint32_t)size, crc = (uint32_t)crc32(0, at + 4, (unsigned)(size + 4));
+    for (int i = 0; i < 4; i++) {
+        at[i] = (unsigned char)(length >> (24 - 8 * i));
+        at[8 + size + (size_t)i] = (unsigned char)(crc >> (24 - 8 * i));
+    }
+    return at + 12 + size;
+}
+
+/* A colour PNG of 12 x 10 pixels. */
+static void put_png(const char *name, int seed)
+{
+    static const unsigned char head[] = { 0, 0, 0, 12, 0, 0, 0, 10, 8, 2, 0, 0, 0 };
+    unsigned char rows[10][37], packed[600], file[900] = "\x89PNG\r\n\x1a\n", *end = file + 8;
+    uLongf size = sizeof packed;
+    for (int y = 0; y < 10; y++)
+        for (int x = 0; x < 37; x++)
+            rows[y][x] = (unsigned char)(x ? x * seed + y * 11 : 0);
+    CHECK(compress(packed, &size, rows[0], sizeof rows) == Z_OK);
+    end = put_chunk(end, "IHDR", head, sizeof head);
+    end = put_chunk(end, "IDAT", packed, size);
+    end = put_chunk(end, "IEND", NULL, 0);
+    put(name, file, (size_t)(end - file));
+}
+
+/* Decoders that threads run side by side, parts of images among them. */
+static void test_files(void)
+{
+    char name[64];
+    mkdir(at("png"), 0777);
+    for (int i = 0; i < N; i++) {
+        snprintf(name, sizeof name, "png/%02d.png", i);
+        put_png(name, i + 1);
+    }
+    struct source *source = must_open(at("png"));
+    for (int workers = FIRST; source && workers < 4; workers++)
+        run_loader(source, workers);
+    source_close(&source);
+}
+
 int main(void)
 {
     struct source *source = must_open("synthetic:n=26,side=16");
-    if (!source)
+    if (!source || files_begin())
         return 1;
     for (int workers = FIRST; workers < 5; workers++)
         run_loader(source, workers);
@@ -286,5 +333,7 @@ int main(void)
         test_full(workers);
         test_stops(workers);
     }
+    test_files();
+    files_end();
     return check_summary("loader");
 }
