@@ -88,7 +88,7 @@ static const struct setting rows[] = {
     TEXT("feature", feature, 0, "what kNN compares: head or backbone"),
     { "seed", SETTING_U64, FIELD(seed), 1, "of all random numbers" },
     INT("threads", threads, 0, "computing threads; 0: all"),
-    INT("workers", workers, 0, "threads that prepare images; 0: chosen"),
+    INT("workers", workers, 0, "threads that prepare images ahead; 0: the computing threads, between steps"),
     INT("shuffle-window", shuffle_window, SAVED_IF_OTHER,
         "images shuffled at a time; larger sets are shuffled in chunks, then in such windows"),
     DOUBLE("max-bad", max_bad, 0, "share of images that may be unreadable; more stop the run"),
