@@ -234,6 +234,20 @@ static void test_folder(void)
     }
     source_close(&source);
     remove(at("sky/galaxy/0.fits"));
+    put("sky/galaxy/0.fits", "bad", 3);
+    source = must_open(spec_of("fits", "sky", ":pages=views"));
+    CHECK(source && source->count == 3 * D && source->views == D && source_label(source, D) == 0);
+    CHECK(source && source_label(source, 2 * D) == 1);
+    if (source) {
+        struct image image = { 0 };
+        CHECK(source->read(source, D - 1, &image) != MOCO_OK);
+        CHECK(source->read(source, D, &image) == MOCO_OK && source->name(source, D)[7] == 'a');
+        image_close(&image);
+        same_pixels(source, 2 * D + 1, want + H * W, 1, H, W);
+    }
+    source_close(&source);
+    remove(at("sky/galaxy/0.fits"));
+    must_refuse(spec_of("fits", "sky/star/b.fits", ":pages=views"), "for a folder");
     must_refuse(spec_of("folder", "sky", ""), "fits:DIR reads its FITS files");
     file = make("sky/star/c.fits");
     add_image(file, FLOAT_IMG, 2, 7), finish(file);

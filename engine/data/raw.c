@@ -300,6 +300,16 @@ int raw_check_bad(struct source *source, const struct raw_bad *bad, size_t files
     return MOCO_OK;
 }
 
+int raw_set_views(struct source *source, size_t pages, const char *path)
+{
+    if (!source->views)
+        source->views = (int)pages;
+    if ((size_t)source->views == pages)
+        return MOCO_OK;
+    return error_set(MOCO_EARG, "%s has %zu pages where files before it have %d; pages=views takes "
+                     "files of equal numbers", path, pages, source->views);
+}
+
 int raw_names_file(struct source *source, const char *dir, const char *file, size_t classes)
 {
     char path[RAW_PATH + 32], lines[RAW_NAMES_MAX][64], *names[RAW_NAMES_MAX];

@@ -52,6 +52,10 @@ void raw_add_bad(struct source *source, struct raw_bad *bad);
 /* Refuses a folder where `files` has as many bad ones as good ones, else notes how many there are. */
 int raw_check_bad(struct source *source, const struct raw_bad *bad, size_t files);
 
+/* pages=views: `path` has `pages` images; the first that can be read sets source->views, the others
+ * must have as many. */
+int raw_set_views(struct source *source, size_t pages, const char *path);
+
 /* Hands labels (source->count of them, malloc()ed) over to the source and counts the classes. */
 void raw_take_labels(struct source *source, int32_t *labels);
 

@@ -3,8 +3,9 @@
  * In: a data argument as typed: a path recognised by what is in it, or `kind:PATH`
  *   cifar10:DIR[:train|:test]  cifar100:DIR[:train|:test]  idx:IMAGES[,LABELS] (.gz too)
  *   folder:DIR  npy:X.npy[,Y.npy][:nhwc][:views]  npz:X.npz[:IMAGES[,LABELS]][:nhwc][:views]
- *   tiff:FILE-OR-DIR[:pages=images|channels]  hdf5:FILE[:IMAGES[,LABELS]][:nhwc][:views]
- *   fits:FILE-OR-DIR[:HDU][:pages=images|channels]
+ *   tiff:FILE-OR-DIR[:pages=images|channels|views]
+ *   hdf5:FILE[:IMAGES[,LABELS]][:nhwc][:views]
+ *   fits:FILE-OR-DIR[:HDU][:pages=images|channels|views]
  *   synthetic:[n=4000,classes=8,side=32,seed=1,split=train]
  * Out: image i as planes of floats, its label or -1, its name. One file per format fills a
  * `struct source`; adding a format touches that file and the table in source.c. */

@@ -42,7 +42,7 @@ struct fits {
     struct tree tree;    /* without names when `file` is all */
     char file[RAW_PATH]; /* "" for a folder */
     char hdu[FLEN_VALUE];
-    int channels; /* planes are channels */
+    int channels, views; /* planes are channels; views of one sample */
     struct place *places; /* (capacity) of images */
     size_t capacity;
 };
@@ -415,6 +415,35 @@ static int scan_one(struct source *source, size_t file, struct raw_bad *bad)
     return MOCO_OK;
 }
 
+/* The planes of each file become a sample; the one place of a bad file becomes as many as others
+ * have. */
+static int make_views(struct source *source)
+{
+    struct fits *state = source->state;
+    char path[PATH_MAX];
+    size_t end, n = 0;
+    for (size_t p = 0; p < source->count; p = end) {
+        for (end = p + 1; end < source->count && state->places[end].file == state->places[p].file;)
+            end++;
+        file_path(path, state, state->places[p].file);
+        int rc = state->places[p].plane != UINT32_MAX ? raw_set_views(source, end - p, path)
+                                                      : MOCO_OK;
+        if (rc != MOCO_OK)
+            return rc;
+    }
+    size_t T = (size_t)source->views, most = state->tree.count * T;
+    struct place *places = malloc(most * sizeof *places);
+    if (!places)
+        return error_memory("the places of images", most * sizeof *places);
+    for (size_t p = 0; p < source->count; p++)
+        for (size_t t = 0; t < (state->places[p].plane != UINT32_MAX ? 1 : T); t++)
+            places[n++] = state->places[p];
+    free(state->places);
+    state->places = places;
+    state->capacity = source->count = n;
+    return MOCO_OK;
+}
+
 static int open_folder(struct source *source, const char *path)
 {
     struct fits *state = source->state;
@@ -427,6 +456,8 @@ static int open_folder(struct source *source, const char *path)
         rc = scan_one(source, i, &bad);
     if (rc == MOCO_OK)
         rc = raw_check_bad(source, &bad, state->tree.count);
+    if (rc == MOCO_OK && state->views)
+        rc = make_views(source);
     return rc == MOCO_OK ? label_images(source) : rc;
 }
 
@@ -437,9 +468,11 @@ static int take_words(struct fits *state, char *words, int folder)
     state->channels = folder;
     if (pages && (pages == words || pages[-1] == ':')) {
         state->channels = !strcmp(pages, "pages=channels");
-        if (!state->channels && strcmp(pages, "pages=images") != 0)
+        state->views = !strcmp(pages, "pages=views");
+        if (!state->channels && !state->views && strcmp(pages, "pages=images") != 0)
             return error_set(MOCO_EARG, "behind a FITS file may stand :pages=images or "
-                             ":pages=channels, not :%.60s", pages);
+                             ":pages=channels, behind a folder of them :pages=views too, not "
+                             ":%.60s", pages);
         pages[pages == words ? 0 : -1] = '\0';
     }
     if (strlen(words) >= sizeof state->hdu)
@@ -467,5 +500,7 @@ int source_open_fits(struct source *source, const char *path)
         return rc;
     if (!folder)
         snprintf(state->file, sizeof state->file, "%s", file);
+    if (state->views && !folder)
+        return error_set(MOCO_EARG, "%s: pages=views is for a folder of FITS files", file);
     return folder ? open_folder(source, file) : scan_file(source, 0);
 }
