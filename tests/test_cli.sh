@@ -116,6 +116,16 @@ status 1 "a fill that is not known" views $data -o "$work/sheet.png" --rotate-fi
 status 1 "views in no folder" views $data -o "$work/none/sheet.png"
 check "$(grep -c '^moco: ' "$work/err")" 1 "sentences for a sheet in no folder"
 
+# A second source: views of a row come from both, as in training.
+status 0 "views of pairs" views $data --positive "synthetic:n=256,classes=4,side=24,seed=2" --side 16 \
+    -o "$work/pairs.png" --count 2 --views 4 --json
+check "$(sed 's/.*"image":\([0-9]*\).*/\1/' "$work/out" | sort -u | tr '\n' ' ')" "0 1 256 257 " \
+    "both images of two samples are seen"
+train "$work/pairs" --positive "synthetic:n=256,classes=4,side=24,seed=2" --epochs 1
+check $? 0 "training on pairs: $(tail -1 "$work/err")"
+train "$work/x" --positive "synthetic:n=255,classes=4,side=24,seed=2" --epochs 1
+check $? 1 "pairs of other lengths"
+
 # The later operations train too, and are part of what a run is.
 # shellcheck disable=SC2086
 train "$work/later" $later --epochs 1
@@ -229,6 +239,34 @@ status 0 "embed" embed "$work/whole" $data -o "$work/x.npy"
 head -c 128 "$work/x.npy" | grep -q "'shape': (256, 128)"
 check $? 0 "shape of the NPY"
 check "$(wc -c <"$work/x.npy" | tr -d ' ')" $((128 + 256 * 128 * 4)) "size of the NPY"
+check "$(head -2 "$work/x.csv" | tr '\n' ' ')" "index,name,label,class 0,,0,disc " "the first row's image"
+check "$(grep -c . "$work/x.csv")" 257 "lines of the table"
+
+# Files with names, one of them unreadable: it has a row nowhere, and the table names the others.
+mkdir -p "$work/files/a, b" "$work/files/c"
+for i in 0 1 2 3; do
+    printf 'P6\n2 2\n255\n%s2345678901' "$i$i" >"$work/files/c/$i.ppm"
+    printf 'P6\n2 2\n255\n%s1098765432' "$i$i" >"$work/files/a, b/\"$i\".ppm"
+done
+echo "no image" >"$work/files/c/1.ppm"
+status 0 "embed files" embed "$work/whole" "$work/files" -o "$work/y.npy" --ids "$work/y-ids" --json
+grep -q '"rows":7,"columns":128,"left_out":1' "$work/out"
+check $? 0 "rows of the readable files: $(cat "$work/out")"
+head -c 128 "$work/y.npy" | grep -q "'shape': (7, 128)"
+check $? 0 "shape of their NPY"
+check "$(wc -c <"$work/y.npy" | tr -d ' ')" $((128 + 7 * 128 * 4)) "size of their NPY"
+check "$(sed -n 2p "$work/y-ids")" '0,"a, b/""0"".ppm",0,"a, b"' "a name with a comma and quotes"
+check "$(cut -d, -f1 "$work/y-ids" | tr '\n' ' ')" "index 0 1 2 3 4 6 7 " "the row that is left out"
+check "$(grep -c 'c/1.ppm' "$work/err")" 2 "sentences about it"
+[ ! -e "$work/y.csv" ]
+check $? 0 "--ids names the table"
+status 0 "knn without it" knn "$work/whole" --train "$work/files" --test "$work/files" --json
+grep -q '"n_train":7,"n_test":7' "$work/out"
+check $? 0 "images that vote: $(cat "$work/out")"
+status 2 "embed into one file" embed "$work/whole" "$work/files" -o "$work/z" --ids "$work/z"
+status 1 "embed into no folder" embed "$work/whole" "$work/files" -o "$work/none/z.npy"
+check "$(ls "$work" | grep -c tmp)" 0 "no file is left half-written"
+
 status 0 "export" export "$work/whole" -o "$work/w.safetensors"
 cmp "$work/w.safetensors" "$work/whole/weights.safetensors" >/dev/null
 check $? 0 "export gives weights.safetensors"

@@ -562,7 +562,8 @@ static void compare_workers(const struct source *source, const struct policy *po
     for (int workers = 0; workers < 4; workers++) {
         struct loader *loader;
         const struct batch *batch;
-        CHECK(!loader_open(&loader, source, policy, FILES, 1, 5, workers));
+        struct loader_config config = { .B = FILES, .parts = 1, .seed = 5, .workers = workers };
+        CHECK(!loader_open(&loader, source, policy, &config));
         CHECK_MSG(!loader_next(loader, &batch), "%s", error_text());
         if (batch && workers == 0) {
             memcpy(kept[0], batch->x_q, sizeof kept[0]);

@@ -222,6 +222,32 @@ static void test_folder(void)
     source = must_open(spec_of("fits", "sky", ":pages=images"));
     CHECK(source && source->count == 2 * D && source_label(source, D) == 1);
     source_close(&source);
+    put("sky/galaxy/0.fits", "no image at all", 15); /* the first, and an image all the same */
+    source = must_open(spec_of("fits", "sky", ""));
+    CHECK(source && source->count == 3 && strstr(source->note, "1 of 3 files can not be read"));
+    if (source) {
+        struct image image = { 0 };
+        CHECK(source->read(source, 0, &image) != MOCO_OK && strstr(error_text(), "galaxy/0.fits"));
+        CHECK(!strcmp(source->name(source, 0), "galaxy/0.fits") && source_label(source, 0) == 0);
+        same_pixels(source, 2, want, D, H, W);
+        image_close(&image);
+    }
+    source_close(&source);
+    remove(at("sky/galaxy/0.fits"));
+    put("sky/galaxy/0.fits", "bad", 3);
+    source = must_open(spec_of("fits", "sky", ":pages=views"));
+    CHECK(source && source->count == 3 * D && source->views == D && source_label(source, D) == 0);
+    CHECK(source && source_label(source, 2 * D) == 1);
+    if (source) {
+        struct image image = { 0 };
+        CHECK(source->read(source, D - 1, &image) != MOCO_OK);
+        CHECK(source->read(source, D, &image) == MOCO_OK && source->name(source, D)[7] == 'a');
+        image_close(&image);
+        same_pixels(source, 2 * D + 1, want + H * W, 1, H, W);
+    }
+    source_close(&source);
+    remove(at("sky/galaxy/0.fits"));
+    must_refuse(spec_of("fits", "sky/star/b.fits", ":pages=views"), "for a folder");
     must_refuse(spec_of("folder", "sky", ""), "fits:DIR reads its FITS files");
     file = make("sky/star/c.fits");
     add_image(file, FLOAT_IMG, 2, 7), finish(file);

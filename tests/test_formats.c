@@ -257,7 +257,20 @@ static void test_npz_types(int method)
         want[i] /= 65535.0f;
     add_array(&zip, "X.npy", method, "<u2", "1, 1, 2, 3", deep, 12);
     finish(&zip, "deep.npz");
-    struct source *source = must_open(spec_of("npz", "deep.npz", ":nhwc"));
+    struct source *source = must_open(spec_of("npz", "deep.npz", ":views"));
+    CHECK(source && source->count == 1 && source->views == 1 && source->height == 2);
+    source_close(&source);
+    add_array(&zip, "X.npy", method, "<u2", "1, 3, 1, 1, 2", deep, 12);
+    add_array(&zip, "y.npy", method, "<i8", "1,", two_labels, 8);
+    finish(&zip, "seasons.npz");
+    source = must_open(spec_of("", "seasons.npz", ":X,y:views:nhwc"));
+    CHECK(source && source->count == 3 && source->views == 3 && source->channels == 2);
+    CHECK(source && source_label(source, 2) == 4);
+    if (source)
+        same_pixels(source, 2, (const float[]){ 4 / 65535.0f, 1 }, 2, 1, 1);
+    source_close(&source);
+    must_refuse(spec_of("", "seasons.npz", ":X,y:nhwc"), "5 dimensions");
+    source = must_open(spec_of("npz", "deep.npz", ":nhwc"));
     CHECK(source && source->channels == 3 && source->dtype == DTYPE_U16);
     if (source)
         same_pixels(source, 0, want, 3, 1, 2);

@@ -128,6 +128,25 @@ static void test_shapes(void)
         same_pixels(source, 2, want, C, H, W);
     source_close(&source);
     must_refuse(spec_of("hdf5", "s.h5", ":grey:nhwc"), "3 dimensions");
+    file = make("t.h5");
+    write_set(file, "x", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, 5, (hsize_t[]){ 2, N / 2, C, H, W },
+              NULL, values);
+    write_set(file, "y", H5T_STD_I8LE, H5T_NATIVE_INT32, 1, (hsize_t[]){ 2 }, NULL, labels);
+    write_set(file, "many", H5T_STD_I8LE, H5T_NATIVE_INT32, 1, (hsize_t[]){ N }, NULL, labels);
+    H5Fclose(file);
+    source = must_open(spec_of("hdf5", "t.h5", ":x,y:views"));
+    CHECK(source && source->count == N && source->views == N / 2 && source->channels == C);
+    CHECK(source && source_label(source, 0) == 3 && source_label(source, 1) == 3 &&
+          source_label(source, 2) == -1 && source_label(source, 3) == -1);
+    for (int i = 0; i < C * H * W; i++)
+        want[i] = (float)values[3 * C * H * W + i];
+    if (source)
+        same_pixels(source, 3, want, C, H, W);
+    source_close(&source);
+    source = must_open(spec_of("hdf5", "t.h5", ":x,many:views"));
+    CHECK(source && source_label(source, 1) == -1 && source_label(source, 3) == 2);
+    source_close(&source);
+    must_refuse(spec_of("hdf5", "t.h5", ":x,y"), "5 dimensions");
     must_refuse(spec_of("hdf5", "s.h5", ":flat"), "2 dimensions");
     must_refuse(spec_of("hdf5", "s.h5", ":none"), "it has flat, grey, last");
     must_refuse(at("s.h5"), "which of grey, last are the images");

@@ -212,6 +212,32 @@ static void test_page_kinds(void)
     source_close(&source);
 }
 
+/* Each file a sample of its pages, a bad one too. */
+static void test_views(void)
+{
+    float want[5 * 6];
+    mkdir(at("z"), 0777), mkdir(at("z/k"), 0777);
+    put("z/k/0.tif", "bad", 3);
+    write_tiff("z/k/1.tif", &grey, 3), write_tiff("z/k/2.tif", &grey, 3);
+    struct source *source = must_open(spec_of("tiff", "z", ":pages=views"));
+    CHECK(source && source->count == 9 && source->views == 3 && source_samples(source) == 3);
+    CHECK(source && source->channels == 1 && source_label(source, 8) == 0);
+    if (source) {
+        struct image image = { 0 };
+        for (size_t i = 0; i < 9; i++) {
+            CHECK_MSG((source->read(source, i, &image) == MOCO_OK) == (i > 2), "image %zu", i);
+            CHECK(source->name(source, i)[2] == (char)('0' + i / 3));
+        }
+        image_close(&image);
+        wanted(want, &grey, 2);
+        same_pixels(source, 5, want, 1, 5, 6);
+    }
+    source_close(&source);
+    write_tiff("z/k/3.tif", &grey, 2);
+    must_refuse(spec_of("tiff", "z", ":pages=views"), "3.tif has 2 pages where files before it");
+    must_refuse(spec_of("tiff", "z/k/1.tif", ":pages=views"), "behind a folder of them");
+}
+
 static void test_folder(void)
 {
     struct form two = grey, byte = grey, real = grey;
@@ -249,6 +275,18 @@ static void test_folder(void)
     source = must_open(spec_of("tiff", "set", ""));
     CHECK(source && source->count == 3 && strstr(source->note, "left out (1)"));
     source_close(&source);
+    put("set/a/0.tif", "no image at all", 15); /* the first, and an image all the same */
+    source = must_open(spec_of("tiff", "set", ""));
+    CHECK(source && source->count == 4 && strstr(source->note, "1 of 4 files can not be read"));
+    if (source) {
+        struct image image = { 0 };
+        CHECK(source->read(source, 0, &image) != MOCO_OK && strstr(error_text(), "set/a/0.tif"));
+        CHECK(!strcmp(source->name(source, 0), "a/0.tif") && source_label(source, 0) == 0);
+        same_pixels(source, 2, want, 2, 5, 6);
+        image_close(&image);
+    }
+    source_close(&source);
+    remove(at("set/a/0.tif"));
     write_tiff("set/b/r.tif", &real, 1);
     must_refuse(spec_of("tiff", "set", ""), "only u8 and u16 go together");
     mkdir(at("bare"), 0777);
@@ -432,6 +470,7 @@ int main(int argc, char **argv)
     test_pages();
     test_page_kinds();
     test_folder();
+    test_views();
     test_refusals();
     test_changes();
     test_damage();

@@ -18,6 +18,8 @@ enum rng_purpose {
     RNG_SAMPLE,    /* negatives drawn from a bank; index = step */
     RNG_TEST,      /* tests */
     RNG_LABELS,    /* which labels training may see */
+    RNG_PAIR,      /* which images of a sample; index = sample */
+    RNG_REPLACE,   /* images in the place of one that can not be read; index = that one */
 };
 
 struct rng {

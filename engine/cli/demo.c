@@ -60,11 +60,12 @@ static int open_sets(struct score_sets *sets, struct source **source, const char
 }
 
 /* top1: trained, random weights, raw pixels. */
-static int judge(double top1[3], struct model *model, const struct score_sets *sets,
+static int judge(double top1[3], struct model *model, struct score_sets *sets,
                  const struct run_config *c, const struct moco_simd *simd)
 {
     struct encoder fresh = {0};
-    struct embed embed = {model->net, &model->encoder, EMBED_BACKBONE, simd};
+    struct embed embed = {.net = model->net, .encoder = &model->encoder,
+                          .feature = EMBED_BACKBONE, .simd = simd};
     int rc = score_run(&top1[0], sets, &embed, &model->policy, c->knn_k, c->knn_t, simd);
     if (!rc)
         rc = encoder_open(&fresh, model->net, 0, NULL);

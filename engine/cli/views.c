@@ -136,16 +136,31 @@ static void print_line(const struct views *v, size_t index, int number, const ch
     printf("  view %d: %s\n", number, text);
 }
 
+/* Of a sample with several images, the one that training would make this view of. */
+static int read_for(struct views *v, size_t *index, size_t sample, int number)
+{
+    uint64_t image[2];
+    if (source_views(v->source) == 1)
+        return MOCO_OK;
+    loader_images(image, v->source, v->config.value.seed, (uint64_t)number / 2, sample, sample);
+    *index = (size_t)image[number % 2];
+    return v->source->read(v->source, *index, &v->image);
+}
+
 static int show_view(struct views *v, int row, size_t index, int number, const struct tone *tone)
 {
     char text[TEXT];
+    size_t sample = index / source_views(v->source);
+    int rc = read_for(v, &index, sample, number);
+    if (rc)
+        return rc;
     struct view view;
     int side = v->policy.side;
     size_t n = (size_t)side * (size_t)side;
     struct rng rng = rng_at(v->config.value.seed, RNG_VIEW, (uint64_t)number / 2,
-                            2 * (uint64_t)index + (uint64_t)(number % 2));
+                            2 * (uint64_t)sample + (uint64_t)(number % 2));
     augment_draw(&view, &v->policy, v->image.height, v->image.width, &rng);
-    int rc = augment_apply(v->view, &v->image, &view, &v->policy, &v->scratch);
+    rc = augment_apply(v->view, &v->image, &view, &v->policy, &v->scratch);
     if (rc)
         return rc;
     for (int c = 0; c < v->policy.channels; c++)
@@ -164,7 +179,8 @@ static int show_row(struct views *v, int row)
 {
     char text[400];
     struct tone tone;
-    size_t index = (size_t)row * v->source->count / (size_t)v->count;
+    size_t sample = (size_t)row * source_samples(v->source) / (size_t)v->count;
+    size_t index = sample * source_views(v->source);
     int label = source_label(v->source, index);
     int rc = v->source->read(v->source, index, &v->image);
     if (!rc)
@@ -194,7 +210,7 @@ static void on_notice(void *user, const char *sentence)
 static int open_views(struct views *v)
 {
     const struct train_hooks hooks = { .notice = on_notice };
-    int rc = source_open(&v->source, v->config.value.data);
+    int rc = source_open_pair(&v->source, v->config.value.data, v->config.value.positive);
     if (!rc)
         rc = views_resolve(&v->config, v->source, &hooks);
     if (!rc)
@@ -203,7 +219,8 @@ static int open_views(struct views *v)
         return rc;
     int side = v->policy.side, zoom = side < CELL ? CELL / side : 1;
     size_t floats = (size_t)v->policy.channels * (size_t)side * (size_t)side;
-    v->count = (size_t)v->count < v->source->count ? v->count : (int)v->source->count;
+    size_t samples = source_samples(v->source);
+    v->count = (size_t)v->count < samples ? v->count : (int)samples;
     v->view = malloc(floats * sizeof *v->view);
     if (!v->view)
         return error_memory("a view", floats * sizeof *v->view);

@@ -15,9 +15,11 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/order.h"
 #include "engine/data/part.h"
 
 enum { AHEAD = 3, SLOTS = AHEAD + 1, WORKERS_MAX = 1024, SENTENCE = 1024 };
+enum { REPLACEMENTS = 16 }; /* tried for an image that can not be read */
 
 struct slot {
     struct batch batch;
@@ -40,9 +42,7 @@ struct loader {
     size_t B, steps, view_floats; /* samples of a slot; slots of an epoch; floats of a view */
     size_t parts;          /* slots of a step */
     uint64_t seed;
-    uint32_t *order;       /* (source->count), of order_epoch */
-    uint64_t order_epoch;
-    int has_order;
+    struct order order;
     uint64_t epoch;        /* of the next ticket to be begun */
     size_t step;
     int slot_count;
@@ -62,28 +62,83 @@ struct loader {
 
 /* ---- a sample ---- */
 
-static int draw_sample(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b)
+/* Views first..end-1 of image `index`, under the parameters of sample `from`. */
+static int draw_image(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b,
+                      uint64_t index, uint64_t from, int first, int end)
 {
     const struct source *source = loader->source;
     const struct policy *policy = loader->policy;
     float *dst[2] = { slot->batch.x_q, slot->batch.x_k };
     struct view views[2];
-    uint64_t index = (uint64_t)slot->batch.ids[b];
     int height, width, rc = part_size(source, (size_t)index, &hand->image, &height, &width);
-    for (uint64_t i = 0; i < 2 && rc == MOCO_OK; i++) {
-        struct rng rng = rng_at(loader->seed, RNG_VIEW, slot->epoch, 2 * index + i);
+    for (int i = first; i < end && rc == MOCO_OK; i++) {
+        struct rng rng = rng_at(loader->seed, RNG_VIEW, slot->epoch, 2 * from + (uint64_t)i);
         augment_draw(&views[i], policy, height, width, &rng);
     }
     if (rc == MOCO_OK)
-        rc = part_read(source, (size_t)index, &hand->image, views, 2, policy->side);
+        rc = part_read(source, (size_t)index, &hand->image, views + first, end - first,
+                       policy->side);
     if (rc == MOCO_OK && hand->image.channels != policy->channels)
         rc = error_set(MOCO_EFORMAT, "%s: image %llu has %d channels, but the views have %d",
                        source->where, (unsigned long long)index, hand->image.channels,
                        policy->channels);
-    for (int i = 0; i < 2 && rc == MOCO_OK; i++)
+    for (int i = first; i < end && rc == MOCO_OK; i++)
         rc = augment_apply(dst[i] + b * loader->view_floats, &hand->image, &views[i], policy,
                            &hand->scratch);
     return rc;
+}
+
+void loader_images(uint64_t image[2], const struct source *source, uint64_t seed, uint64_t epoch,
+                   uint64_t sample, uint64_t from)
+{
+    uint64_t T = source_views(source);
+    image[0] = image[1] = sample * T;
+    if (T == 1)
+        return;
+    struct rng rng = rng_at(seed, RNG_PAIR, epoch, from);
+    uint64_t a = rng_below(&rng, T), b = rng_below(&rng, T - 1);
+    image[0] += a;
+    image[1] += b + (b >= a);
+}
+
+/* The two views of a sample; `from`: whose parameters they have. */
+static int draw_views(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b,
+                      uint64_t sample, uint64_t from)
+{
+    uint64_t image[2];
+    loader_images(image, loader->source, loader->seed, slot->epoch, sample, from);
+    if (image[0] == image[1])
+        return draw_image(loader, hand, slot, b, image[0], from, 0, 2);
+    int rc = draw_image(loader, hand, slot, b, image[0], from, 0, 1);
+    return rc == MOCO_OK ? draw_image(loader, hand, slot, b, image[1], from, 1, 2) : rc;
+}
+
+/* Others in the place of a sample that can not be read. */
+static int replace_sample(const struct loader *loader, struct hand *hand, struct slot *slot,
+                          size_t b, int rc)
+{
+    int64_t *id = &slot->batch.ids[b];
+    uint64_t from = (uint64_t)*id;
+    struct rng rng = rng_at(loader->seed, RNG_REPLACE, slot->epoch, from);
+    struct bad_image *bad = &slot->batch.bad[b];
+    *bad = (struct bad_image){ *id, strdup(error_text()) };
+    if (!bad->why)
+        return error_memory("a sentence", SENTENCE);
+    for (int i = 0; i < REPLACEMENTS && source_is_bad(rc); i++) {
+        *id = (int64_t)rng_below(&rng, source_samples(loader->source));
+        rc = draw_views(loader, hand, slot, b, (uint64_t)*id, from);
+    }
+    if (source_is_bad(rc))
+        return error_set(rc, "an image and %d drawn in its place can not be read; the first: %s",
+                         REPLACEMENTS, bad->why);
+    return rc;
+}
+
+static int draw_sample(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b)
+{
+    uint64_t index = (uint64_t)slot->batch.ids[b];
+    int rc = draw_views(loader, hand, slot, b, index, index);
+    return source_is_bad(rc) ? replace_sample(loader, hand, slot, b, rc) : rc;
 }
 
 /* Keeps the failure of the lowest sample, whichever thread comes first. */
@@ -98,16 +153,19 @@ static void note_failure(struct slot *slot, size_t b, int rc)
 
 /* ---- order ---- */
 
+static void forget_bad(struct slot *slot, size_t B)
+{
+    for (size_t b = 0; b < B && slot->batch.bad; b++) {
+        free(slot->batch.bad[b].why);
+        slot->batch.bad[b].why = NULL;
+    }
+    slot->batch.bad_count = 0;
+}
+
 static void begin_slot(struct loader *loader, struct slot *slot)
 {
-    if (!loader->has_order || loader->order_epoch != loader->epoch) {
-        struct rng rng = rng_at(loader->seed, RNG_ORDER, loader->epoch, 0);
-        rng_permutation(&rng, loader->order, loader->source->count);
-        loader->order_epoch = loader->epoch;
-        loader->has_order = 1;
-    }
-    for (size_t b = 0; b < loader->B; b++)
-        slot->batch.ids[b] = loader->order[loader->step * loader->B + b];
+    forget_bad(slot, loader->B);
+    order_take(&loader->order, slot->batch.ids, loader->epoch, loader->step * loader->B, loader->B);
     slot->epoch = loader->epoch;
     slot->done = 0;
     slot->rc = MOCO_OK;
@@ -117,10 +175,22 @@ static void begin_slot(struct loader *loader, struct slot *slot)
     }
 }
 
-static int hand_over(const struct slot *slot, const struct batch **out)
+/* Moves what each row noted to the front. */
+static void gather_bad(struct batch *batch, size_t B)
+{
+    for (size_t b = 0; b < B; b++) {
+        struct bad_image bad = batch->bad[b];
+        batch->bad[b].why = NULL;
+        if (bad.why)
+            batch->bad[batch->bad_count++] = bad;
+    }
+}
+
+static int hand_over(const struct loader *loader, struct slot *slot, const struct batch **out)
 {
     if (slot->rc != MOCO_OK)
         return error_set(slot->rc, "%s", slot->sentence);
+    gather_bad(&slot->batch, loader->B);
     *out = &slot->batch;
     return MOCO_OK;
 }
@@ -141,7 +211,7 @@ static int next_by_team(struct loader *loader, const struct batch **out)
             note_failure(slot, b, rc);
         }
     }
-    return hand_over(slot, out);
+    return hand_over(loader, slot, out);
 }
 
 /* ---- with workers ---- */
@@ -231,7 +301,7 @@ static int next_by_workers(struct loader *loader, const struct batch **out)
     loader->wanted++;
     pthread_cond_broadcast(&loader->room);
     pthread_mutex_unlock(&loader->mutex);
-    return hand_over(slot, out);
+    return hand_over(loader, slot, out);
 }
 
 /* ---- the interface ---- */
@@ -271,27 +341,32 @@ static size_t hands_of(int workers)
     return workers ? (size_t)workers : (size_t)omp_get_max_threads();
 }
 
-size_t loader_bytes(const struct source *source, const struct policy *policy, size_t B, int parts,
-                    int workers)
+static size_t window_of(const struct loader_config *config)
 {
-    size_t view = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
-    size_t sample = 2 * view * sizeof(float) + sizeof(int64_t);
-    return slots_of(workers) * (B / (size_t)parts) * sample + source->count * sizeof(uint32_t) +
-           hands_of(workers) * (source_reader_bytes(source) + 2 * view * sizeof(float));
+    return config->window ? config->window : ORDER_WINDOW;
 }
 
-static int check(const struct source *source, const struct policy *policy, size_t B, int parts,
-                 int workers)
+size_t loader_bytes(const struct source *source, const struct policy *policy,
+                    const struct loader_config *config)
 {
-    if (B == 0 || B > source->count)
+    size_t view = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
+    size_t sample = 2 * view * sizeof(float) + sizeof(int64_t) + sizeof(struct bad_image);
+    return slots_of(config->workers) * (config->B / (size_t)config->parts) * sample +
+           order_bytes(source_samples(source), window_of(config)) +
+           hands_of(config->workers) * (source_reader_bytes(source) + 2 * view * sizeof(float));
+}
+
+static int check(const struct source *source, const struct policy *policy,
+                 const struct loader_config *c)
+{
+    if (c->B == 0 || c->B > source_samples(source))
         return error_set(MOCO_EARG, "a batch of %zu from %zu images of %s: a batch needs 1 to all "
-                         "images", B, source->count, source->where);
-    if (parts < 1 || B % (size_t)parts)
-        return error_set(MOCO_EARG, "a batch of %zu can not come in %d equal parts", B, parts);
-    if (source->count > UINT32_MAX)
-        return error_set(MOCO_EARG, "%s: more than %u images", source->where, UINT32_MAX);
-    if (workers < 0 || workers > WORKERS_MAX)
-        return error_set(MOCO_EARG, "%d workers; give 0 to %d", workers, WORKERS_MAX);
+                         "images", c->B, source_samples(source), source->where);
+    if (c->parts < 1 || c->B % (size_t)c->parts)
+        return error_set(MOCO_EARG, "a batch of %zu can not come in %d equal parts", c->B,
+                         c->parts);
+    if (c->workers < 0 || c->workers > WORKERS_MAX)
+        return error_set(MOCO_EARG, "%d workers; give 0 to %d", c->workers, WORKERS_MAX);
     if (policy->side <= 0 || policy->channels <= 0 || policy->channels > AUGMENT_CHANNELS_MAX)
         return error_set(MOCO_EARG, "views of %d channels, side %d: give 1 to %d channels and a "
                          "positive side", policy->channels, policy->side, AUGMENT_CHANNELS_MAX);
@@ -301,17 +376,18 @@ static int check(const struct source *source, const struct policy *policy, size_
 static int allocate(struct loader *loader)
 {
     size_t bytes = loader->B * loader->view_floats * sizeof(float);
-    loader->order = malloc(loader->source->count * sizeof *loader->order);
     loader->hands = calloc((size_t)loader->hand_count, sizeof *loader->hands);
     loader->threads = calloc((size_t)loader->workers + 1, sizeof *loader->threads);
-    if (!loader->order || !loader->hands || !loader->threads)
-        return error_memory("the order of images", loader->source->count * sizeof(uint32_t));
+    if (!loader->hands || !loader->threads)
+        return error_memory("the threads of a loader",
+                            (size_t)loader->hand_count * sizeof *loader->hands);
     for (int i = 0; i < loader->slot_count; i++) {
         struct batch *batch = &loader->slots[i].batch;
         batch->x_q = malloc(bytes);
         batch->x_k = malloc(bytes);
         batch->ids = malloc(loader->B * sizeof *batch->ids);
-        if (!batch->x_q || !batch->x_k || !batch->ids)
+        batch->bad = calloc(loader->B, sizeof *batch->bad);
+        if (!batch->x_q || !batch->x_k || !batch->ids || !batch->bad)
             return error_memory("batches", 2 * bytes * (size_t)loader->slot_count);
     }
     return MOCO_OK;
@@ -328,22 +404,24 @@ static int open_mutex(struct loader *loader)
 }
 
 int loader_open(struct loader **out, const struct source *source, const struct policy *policy,
-                size_t B, int parts, uint64_t seed, int workers)
+                const struct loader_config *c)
 {
     *out = NULL;
-    int rc = check(source, policy, B, parts, workers);
+    int rc = check(source, policy, c);
     if (rc != MOCO_OK)
         return rc;
     struct loader *loader = calloc(1, sizeof *loader);
     if (!loader)
         return error_memory("a loader", sizeof *loader);
-    *loader = (struct loader){ .source = source, .policy = policy, .B = B / (size_t)parts,
-                               .parts = (size_t)parts, .seed = seed, .workers = workers,
-                               .steps = source->count / B * (size_t)parts };
+    *loader = (struct loader){ .source = source, .policy = policy, .B = c->B / (size_t)c->parts,
+                               .parts = (size_t)c->parts, .seed = c->seed, .workers = c->workers,
+                               .steps = source_samples(source) / c->B * (size_t)c->parts };
     loader->view_floats = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
-    loader->slot_count = (int)slots_of(workers);
-    loader->hand_count = (int)hands_of(workers);
-    rc = allocate(loader);
+    loader->slot_count = (int)slots_of(c->workers);
+    loader->hand_count = (int)hands_of(c->workers);
+    rc = order_open(&loader->order, source_samples(source), window_of(c), c->seed);
+    if (rc == MOCO_OK)
+        rc = allocate(loader);
     if (rc == MOCO_OK)
         rc = open_mutex(loader);
     if (rc != MOCO_OK)
@@ -358,6 +436,8 @@ fail:
 static void close_slots(struct loader *loader)
 {
     for (int i = 0; i < SLOTS; i++) {
+        forget_bad(&loader->slots[i], loader->B);
+        free(loader->slots[i].batch.bad);
         free(loader->slots[i].batch.x_q);
         free(loader->slots[i].batch.x_k);
         free(loader->slots[i].batch.ids);
@@ -387,7 +467,7 @@ void loader_close(struct loader **out)
     close_slots(loader);
     close_hands(loader);
     free(loader->threads);
-    free(loader->order);
+    order_close(&loader->order);
     free(loader);
     *out = NULL;
 }

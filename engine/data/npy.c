@@ -126,9 +126,9 @@ int npy_read_image(const struct source *source, size_t index, struct image *out)
     int rc = image_resize(out, source->channels, source->height, source->width);
     if (rc != MOCO_OK)
         return rc;
-    if (!npy->nhwc)
+    if (!npy->axes.nhwc)
         raw_floats(out->pixels, at, channels * plane, 1, source->dtype, 0);
-    for (size_t c = 0; npy->nhwc && c < channels; c++)
+    for (size_t c = 0; npy->axes.nhwc && c < channels; c++)
         raw_floats(out->pixels + c * plane, at + c * size, plane, channels, source->dtype, 0);
     return MOCO_OK;
 }
@@ -155,18 +155,9 @@ int npy_take_images(struct source *source, const struct npy *npy, const char *pa
     int rc = take_dtype(source, npy, path);
     if (rc != MOCO_OK)
         return rc;
-    if (npy->dims != 4 && (npy->dims != 3 || npy->nhwc))
-        return error_set(MOCO_EFORMAT, "%s: %d dimensions; images are (N, H, W), (N, C, H, W) or, "
-                         "with :nhwc, (N, H, W, C)", path, npy->dims);
-    for (int i = 1; i < npy->dims; i++)
-        if (npy->size[i] == 0 || npy->size[i] > RAW_NUMBERS_MAX)
-            return error_set(MOCO_EFORMAT, "%s: size %zu of dimension %d is not that of an image",
-                             path, npy->size[i], i);
-    int rows = npy->dims == 4 && !npy->nhwc ? 2 : 1; /* dimension that H is */
-    source->count = npy->size[0];
-    source->height = (int)npy->size[rows];
-    source->width = (int)npy->size[rows + 1];
-    source->channels = npy->dims == 3 ? 1 : (int)npy->size[npy->nhwc ? 3 : 1];
+    rc = raw_take_shape(source, npy->size, npy->dims, &npy->axes, path);
+    if (rc != MOCO_OK)
+        return rc;
     if (raw_bytes(source) != npy->data_bytes)
         return error_set(MOCO_EFORMAT, "%s: images of %d x %d x %d are too large", path,
                          source->channels, source->height, source->width);
@@ -193,17 +184,18 @@ int npy_take_labels(struct source *source, const struct npy *npy, const char *pa
 {
     int rc = MOCO_OK;
     int column = npy->dims == 2 && npy->size[1] == 1; /* (N, 1) is as clear as (N) */
-    if (npy->type == 'f' || (npy->dims != 1 && !column) || npy->size[0] != source->count)
+    size_t n = npy->dims ? npy->size[0] : 0, each = n == source->count ? 1 : source_views(source);
+    if (npy->type == 'f' || (npy->dims != 1 && !column) || n * each != source->count)
         return error_set(MOCO_EFORMAT, "%s: labels need %zu integers in 1 dimension; here are %zu "
-                         "of type %c%d in %d", path, source->count,
+                         "of type %c%d in %d", path, source_samples(source),
                          npy->dims ? npy->size[0] : (size_t)1, npy->type, npy->type_size,
                          npy->dims);
     int32_t *labels = malloc(source->count * sizeof *labels + 1);
     if (!labels)
         return error_memory("labels", source->count * sizeof *labels);
     for (size_t i = 0; i < source->count && rc == MOCO_OK; i++) {
-        rc = raw_check_label(label_at(npy, i), i, path);
-        labels[i] = (int32_t)label_at(npy, i);
+        rc = raw_check_label(label_at(npy, i / each), i / each, path);
+        labels[i] = (int32_t)label_at(npy, i / each);
     }
     if (rc == MOCO_OK)
         raw_take_labels(source, labels);

@@ -5,9 +5,9 @@
 #ifndef MOCO_ENGINE_DATA_NPY_H
 #define MOCO_ENGINE_DATA_NPY_H
 
-#include "engine/data/source.h"
+#include "engine/data/raw.h"
 
-enum { NPY_DIMS_MAX = 4, NPY_HEADER_MAX = 4096 };
+enum { NPY_DIMS_MAX = 5, NPY_HEADER_MAX = 4096 };
 
 struct npy {
     const unsigned char *data; /* borrowed */
@@ -16,7 +16,7 @@ struct npy {
     int type_size;
     int dims;
     size_t size[NPY_DIMS_MAX];
-    int nhwc;                  /* the caller's: images are (N, H, W, C) */
+    struct raw_axes axes;      /* the caller's */
 };
 
 /* Fills type and sizes from the first `size` bytes; the numbers need not be there. */
@@ -25,10 +25,10 @@ int npy_header(struct npy *npy, const unsigned char *bytes, size_t size, const c
 /* The same for a whole array, whose numbers must be exactly those that the header promises. */
 int npy_parse(struct npy *npy, const unsigned char *bytes, size_t size, const char *path);
 
-/* Number of images, their size and dtype: (N, H, W), (N, C, H, W) or with nhwc (N, H, W, C). */
+/* Number of images, their size and dtype, as raw_take_shape() says. */
 int npy_take_images(struct source *source, const struct npy *npy, const char *path);
 
-/* Labels of the source's images: (N) or (N, 1) of any integer type. */
+/* Labels of the source's images or samples: (N) or (N, 1) of any integer type. */
 int npy_take_labels(struct source *source, const struct npy *npy, const char *path);
 
 /* source->read where source->state is a struct npy, or begins with one. */

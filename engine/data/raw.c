@@ -180,6 +180,41 @@ int raw_cut_suffix(char *path, const char *suffix)
     return 1;
 }
 
+void raw_cut_axes(char *path, struct raw_axes *axes)
+{
+    for (int cut = 1; cut;) {
+        int nhwc = raw_cut_suffix(path, ":nhwc"), views = raw_cut_suffix(path, ":views");
+        axes->nhwc |= nhwc;
+        axes->views |= views;
+        cut = nhwc || views;
+    }
+}
+
+int raw_take_shape(struct source *source, const size_t *size, int rank,
+                   const struct raw_axes *axes, const char *path)
+{
+    int T = axes->views != 0, image = rank - 1 - T; /* sizes of an image */
+    if (image != 3 && (image != 2 || axes->nhwc))
+        return error_set(MOCO_EFORMAT, "%s: %d dimensions; images are (N, H, W), (N, C, H, W) or, "
+                         "with :nhwc, (N, H, W, C); with :views a dimension of images that show "
+                         "the same stands behind N", path, rank);
+    for (int i = 1; i < rank; i++)
+        if (size[i] == 0 || size[i] > RAW_NUMBERS_MAX)
+            return error_set(MOCO_EFORMAT, "%s: size %zu of dimension %d is not that of an image",
+                             path, size[i], i);
+    const size_t *sizes = size + 1 + T; /* C, H, W */
+    int rows = image == 3 && !axes->nhwc ? 1 : 0;
+    source->views = T ? (int)size[1] : 1;
+    source->height = (int)sizes[rows];
+    source->width = (int)sizes[rows + 1];
+    source->channels = image == 2 ? 1 : (int)sizes[axes->nhwc ? 2 : 0];
+    if (__builtin_mul_overflow(size[0], (size_t)source->views, &source->count) ||
+        (raw_bytes(source) == 0 && source->count > 0))
+        return error_set(MOCO_EFORMAT, "%s: images of %d x %d x %d are too large", path,
+                         source->channels, source->height, source->width);
+    return MOCO_OK;
+}
+
 int raw_split(char *first, char *second, const char *path)
 {
     struct stat info;
@@ -217,7 +252,7 @@ static int merge_dtype(struct source *source, enum source_dtype dtype, const cha
     if (source->dtype == dtype)
         return MOCO_OK;
     if (source->dtype > DTYPE_U16 || dtype > DTYPE_U16)
-        return error_set(MOCO_EFORMAT, "%s holds %s where files before it hold %s; only u8 and u16 "
+        return error_set(MOCO_EARG, "%s holds %s where files before it hold %s; only u8 and u16 "
                          "go together", path, names[dtype], names[source->dtype]);
     source->dtype = DTYPE_U16;
     return MOCO_OK;
@@ -227,14 +262,14 @@ int raw_add_image(struct source *source, int channels, int height, int width,
                   enum source_dtype dtype, const char *path)
 {
     size_t pixels = (size_t)width * (size_t)height;
-    if (source->count == 0) {
+    if (source->channels == 0) {
         source->dtype = dtype;
         source->channels = channels;
         source->width = width;
         source->height = height;
     }
     if (channels != source->channels)
-        return error_set(MOCO_EFORMAT, "%s: an image of %d channels where those before it have %d; "
+        return error_set(MOCO_EARG, "%s: an image of %d channels where those before it have %d; "
                          "all must have the same", path, channels, source->channels);
     if (pixels > RAW_NUMBERS_MAX / (size_t)channels)
         return error_set(MOCO_EFORMAT, "%s: an image of %d x %d x %d numbers; up to %d are read",
@@ -244,6 +279,35 @@ int raw_add_image(struct source *source, int channels, int height, int width,
     source->height = source->height == height ? height : 0;
     source->count++;
     return merge_dtype(source, dtype, path);
+}
+
+void raw_add_bad(struct source *source, struct raw_bad *bad)
+{
+    if (bad->count++ == 0)
+        snprintf(bad->first, sizeof bad->first, "%s", error_text());
+    source->count++;
+}
+
+int raw_check_bad(struct source *source, const struct raw_bad *bad, size_t files)
+{
+    size_t used = strlen(source->note);
+    if (2 * bad->count >= files && bad->count)
+        return error_set(MOCO_EFORMAT, "%s", bad->first);
+    if (bad->count)
+        snprintf(source->note + used, sizeof source->note - used,
+                 "%s%.200s: %zu of %zu files can not be read, the first: %s", used ? "; " : "",
+                 source->where, bad->count, files, bad->first);
+    return MOCO_OK;
+}
+
+int raw_set_views(struct source *source, size_t pages, const char *path)
+{
+    if (!source->views)
+        source->views = (int)pages;
+    if ((size_t)source->views == pages)
+        return MOCO_OK;
+    return error_set(MOCO_EARG, "%s has %zu pages where files before it have %d; pages=views takes "
+                     "files of equal numbers", path, pages, source->views);
 }
 
 int raw_names_file(struct source *source, const char *dir, const char *file, size_t classes)

@@ -37,9 +37,24 @@ size_t raw_bytes(const struct source *source);
 
 /* Counts one image more of a set whose files may differ in size: keeps the sizes where they agree,
  * 0 where not, and the largest; the number of channels must agree, and the type of numbers but for
- * u8 beside u16. All sizes are positive. */
+ * u8 beside u16: other files are no bad ones but of another set, MOCO_EARG. All sizes are
+ * positive. */
 int raw_add_image(struct source *source, int channels, int height, int width,
                   enum source_dtype dtype, const char *path);
+
+/* Files of a folder that can not be read: counted, each an image whose every read fails. */
+struct raw_bad {
+    size_t count;
+    char first[400]; /* the sentence about the first */
+};
+void raw_add_bad(struct source *source, struct raw_bad *bad);
+
+/* Refuses a folder where `files` has as many bad ones as good ones, else notes how many there are. */
+int raw_check_bad(struct source *source, const struct raw_bad *bad, size_t files);
+
+/* pages=views: `path` has `pages` images; the first that can be read sets source->views, the others
+ * must have as many. */
+int raw_set_views(struct source *source, size_t pages, const char *path);
 
 /* Hands labels (source->count of them, malloc()ed) over to the source and counts the classes. */
 void raw_take_labels(struct source *source, int32_t *labels);
@@ -56,6 +71,18 @@ int raw_names_file(struct source *source, const char *dir, const char *file, siz
 
 /* Copies `path` without `suffix` when it ends with it; 1 if it did. Both buffers are RAW_PATH. */
 int raw_cut_suffix(char *path, const char *suffix);
+
+/* How the axes of an array are meant, from the words behind its name: ":nhwc", channels are last;
+ * ":views", the second axis holds images of one sample. Cuts them off `path` (RAW_PATH). */
+struct raw_axes {
+    int nhwc, views;
+};
+void raw_cut_axes(char *path, struct raw_axes *axes);
+
+/* Count, views, channels, height and width from an array of `rank` sizes: (N, H, W), (N, C, H, W),
+ * (N, H, W, C), with views a T behind N. A sentence where it is none of these. */
+int raw_take_shape(struct source *source, const size_t *size, int rank,
+                   const struct raw_axes *axes, const char *path);
 
 /* Splits "first,second" at the last comma, unless a file has the whole name; second may be "". */
 int raw_split(char *first, char *second, const char *path);

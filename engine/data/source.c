@@ -274,10 +274,16 @@ static void add_image(double *sums, const struct image *image)
 static int sum_images(const struct source *source, double *sums, double *pixels, size_t sample)
 {
     struct image image = { 0 };
-    int rc = MOCO_OK;
+    size_t good = 0;
+    int rc = MOCO_OK, last = MOCO_OK;
     for (size_t i = 0; i < sample && rc == MOCO_OK; i++) {
         size_t index = (size_t)((double)i / (double)sample * (double)source->count);
         rc = source->read(source, index, &image);
+        if (source_is_bad(rc)) {
+            last = rc;
+            rc = MOCO_OK;
+            continue;
+        }
         if (rc == MOCO_OK && image.channels != source->channels)
             rc = error_set(MOCO_EFORMAT, "%s: image %zu has %d channels, not %d", source->where,
                            index, image.channels, source->channels);
@@ -285,9 +291,10 @@ static int sum_images(const struct source *source, double *sums, double *pixels,
             break;
         add_image(sums, &image);
         *pixels += (double)image.height * image.width;
+        good++;
     }
     image_close(&image);
-    return rc;
+    return rc == MOCO_OK && !good ? last : rc; /* the sentence is the last image's */
 }
 
 /* A constant channel gets std 1: it becomes 0, not infinite, when normalised. */

@@ -2,9 +2,10 @@
  *
  * In: a data argument as typed: a path recognised by what is in it, or `kind:PATH`
  *   cifar10:DIR[:train|:test]  cifar100:DIR[:train|:test]  idx:IMAGES[,LABELS] (.gz too)
- *   folder:DIR  npy:X.npy[,Y.npy][:nhwc]  npz:X.npz[:IMAGES[,LABELS]][:nhwc]
- *   tiff:FILE-OR-DIR[:pages=images|channels]  hdf5:FILE[:IMAGES[,LABELS]][:nhwc]
- *   fits:FILE-OR-DIR[:HDU][:pages=images|channels]
+ *   folder:DIR  npy:X.npy[,Y.npy][:nhwc][:views]  npz:X.npz[:IMAGES[,LABELS]][:nhwc][:views]
+ *   tiff:FILE-OR-DIR[:pages=images|channels|views]
+ *   hdf5:FILE[:IMAGES[,LABELS]][:nhwc][:views]
+ *   fits:FILE-OR-DIR[:HDU][:pages=images|channels|views]
  *   synthetic:[n=4000,classes=8,side=32,seed=1,split=train]
  * Out: image i as planes of floats, its label or -1, its name. One file per format fills a
  * `struct source`; adding a format touches that file and the table in source.c. */
@@ -13,6 +14,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "include/moco.h"
 
 /* One decoded image. Unsigned integers are scaled to [0, 1] by their type's largest value, signed
  * ones and floats are kept as they are. */
@@ -39,6 +42,7 @@ struct source {
     char where[1024];    /* what was opened, for sentences */
     char note[512];      /* a sentence on what the format had to choose or left out; "" mostly */
     size_t count;        /* images */
+    int views;           /* the images v i to v i + v - 1 are of sample i; 0 means 1 */
     int channels;        /* of every image; 0 when they differ */
     int height, width;   /* of every image; 0 when they differ */
     size_t pixels_max;   /* height * width of the largest where they differ */
@@ -66,6 +70,10 @@ struct source {
 
 /* Opens `spec`; on success *out is owned by the caller. */
 int source_open(struct source **out, const char *spec);
+
+/* Image i of `positive`, another data argument, is the other view of image i of `spec`: a source of
+ * two images a sample. With "" it is source_open(). */
+int source_open_pair(struct source **out, const char *spec, const char *positive);
 void source_close(struct source **source);
 
 /* Label of an image, -1 where there is none. */
@@ -74,10 +82,27 @@ static inline int source_label(const struct source *source, size_t index)
     return source->labels ? source->labels[index] : -1;
 }
 
+/* Samples: images that count as one thing, seen once an epoch. */
+static inline size_t source_views(const struct source *source)
+{
+    return source->views > 1 ? (size_t)source->views : 1;
+}
+static inline size_t source_samples(const struct source *source)
+{
+    return source->count / source_views(source);
+}
+
+/* Whether a failed read() is the image's own fault, so that the next one may be tried. */
+static inline int source_is_bad(int rc)
+{
+    return rc == MOCO_EIO || rc == MOCO_EFORMAT || rc == MOCO_EUNSUPPORTED;
+}
+
 /* Memory of one who reads images one after the other: the largest, and what decodes it. */
 size_t source_reader_bytes(const struct source *source);
 
-/* mean, std: (channels) over at most `sample` images spread evenly over the set. */
+/* mean, std: (channels) over at most `sample` images spread evenly over the set, without those that
+ * can not be read. */
 int source_statistics(const struct source *source, float *mean, float *std, size_t sample);
 
 /* Formats. `path` is what stands behind the kind's colon. */

@@ -42,7 +42,7 @@ struct fits {
     struct tree tree;    /* without names when `file` is all */
     char file[RAW_PATH]; /* "" for a folder */
     char hdu[FLEN_VALUE];
-    int channels; /* planes are channels */
+    int channels, views; /* planes are channels; views of one sample */
     struct place *places; /* (capacity) of images */
     size_t capacity;
 };
@@ -321,20 +321,29 @@ static int read_image(const struct source *source, size_t index, struct image *o
 
 /* ---- opening ---- */
 
+/* For one place more than `count`. */
+static int make_room(struct fits *state, size_t count)
+{
+    if (count < state->capacity)
+        return MOCO_OK;
+    size_t more = state->capacity ? 2 * state->capacity : 256;
+    struct place *places = realloc(state->places, more * sizeof *places);
+    if (!places)
+        return error_memory("the places of images", more * sizeof *places);
+    state->places = places;
+    state->capacity = more;
+    return MOCO_OK;
+}
+
 static int add_images(struct source *source, const struct cube *cube, size_t file,
                       const char *path)
 {
     struct fits *state = source->state;
     int rc = MOCO_OK;
     for (int64_t i = 0; i < cube->images && rc == MOCO_OK; i++) {
-        if (source->count == state->capacity) {
-            size_t more = state->capacity ? 2 * state->capacity : 256;
-            struct place *places = realloc(state->places, more * sizeof *places);
-            if (!places)
-                return error_memory("the places of images", more * sizeof *places);
-            state->places = places;
-            state->capacity = more;
-        }
+        rc = make_room(state, source->count);
+        if (rc != MOCO_OK)
+            return rc;
         state->places[source->count] = (struct place){ (uint32_t)file,
                                                        (uint32_t)(i * cube->channels) };
         rc = raw_add_image(source, cube->channels, cube->height, cube->width, cube->dtype, path);
@@ -389,15 +398,66 @@ static void close_fits(struct source *source)
     free(state);
 }
 
+/* One file of a folder; a bad one becomes an image at a plane that is not there. */
+static int scan_one(struct source *source, size_t file, struct raw_bad *bad)
+{
+    struct fits *state = source->state;
+    size_t count = source->count;
+    int rc = scan_file(source, file);
+    if (!source_is_bad(rc))
+        return rc;
+    source->count = count;
+    rc = make_room(state, count);
+    if (rc != MOCO_OK)
+        return rc;
+    state->places[count] = (struct place){ (uint32_t)file, UINT32_MAX };
+    raw_add_bad(source, bad);
+    return MOCO_OK;
+}
+
+/* The planes of each file become a sample; the one place of a bad file becomes as many as others
+ * have. */
+static int make_views(struct source *source)
+{
+    struct fits *state = source->state;
+    char path[PATH_MAX];
+    size_t end, n = 0;
+    for (size_t p = 0; p < source->count; p = end) {
+        for (end = p + 1; end < source->count && state->places[end].file == state->places[p].file;)
+            end++;
+        file_path(path, state, state->places[p].file);
+        int rc = state->places[p].plane != UINT32_MAX ? raw_set_views(source, end - p, path)
+                                                      : MOCO_OK;
+        if (rc != MOCO_OK)
+            return rc;
+    }
+    size_t T = (size_t)source->views, most = state->tree.count * T;
+    struct place *places = malloc(most * sizeof *places);
+    if (!places)
+        return error_memory("the places of images", most * sizeof *places);
+    for (size_t p = 0; p < source->count; p++)
+        for (size_t t = 0; t < (state->places[p].plane != UINT32_MAX ? 1 : T); t++)
+            places[n++] = state->places[p];
+    free(state->places);
+    state->places = places;
+    state->capacity = source->count = n;
+    return MOCO_OK;
+}
+
 static int open_folder(struct source *source, const char *path)
 {
     struct fits *state = source->state;
+    struct raw_bad bad = { 0 };
     int rc = tree_open(&state->tree, path, TREE_FITS);
     if (rc == MOCO_OK && state->tree.count == 0)
         rc = error_set(MOCO_EFORMAT, "the folder %s holds no fits, fit, fts or fz file", path);
     tree_note(source, &state->tree);
     for (size_t i = 0; rc == MOCO_OK && i < state->tree.count; i++)
-        rc = scan_file(source, i);
+        rc = scan_one(source, i, &bad);
+    if (rc == MOCO_OK)
+        rc = raw_check_bad(source, &bad, state->tree.count);
+    if (rc == MOCO_OK && state->views)
+        rc = make_views(source);
     return rc == MOCO_OK ? label_images(source) : rc;
 }
 
@@ -408,9 +468,11 @@ static int take_words(struct fits *state, char *words, int folder)
     state->channels = folder;
     if (pages && (pages == words || pages[-1] == ':')) {
         state->channels = !strcmp(pages, "pages=channels");
-        if (!state->channels && strcmp(pages, "pages=images") != 0)
+        state->views = !strcmp(pages, "pages=views");
+        if (!state->channels && !state->views && strcmp(pages, "pages=images") != 0)
             return error_set(MOCO_EARG, "behind a FITS file may stand :pages=images or "
-                             ":pages=channels, not :%.60s", pages);
+                             ":pages=channels, behind a folder of them :pages=views too, not "
+                             ":%.60s", pages);
         pages[pages == words ? 0 : -1] = '\0';
     }
     if (strlen(words) >= sizeof state->hdu)
@@ -438,5 +500,7 @@ int source_open_fits(struct source *source, const char *path)
         return rc;
     if (!folder)
         snprintf(state->file, sizeof state->file, "%s", file);
+    if (state->views && !folder)
+        return error_set(MOCO_EARG, "%s: pages=views is for a folder of FITS files", file);
     return folder ? open_folder(source, file) : scan_file(source, 0);
 }

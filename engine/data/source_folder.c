@@ -2,7 +2,8 @@
  *
  * DIR: files jpg jpeg png bmp ppm pgm tga (any case), found and labelled as tree.h says. A set of
  * grey images has 1 channel, any other 3; decode.h has the rules for pixels. Files are opened once
- * for their headers, then again for every read. */
+ * for their headers, then again for every read. One without a header that can be read is an image
+ * all the same, whose every read fails; a folder of half or more such files is refused. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
@@ -20,7 +21,7 @@
 
 struct folder {
     struct tree tree;
-    int (*sizes)[2]; /* (source->count) height and width of each image; owned */
+    int (*sizes)[2]; /* (source->count) height and width of each image, 0: unreadable; owned */
 };
 
 /* ---- files ---- */
@@ -75,11 +76,12 @@ static int read_header(struct decode_header *out, size_t *size, const char *path
 }
 
 struct tally {
-    size_t alpha, animated;
+    size_t alpha, animated, good;
+    struct raw_bad bad;
 };
 
-static void take_header(struct source *source, size_t i, const struct decode_header *header,
-                        size_t file_size)
+static void take_header(struct source *source, size_t i, int first,
+                        const struct decode_header *header, size_t file_size)
 {
     struct folder *folder = source->state;
     size_t pixels = (size_t)header->width * (size_t)header->height;
@@ -90,8 +92,8 @@ static void take_header(struct source *source, size_t i, const struct decode_hea
     source->dtype = header->deep ? DTYPE_U16 : source->dtype;
     source->pixels_max = pixels > source->pixels_max ? pixels : source->pixels_max;
     source->decoder_bytes = bytes > source->decoder_bytes ? bytes : source->decoder_bytes;
-    source->width = i == 0 || source->width == header->width ? header->width : 0;
-    source->height = i == 0 || source->height == header->height ? header->height : 0;
+    source->width = first || source->width == header->width ? header->width : 0;
+    source->height = first || source->height == header->height ? header->height : 0;
 }
 
 /* Behind what the tree has noted. */
@@ -110,23 +112,43 @@ static int scan_headers(struct source *source)
     struct decode_header header;
     struct tally tally = { 0 };
     size_t size;
-    folder->sizes = malloc(source->count * sizeof *folder->sizes);
+    folder->sizes = calloc(folder->tree.count, sizeof *folder->sizes);
     if (!folder->sizes)
-        return error_memory("sizes of images", source->count * sizeof *folder->sizes);
+        return error_memory("sizes of images", folder->tree.count * sizeof *folder->sizes);
     source->channels = 1;
     source->dtype = DTYPE_U8;
-    for (size_t i = 0; i < source->count; i++) {
+    for (size_t i = 0; i < folder->tree.count; i++) {
         full_path(path, source, i);
         int rc = read_header(&header, &size, path, DECODE_HEAD);
+        if (source_is_bad(rc)) {
+            raw_add_bad(source, &tally.bad);
+            continue;
+        }
         if (rc != MOCO_OK)
             return rc;
-        take_header(source, i, &header, size);
+        take_header(source, i, tally.good++ == 0, &header, size);
+        source->count++;
         tally.alpha += header.alpha != 0;
         tally.animated += header.frames > 1;
     }
+    int rc = raw_check_bad(source, &tally.bad, source->count);
+    if (rc != MOCO_OK)
+        return rc;
     add_note(source, tally.alpha, "have an alpha channel, which is dropped");
     add_note(source, tally.animated, "are animated: the first frame is taken");
     return MOCO_OK;
+}
+
+/* Why an image has no size: its file is tried again. */
+static int explain(const struct source *source, size_t index)
+{
+    char path[PATH_MAX];
+    struct decode_header header;
+    size_t size;
+    full_path(path, source, index);
+    int rc = read_header(&header, &size, path, DECODE_HEAD);
+    return rc != MOCO_OK ? rc : error_set(MOCO_EIO, "%s could not be read when the data was opened",
+                                          path);
 }
 
 static int size_of(const struct source *source, size_t index, int *height, int *width)
@@ -134,7 +156,7 @@ static int size_of(const struct source *source, size_t index, int *height, int *
     const struct folder *folder = source->state;
     *height = folder->sizes[index][0];
     *width = folder->sizes[index][1];
-    return MOCO_OK;
+    return *height > 0 ? MOCO_OK : explain(source, index);
 }
 
 /* ---- reading ---- */
@@ -155,6 +177,9 @@ static int read_part(const struct source *source, size_t index, struct image *ou
 
 static int read_image(const struct source *source, size_t index, struct image *out)
 {
+    const struct folder *folder = source->state;
+    if (folder->sizes[index][0] <= 0)
+        return explain(source, index);
     return read_part(source, index, out, NULL);
 }
 
@@ -200,7 +225,6 @@ int source_open_folder(struct source *source, const char *path)
     if (rc != MOCO_OK)
         return rc;
     tree_note(source, tree);
-    source->count = tree->count;
     rc = scan_headers(source);
     return rc == MOCO_OK ? take_labels(source, tree) : rc;
 }

@@ -1,7 +1,7 @@
 /* source_hdf5.c: a dataset of an HDF5 file, read image by image.
  *
- * FILE[:IMAGES[,LABELS]][:nhwc]: IMAGES is a dataset (N, H, W), (N, C, H, W) or with :nhwc
- * (N, H, W, C) of u8, u16, i16, f16, f32 or f64 in either byte order, contiguous or in chunks with
+ * FILE[:IMAGES[,LABELS]][:nhwc][:views]: IMAGES is a dataset (N, H, W), (N, C, H, W) or with :nhwc
+ * (N, H, W, C), with :views (N, T, …), of u8, u16, i16, f16, f32 or f64 in either byte order, contiguous or in chunks with
  * any filter that the library knows; LABELS one of (N) or (N, 1) integers. Names are paths in the
  * file; choose.h says what is taken when they are missing.
  *
@@ -28,13 +28,14 @@
 #include "engine/data/choose.h"
 #include "engine/data/raw.h"
 
-enum { DIMS_MAX = 4, ARRAYS_MAX = 1 << 16, NAME_BYTES = 256, DEFLATE_RATIO = 1032 };
+enum { DIMS_MAX = 5, ARRAYS_MAX = 1 << 16, NAME_BYTES = 256, DEFLATE_RATIO = 1032 };
 enum { CACHE_MIN = 1 << 20, CACHE_MAX = 1 << 26, CHUNK_BYTES_MAX = 1 << 30 };
 
 struct hdf5 {
     hid_t file, dataset, type; /* type: of the numbers in memory */
     enum source_dtype dtype;   /* the same for raw_floats() */
-    int rank, nhwc;
+    struct raw_axes axes;
+    int rank;
     hsize_t size[DIMS_MAX];
 };
 
@@ -238,24 +239,12 @@ static int take_dtype(struct source *source, struct hdf5 *state, const struct sh
 static int take_images(struct source *source, const struct shape *shape, const char *path)
 {
     struct hdf5 *state = source->state;
-    if (shape->rank != 4 && (shape->rank != 3 || state->nhwc))
-        return error_set(MOCO_EFORMAT, "%s: %d dimensions; images are (N, H, W), (N, C, H, W) or, "
-                         "with :nhwc, (N, H, W, C)", path, shape->rank);
-    for (int i = 1; i < shape->rank; i++)
-        if (shape->size[i] == 0 || shape->size[i] > RAW_NUMBERS_MAX)
-            return error_set(MOCO_EFORMAT, "%s: size %llu of dimension %d is not that of an image",
-                             path, (unsigned long long)shape->size[i], i);
-    int rows = shape->rank == 4 && !state->nhwc ? 2 : 1; /* dimension that H is */
+    size_t size[DIMS_MAX];
+    for (int i = 0; i < shape->rank; i++)
+        size[i] = (size_t)shape->size[i];
     state->rank = shape->rank;
     memcpy(state->size, shape->size, sizeof state->size);
-    source->count = (size_t)shape->size[0];
-    source->height = (int)shape->size[rows];
-    source->width = (int)shape->size[rows + 1];
-    source->channels = shape->rank == 3 ? 1 : (int)shape->size[state->nhwc ? 3 : 1];
-    if (raw_bytes(source) == 0 && source->count > 0)
-        return error_set(MOCO_EFORMAT, "%s: images of %d x %d x %d are too large", path,
-                         source->channels, source->height, source->width);
-    return MOCO_OK;
+    return raw_take_shape(source, size, shape->rank, &state->axes, path);
 }
 
 /* Opens it again with a cache for its chunks. */
@@ -295,6 +284,11 @@ static herr_t read_one(void *buffer, const struct hdf5 *state, size_t index)
 {
     hsize_t start[DIMS_MAX] = { index }, count[DIMS_MAX];
     memcpy(count, state->size, sizeof count);
+    if (state->axes.views) {
+        start[0] = index / state->size[1];
+        start[1] = index % state->size[1];
+        count[1] = 1;
+    }
     count[0] = 1;
     hid_t from = H5Dget_space(state->dataset), to = H5Screate_simple(state->rank, count, NULL);
     herr_t status = from >= 0 && to >= 0 ? 0 : -1;
@@ -316,9 +310,9 @@ static void to_planes(struct image *out, const unsigned char *numbers, const str
     size_t plane = (size_t)out->height * (size_t)out->width, channels = (size_t)out->channels;
     size_t size = raw_size(state->dtype);
     memcpy(&low, &one, 1);
-    if (!state->nhwc)
+    if (!state->axes.nhwc)
         raw_floats(out->pixels, numbers, channels * plane, 1, state->dtype, !low);
-    for (size_t c = 0; state->nhwc && c < channels; c++)
+    for (size_t c = 0; state->axes.nhwc && c < channels; c++)
         raw_floats(out->pixels + c * plane, numbers + c * size, plane, channels, state->dtype,
                    !low);
 }
@@ -365,19 +359,23 @@ static int take_labels(struct source *source, const struct shape *shape, hid_t d
 {
     hsize_t chunk;
     int column = shape->rank == 1 || (shape->rank == 2 && shape->size[1] == 1);
-    if (!column || shape->class != H5T_INTEGER || shape->size[0] != source->count)
+    size_t n = shape->rank ? (size_t)shape->size[0] : 0;
+    size_t each = n == source->count ? 1 : source_views(source);
+    if (!column || shape->class != H5T_INTEGER || n * each != source->count)
         return error_set(MOCO_EFORMAT, "%s: labels need %zu integers in 1 dimension; here are %llu "
-                         "%s in %d", path, source->count,
+                         "%s in %d", path, source_samples(source),
                          (unsigned long long)(shape->rank ? shape->size[0] : 0),
                          shape->class == H5T_INTEGER ? "integers" : "other values", shape->rank);
     int rc = check_layout(&chunk, dataset, shape, path);
     if (rc == MOCO_OK)
-        rc = check_size(dataset, chunk, source->count * shape->bytes, path);
+        rc = check_size(dataset, chunk, n * shape->bytes, path);
     int32_t *labels = rc == MOCO_OK ? malloc(source->count * sizeof *labels + 1) : NULL;
     if (rc == MOCO_OK && !labels)
         rc = error_memory("labels", source->count * sizeof *labels);
     if (rc == MOCO_OK)
-        rc = read_labels(labels, dataset, source->count, path);
+        rc = read_labels(labels, dataset, n, path);
+    for (size_t i = source->count; rc == MOCO_OK && each > 1 && i-- > 0;)
+        labels[i] = labels[i / each]; /* from the back, where nothing is needed any more */
     if (rc == MOCO_OK)
         raw_take_labels(source, labels);
     else
@@ -475,7 +473,7 @@ int source_open_hdf5(struct source *source, const char *path)
     source->close = close_hdf5;
     source->read = read_image;
     snprintf(whole, sizeof whole, "%s", path);
-    state->nhwc = raw_cut_suffix(whole, ":nhwc");
+    raw_cut_axes(whole, &state->axes);
     raw_split_colon(file, names, whole);
     snprintf(source->where, sizeof source->where, "%s", file);
     if (stat(file, &info) != 0)

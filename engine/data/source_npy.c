@@ -1,8 +1,8 @@
 /* source_npy.c: NumPy's .npy files, mapped.
  *
- * X.npy[,Y.npy][:nhwc]: X is (N, H, W), (N, C, H, W) or, with :nhwc, (N, H, W, C) of u1, u2, i2,
- * f2, f4 or f8; Y is (N) of any integer type. npy.c knows the arrays. An .npz file is handed over
- * to source_npz.c. */
+ * X.npy[,Y.npy][:nhwc][:views]: X is (N, H, W), (N, C, H, W) or, with :nhwc, (N, H, W, C), with
+ * :views (N, T, …), of u1, u2, i2, f2, f4 or f8; Y is (N) of any integer type. npy.c knows the
+ * arrays. An .npz file is handed over to source_npz.c. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
@@ -56,11 +56,11 @@ int source_open_npy(struct source *source, const char *path)
     source->close = close_npy;
     source->read = npy_read_image;
     snprintf(whole, sizeof whole, "%s", path);
-    state->npy.nhwc = raw_cut_suffix(whole, ":nhwc");
+    raw_cut_axes(whole, &state->npy.axes);
     int rc = raw_split(images, labels, whole);
     if (rc != MOCO_OK)
         return rc;
-    state->npy.nhwc |= raw_cut_suffix(images, ":nhwc"); /* X.npy:nhwc,Y.npy is as clear */
+    raw_cut_axes(images, &state->npy.axes); /* X.npy:nhwc,Y.npy is as clear */
     rc = npy_open(state, images);
     if (rc == MOCO_OK)
         rc = npy_take_images(source, &state->npy, images);

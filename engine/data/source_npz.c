@@ -1,6 +1,6 @@
 /* source_npz.c: NumPy's .npz files, which are zip archives of .npy members.
  *
- * X.npz[:IMAGES[,LABELS]][:nhwc]: names are those of np.load(); choose.h says what is taken when
+ * X.npz[:IMAGES[,LABELS]][:nhwc][:views]: names are those of np.load(); choose.h says what is taken when
  * they are missing. Stored members (np.savez) are mapped, deflated ones (np.savez_compressed)
  * inflated once, up to 4 GiB, and checked against their checksum. Sizes come from the central
  * directory, zip64 included, and are believed only as far as the file can hold them: deflate
@@ -307,7 +307,7 @@ int source_open_npz(struct source *source, const char *path)
     source->close = close_npz;
     source->read = npy_read_image;
     snprintf(whole, sizeof whole, "%s", path);
-    npz->npy.nhwc = raw_cut_suffix(whole, ":nhwc");
+    raw_cut_axes(whole, &npz->npy.axes);
     raw_split_colon(file, names, whole);
     int rc = mapping_open(&npz->file, file);
     if (rc == MOCO_OK)

@@ -1,9 +1,10 @@
 /* source_tiff.c: TIFF files of any number of channels, read by libtiff.
  *
- * PATH[:pages=images|channels]: a file, or a folder of .tif and .tiff files found and labelled as
+ * PATH[:pages=images|channels|views]: a file, or a folder of .tif and .tiff files found and labelled as
  * tree.h says. pages=images makes each page an image, pages=channels makes each file one image
  * whose channels are those of all pages one after the other; unless said, pages of a single file
- * are images and those of files in a folder are channels. Thumbnails and masks (by their subfile
+ * are images and those of files in a folder are channels. pages=views, for a folder, makes each page
+ * an image and the pages of a file one sample. Thumbnails and masks (by their subfile
  * type) are no pages.
  *
  * All samples of a pixel are channels, alpha too; u8, u16, i16, f16, f32 and f64, of either byte
@@ -11,7 +12,8 @@
  * with. Numbers are taken as they are stored, so 16 bits stay 16 bits and WhiteIsZero is not turned
  * round; rows in the order of the file. Palettes and subsampled colours are refused; JPEG's YCbCr
  * becomes the RGB that it was made of. Files are opened once for the places of their pages, then
- * again for every read, so threads share nothing. */
+ * again for every read, so threads share nothing. A file of a folder that can not be read is an
+ * image whose every read fails. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
@@ -41,7 +43,7 @@ struct page {
 struct tiff {
     struct tree tree;    /* without names when `file` is all */
     char file[RAW_PATH]; /* "" for a folder */
-    int channels;        /* pages are channels */
+    int channels, views; /* pages are channels; views of one sample */
     struct page *pages;
     size_t n, capacity;
     size_t *image; /* (count + 1) first page of each image */
@@ -359,7 +361,9 @@ static int read_image(const struct source *source, size_t index, struct image *o
     int rc = open_file(&tif, text, path);
     if (rc != MOCO_OK)
         return rc;
-    rc = read_pages(source, index, out, tif, text, path);
+    rc = state->pages[state->image[index]].offset
+             ? read_pages(source, index, out, tif, text, path)
+             : error_set(MOCO_EFORMAT, "%s could not be read when the data was opened", path);
     TIFFClose(tif);
     return rc;
 }
@@ -440,6 +444,33 @@ static int scan_file(struct source *source, size_t file)
     return rc;
 }
 
+/* The pages of each file become a sample; the one place of a bad file becomes as many as others have. */
+static int make_views(struct source *source)
+{
+    struct tiff *state = source->state;
+    char path[PATH_MAX];
+    size_t end, n = 0;
+    for (size_t p = 0; p < state->n; p = end) {
+        for (end = p + 1; end < state->n && state->pages[end].file == state->pages[p].file;)
+            end++;
+        file_path(path, state, state->pages[p].file);
+        int rc = state->pages[p].offset ? raw_set_views(source, end - p, path) : MOCO_OK;
+        if (rc != MOCO_OK)
+            return rc;
+    }
+    size_t T = (size_t)source->views, most = state->tree.count * T;
+    struct page *pages = malloc(most * sizeof *pages);
+    if (!pages)
+        return error_memory("the places of pages", most * sizeof *pages);
+    for (size_t p = 0; p < state->n; p++)
+        for (size_t t = 0; t < (state->pages[p].offset ? 1 : T); t++)
+            pages[n++] = state->pages[p];
+    free(state->pages);
+    state->pages = pages;
+    state->n = state->capacity = source->count = n;
+    return MOCO_OK;
+}
+
 static int index_images(struct source *source)
 {
     struct tiff *state = source->state;
@@ -487,16 +518,31 @@ static void close_tiff(struct source *source)
     free(state);
 }
 
+/* One file of a folder; a bad one becomes a page without a place. */
+static int scan_one(struct source *source, size_t file, struct raw_bad *bad)
+{
+    struct tiff *state = source->state;
+    size_t pages = state->n, count = source->count;
+    int rc = scan_file(source, file);
+    if (!source_is_bad(rc))
+        return rc;
+    state->n = pages;
+    source->count = count;
+    raw_add_bad(source, bad);
+    return add_page(state, 0, file, 1);
+}
+
 static int open_folder(struct source *source, const char *path)
 {
     struct tiff *state = source->state;
+    struct raw_bad bad = { 0 };
     int rc = tree_open(&state->tree, path, TREE_TIFF);
     if (rc == MOCO_OK && state->tree.count == 0)
         rc = error_set(MOCO_EFORMAT, "the folder %s holds no tif or tiff file", path);
     tree_note(source, &state->tree);
     for (size_t i = 0; rc == MOCO_OK && i < state->tree.count; i++)
-        rc = scan_file(source, i);
-    return rc;
+        rc = scan_one(source, i, &bad);
+    return rc == MOCO_OK ? raw_check_bad(source, &bad, state->tree.count) : rc;
 }
 
 int source_open_tiff(struct source *source, const char *path)
@@ -513,13 +559,17 @@ int source_open_tiff(struct source *source, const char *path)
     if (stat(file, &info) != 0)
         return error_set(MOCO_EIO, "opening %s: %s", path, strerror(errno));
     int folder = S_ISDIR(info.st_mode);
-    if (rest[0] && strcmp(rest, "pages=images") != 0 && strcmp(rest, "pages=channels") != 0)
+    state->views = !strcmp(rest, "pages=views");
+    if (rest[0] && strcmp(rest, "pages=images") != 0 && strcmp(rest, "pages=channels") != 0 &&
+        !(state->views && folder))
         return error_set(MOCO_EARG, "%s: behind a TIFF may stand :pages=images or :pages=channels, "
-                         "not :%.60s", file, rest);
+                         "behind a folder of them :pages=views too, not :%.60s", file, rest);
     state->channels = rest[0] ? !strcmp(rest, "pages=channels") : folder;
     if (!folder)
         snprintf(state->file, sizeof state->file, "%s", file);
     int rc = folder ? open_folder(source, file) : scan_file(source, 0);
+    if (rc == MOCO_OK && state->views)
+        rc = make_views(source);
     if (rc == MOCO_OK)
         rc = index_images(source);
     if (rc == MOCO_OK && folder)

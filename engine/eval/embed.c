@@ -45,9 +45,18 @@ static int view_of(float *dst, const struct source *source, size_t index,
     return augment_plain(dst, image, policy, scratch);
 }
 
+static void note_bad(struct embed_bad *bad, size_t row)
+{
+    bad->at[row] = 1;
+    if (bad->count++ && bad->first < row)
+        return;
+    bad->first = row;
+    snprintf(bad->why, sizeof bad->why, "%s", error_text());
+}
+
 /* x: (n, C, S, S) of the images first..first+n-1. */
 static int decode(float *x, const struct source *source, const size_t *index, size_t first,
-                  size_t n, const struct policy *policy)
+                  size_t n, const struct policy *policy, struct embed_bad *bad)
 {
     size_t size = embed_pixel_dim(policy);
     int failed = MOCO_OK;
@@ -62,8 +71,11 @@ static int decode(float *x, const struct source *source, const size_t *index, si
             int rc = view_of(x + i * size, source, at, policy, &image, &scratch);
             if (!rc)
                 continue;
+            memset(x + i * size, 0, size * sizeof *x);
 #pragma omp critical(embed_failure)
-            {
+            if (bad && source_is_bad(rc)) {
+                note_bad(bad, first + i);
+            } else {
                 failed = rc;
                 snprintf(sentence, sizeof sentence, "%s", error_text());
             }
@@ -72,6 +84,36 @@ static int decode(float *x, const struct source *source, const size_t *index, si
         augment_scratch_close(&scratch);
     }
     return failed ? error_set(failed, "%s", sentence) : MOCO_OK;
+}
+
+static void begin_bad(struct embed_bad *bad, size_t n)
+{
+    if (!bad)
+        return;
+    bad->count = 0;
+    memset(bad->at, 0, n);
+}
+
+/* A net makes something of the zeros too. */
+static void clear_bad(float *out, size_t D, size_t n, const struct embed_bad *bad)
+{
+    for (size_t i = 0; bad && bad->count && i < n; i++)
+        if (bad->at[i])
+            memset(out + i * D, 0, D * sizeof *out);
+}
+
+size_t embed_pack(void *rows, size_t size, size_t n, const struct embed_bad *bad)
+{
+    char *bytes = rows;
+    size_t kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (bad->at[i])
+            continue;
+        if (kept != i)
+            memcpy(bytes + kept * size, bytes + i * size, size);
+        kept++;
+    }
+    return kept;
 }
 
 /* Working memory of one call. */
@@ -169,13 +211,15 @@ int embed_source(float *out, const struct embed *embed, const struct source *sou
     int rc = work_open(&work, embed->net);
     if (rc)
         return rc;
+    begin_bad(embed->bad, n);
     for (size_t first = 0; first < n && !rc; first += B) {
         size_t rows = n - first < B ? n - first : B;
-        rc = decode(work.x, source, index, first, rows, policy);
+        rc = decode(work.x, source, index, first, rows, policy, embed->bad);
         memset(work.x + rows * size, 0, (B - rows) * size * sizeof(float));
         if (!rc)
             rc = embed_batch(out + first * D, embed, &work, rows);
     }
+    clear_bad(out, D, n, embed->bad);
     work_close(&work);
     return rc;
 }
@@ -199,12 +243,14 @@ int embed_array(float *out, const struct embed *embed, const float *x, size_t n)
 }
 
 int embed_pixels(float *out, const struct source *source, const size_t *index, size_t n,
-                 const struct policy *policy, const struct moco_simd *simd)
+                 const struct policy *policy, const struct moco_simd *simd,
+                 struct embed_bad *bad)
 {
     float *inv_norm = malloc((n ? n : 1) * sizeof *inv_norm);
     if (!inv_norm)
         return error_memory("norms of raw pixels", n * sizeof *inv_norm);
-    int rc = decode(out, source, index, 0, n, policy);
+    begin_bad(bad, n);
+    int rc = decode(out, source, index, 0, n, policy, bad);
     if (!rc)
         simd->row_normalise(out, inv_norm, out, n, embed_pixel_dim(policy));
     free(inv_norm);

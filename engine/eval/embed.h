@@ -20,13 +20,26 @@ size_t embed_dim(const struct net *net, enum embed_feature feature);
 /* Columns of the raw-pixel baseline: C * side * side. */
 size_t embed_pixel_dim(const struct policy *policy);
 
+/* Which images could not be read; their rows are zeros. */
+struct embed_bad {
+    unsigned char *at; /* (n) 1 for each of them; the caller's */
+    size_t count;
+    size_t first;      /* the row of the first of them, and why */
+    char why[1024];
+};
+
 /* What embeds: running statistics are used, nothing in the encoder moves. */
 struct embed {
     const struct net *net;
     struct encoder *encoder;
     enum embed_feature feature;
     const struct moco_simd *simd;
+    struct embed_bad *bad; /* NULL: an image that can not be read is an error */
 };
+
+/* Closes the gaps: moves rows of `size` bytes of the n that could be read to the front. Returns how
+ * many there are. */
+size_t embed_pack(void *rows, size_t size, size_t n, const struct embed_bad *bad);
 
 /* Working memory of the calls below, whatever n. */
 size_t embed_bytes(const struct net *net);
@@ -38,8 +51,9 @@ int embed_source(float *out, const struct embed *embed, const struct source *sou
 /* out: (n, embed_dim()) of x: (n, C, S, S), normalised already. */
 int embed_array(float *out, const struct embed *embed, const float *x, size_t n);
 
-/* out: (n, embed_pixel_dim()): the normalised pixels themselves as unit rows. */
+/* out: (n, embed_pixel_dim()): the normalised pixels themselves as unit rows. bad: as above. */
 int embed_pixels(float *out, const struct source *source, const size_t *index, size_t n,
-                 const struct policy *policy, const struct moco_simd *simd);
+                 const struct policy *policy, const struct moco_simd *simd,
+                 struct embed_bad *bad);
 
 #endif

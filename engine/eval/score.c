@@ -1,7 +1,9 @@
 /* score.c: kNN accuracy of an encoder on two labelled sets; see score.h. */
 #include "engine/eval/score.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/base/error.h"
 #include "engine/eval/knn.h"
@@ -19,7 +21,7 @@ static void side_close(struct score_side *side)
 static int side_list(struct score_side *side, int part)
 {
     const struct source *source = side->source;
-    size_t labelled = 0;
+    size_t labelled = 0, views = source_views(source); /* images of a sample stay on one side */
     side->index = malloc((source->count + 1) * sizeof *side->index);
     side->labels = malloc((source->count + 1) * sizeof *side->labels);
     if (!side->index || !side->labels)
@@ -27,7 +29,7 @@ static int side_list(struct score_side *side, int part)
     for (size_t i = 0; i < source->count; i++) {
         if (source_label(source, i) < 0)
             continue;
-        int test = labelled++ % 5 == 4;
+        int test = (views > 1 ? i / views : labelled++) % 5 == 4;
         if (part >= 0 && test != part)
             continue;
         side->index[side->n] = i;
@@ -77,40 +79,100 @@ void score_close(struct score_sets *sets)
 
 size_t score_bytes(const struct score_sets *sets, size_t D)
 {
-    return (sets->train.n + sets->test.n) * D * sizeof(float) + sets->test.n * sizeof(int32_t);
+    size_t n = sets->train.n + sets->test.n;
+    return n * (D * sizeof(float) + sizeof(int32_t) + 1) + sets->test.n * sizeof(int32_t);
 }
 
-static int features(float **out, const struct score_side *side, const struct embed *embed,
-                    const struct policy *policy, size_t D, const struct moco_simd *simd)
+/* What kNN compares of a side. */
+struct rows {
+    float *x;        /* (n, D) */
+    int32_t *labels; /* (n) */
+    size_t n;
+};
+
+static void rows_close(struct rows *rows)
 {
-    *out = malloc(side->n * D * sizeof **out);
-    if (!*out)
-        return error_memory("features for kNN", side->n * D * sizeof **out);
-    if (embed)
-        return embed_source(*out, embed, side->source, side->index, side->n, policy);
-    return embed_pixels(*out, side->source, side->index, side->n, policy, simd);
+    free(rows->x);
+    free(rows->labels);
 }
 
-int score_run(double *top1, const struct score_sets *sets, const struct embed *embed,
+static int rows_open(struct rows *rows, const struct score_side *side, size_t D)
+{
+    *rows = (struct rows){.n = side->n};
+    rows->x = malloc(side->n * D * sizeof *rows->x);
+    rows->labels = malloc(side->n * sizeof *rows->labels);
+    if (!rows->x || !rows->labels)
+        return error_memory("features for kNN", side->n * D * sizeof *rows->x);
+    memcpy(rows->labels, side->labels, side->n * sizeof *rows->labels);
+    return MOCO_OK;
+}
+
+/* Takes the images that could not be read out of the rows; none left is an error. */
+static int leave_out(struct rows *rows, struct score_sets *sets, struct score_side *side,
+                     const struct embed_bad *bad, size_t D)
+{
+    const char *where = side->source->where;
+    side->left_out = bad->count;
+    if (!bad->count)
+        return MOCO_OK;
+    embed_pack(rows->x, D * sizeof *rows->x, rows->n, bad);
+    rows->n = embed_pack(rows->labels, sizeof *rows->labels, rows->n, bad);
+    if (!rows->n)
+        return error_set(MOCO_EFORMAT, "kNN: no image of %s can be read; the first: %s", where,
+                         bad->why);
+    size_t used = strlen(sets->why);
+    snprintf(sets->why + used, sizeof sets->why - used,
+             "%s%zu of %zu images of %.200s could not be read, kNN is without them; the first: "
+             "%.400s", used ? "; " : "", bad->count, side->n, where, bad->why);
+    return MOCO_OK;
+}
+
+static int features(struct rows *rows, struct score_sets *sets, struct score_side *side,
+                    const struct embed *embed, const struct policy *policy, size_t D,
+                    const struct moco_simd *simd)
+{
+    struct embed_bad *bad = calloc(1, sizeof *bad);
+    int rc = rows_open(rows, side, D);
+    if (bad)
+        bad->at = calloc(side->n, 1);
+    if (!rc && (!bad || !bad->at))
+        rc = error_memory("marks of images", side->n);
+    if (!rc && embed) {
+        struct embed tolerant = *embed;
+        tolerant.bad = bad;
+        rc = embed_source(rows->x, &tolerant, side->source, side->index, side->n, policy);
+    } else if (!rc) {
+        rc = embed_pixels(rows->x, side->source, side->index, side->n, policy, simd, bad);
+    }
+    if (!rc)
+        rc = leave_out(rows, sets, side, bad, D);
+    if (bad)
+        free(bad->at);
+    free(bad);
+    return rc;
+}
+
+int score_run(double *top1, struct score_sets *sets, const struct embed *embed,
               const struct policy *policy, int k, double T, const struct moco_simd *simd)
 {
-    const struct score_side *train = &sets->train, *test = &sets->test;
     struct knn_config config = {.k = k, .T = (float)T, .classes = sets->classes};
     size_t D = embed ? embed_dim(embed->net, embed->feature) : embed_pixel_dim(policy);
-    float *x = NULL, *y = NULL;
-    int32_t *predicted = malloc(test->n * sizeof *predicted);
-    int rc = predicted ? MOCO_OK : error_memory("predictions", test->n * sizeof *predicted);
+    struct rows train = {0}, test = {0};
+    int32_t *predicted = malloc(sets->test.n * sizeof *predicted);
+    int rc = predicted ? MOCO_OK
+                       : error_memory("predictions", sets->test.n * sizeof *predicted);
+    sets->why[0] = '\0';
     if (!rc)
-        rc = features(&x, train, embed, policy, D, simd);
+        rc = features(&train, sets, &sets->train, embed, policy, D, simd);
     if (!rc)
-        rc = features(&y, test, embed, policy, D, simd);
+        rc = features(&test, sets, &sets->test, embed, policy, D, simd);
     if (!rc)
-        rc = knn_classify(NULL, predicted, x, train->labels, train->n, y, test->n, D, &config,
-                          simd);
+        rc = knn_classify(NULL, predicted, train.x, train.labels, train.n, test.x, test.n, D,
+                          &config, simd);
     if (!rc)
-        *top1 = knn_accuracy(predicted, test->labels, test->n);
+        *top1 = knn_accuracy(predicted, test.labels, test.n);
     free(predicted);
-    free(x);
-    free(y);
+    rows_close(&train);
+    rows_close(&test);
     return rc;
 }

@@ -14,11 +14,13 @@ struct score_side {
     size_t *index;   /* (n) its labelled images; owned */
     int32_t *labels; /* (n); owned */
     size_t n;
+    size_t left_out; /* of them could not be read, the last time */
 };
 
 struct score_sets {
     struct score_side train, test;
     int classes;
+    char why[1400]; /* a sentence about images that were left out, "" without any */
 };
 
 /* Opens two data arguments; images without a label are left out. */
@@ -32,8 +34,9 @@ void score_close(struct score_sets *sets);
 /* Memory of the features of D columns that score_run() compares. */
 size_t score_bytes(const struct score_sets *sets, size_t D);
 
-/* top1: percent. embed NULL: raw pixels. simd is used for the raw pixels and the neighbours. */
-int score_run(double *top1, const struct score_sets *sets, const struct embed *embed,
+/* top1: percent. embed NULL: raw pixels. simd is used for the raw pixels and the neighbours. Images
+ * that can not be read are left out, and sets->why says so. */
+int score_run(double *top1, struct score_sets *sets, const struct embed *embed,
               const struct policy *policy, int k, double T, const struct moco_simd *simd);
 
 #endif

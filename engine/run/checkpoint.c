@@ -15,7 +15,7 @@
 
 #include "engine/base/error.h"
 
-enum { NAME_SIZE = 72, META_SIZE = 4100, NUMBERS = 12, STATES_MAX = 16 };
+enum { NAME_SIZE = 72, META_SIZE = 4100, NUMBERS = 16, STATES_MAX = 16 };
 
 /* ---- the list of tensors ---- */
 
@@ -366,6 +366,8 @@ static int get_info(struct checkpoint_info *out, const struct st_file *file)
         rc = get_whole(&out->log_bytes, file, "log_bytes");
     if (!rc)
         rc = get_whole(&channels, file, "channels");
+    if (!rc && safetensors_meta(file, "bad"))
+        rc = get_whole(&out->bad, file, "bad");
     out->channels = (int)channels;
     return rc;
 }
@@ -440,6 +442,8 @@ int checkpoint_save(const char *path, const struct step *step, const struct chec
     meta_real(meta, "top1_sum", info->top1_sum);
     meta_whole(meta, "epoch_steps", info->epoch_steps);
     meta_whole(meta, "log_bytes", info->log_bytes);
+    if (info->bad)
+        meta_whole(meta, "bad", info->bad);
     int rc = list_step(&list, &view);
     if (!rc)
         rc = list_write(&list, path, meta->rows, meta->count);
@@ -467,6 +471,18 @@ int checkpoint_load(const char *path, struct step *step, struct checkpoint_info 
     free(list.items);
     safetensors_close(&file);
     return rc;
+}
+
+int checkpoint_setting(char *out, size_t size, const char *path, const char *name)
+{
+    struct st_file *file;
+    int rc = safetensors_open(&file, path);
+    if (rc)
+        return rc;
+    const char *recipe = safetensors_meta(file, "recipe");
+    recipe_text(out, size, recipe ? recipe : "", name);
+    safetensors_close(&file);
+    return MOCO_OK;
 }
 
 /* ---- weights ---- */

@@ -21,6 +21,7 @@ struct checkpoint_info {
     uint64_t epoch_steps;
     uint64_t log_bytes;  /* of log.csv at that moment: a resumed run cuts it there */
     int channels;
+    uint64_t bad;        /* images that this epoch met and could not read; absent when 0 */
 };
 
 /* recipe: JSON text of the settings that define the run (config_recipe()). */
@@ -31,6 +32,9 @@ int checkpoint_save(const char *path, const struct step *step, const struct chec
  * sentence that names the first that differs. */
 int checkpoint_load(const char *path, struct step *step, struct checkpoint_info *info,
                     const char *recipe);
+
+/* out: a text among the settings that a checkpoint was made with, "" where it has none. */
+int checkpoint_setting(char *out, size_t size, const char *path, const char *name);
 
 /* Query network alone. mean, std: (channels). */
 int weights_save(const char *path, const struct net *net, const struct encoder *q,

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/order.h"
 
 #define FIELD(field) \
     offsetof(struct run_config, field), sizeof(((struct run_config *)0)->field)
@@ -23,6 +24,7 @@
 
 static const struct setting rows[] = {
     TEXT("out", out, 0, "folder of the run"),
+    TEXT("positive", positive, 0, "data whose image i is the other view of image i"),
     TEXT("preset", preset, 1, "cifar-demo, moco-v1, moco-v2 or instdisc-cifar"),
     TEXT("method", method, 1,
          "moco, moco-v3, memory-bank, end-to-end, parametric, margin or semi-supervised"),
@@ -116,7 +118,10 @@ static const struct setting rows[] = {
     TEXT("feature", feature, 0, "what kNN compares: head or backbone"),
     { "seed", SETTING_U64, FIELD(seed), 1, "of all random numbers" },
     INT("threads", threads, 0, "computing threads; 0: all"),
-    INT("workers", workers, 0, "threads that prepare images; 0: chosen"),
+    INT("workers", workers, 0, "threads that prepare images ahead; 0: the computing threads, between steps"),
+    INT("shuffle-window", shuffle_window, SAVED_IF_OTHER,
+        "images shuffled at a time; larger sets are shuffled in chunks, then in such windows"),
+    DOUBLE("max-bad", max_bad, 0, "share of images that may be unreadable; more stop the run"),
     INT("checkpoint-every", checkpoint_every, 0, "steps between checkpoints; 0: once per epoch"),
     SWITCH("resume", resume, 0, "go on from the checkpoint in the run folder"),
     SWITCH("force", force, 0, "start also where memory seems too small or bf16 is slow"),
@@ -162,7 +167,7 @@ void config_default(struct config *config)
         .blur_lo = 0.1, .blur_hi = 2.0,
         .antialias = 1, .rotate_fill = "zero", .solarise_threshold = 0.5,
         .feature = "head", .knn_k = 200, .knn_t = 0.1, .seed = 1, .conv = "auto",
-        .precision = "fp32",
+        .precision = "fp32", .shuffle_window = ORDER_WINDOW, .max_bad = 0.01,
     };
 }
 

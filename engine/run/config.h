@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "engine/contrast/method.h"
-#include "engine/data/augment.h"
+#include "engine/data/loader.h"
 #include "engine/net/encoder.h"
 #include "engine/optim/optimiser.h"
 #include "engine/optim/schedule.h"
@@ -20,7 +20,7 @@ enum origin { FROM_DEFAULT, FROM_DATA, FROM_PRESET, FROM_FILE, FROM_FLAG };
 
 struct run_config {
     /* what */
-    char data[1024], out[1024], preset[32], method[32], key_encoder[32];
+    char data[1024], positive[1024], out[1024], preset[32], method[32], key_encoder[32];
     /* encoder */
     char arch[16], stem[16];
     int width, dim, mlp, bn_splits, side;
@@ -56,7 +56,8 @@ struct run_config {
     double knn_t;
     /* the run */
     uint64_t seed;
-    int threads, workers, checkpoint_every, resume, force, json, deterministic, profile;
+    double max_bad;
+    int threads, workers, shuffle_window, checkpoint_every, resume, force, json, deterministic, profile;
     char conv[16], precision[8], simd[16], config[1024];
 };
 
@@ -110,6 +111,7 @@ int config_policy(struct policy *out, const struct run_config *config, int chann
 int config_net(struct net_config *out, const struct run_config *config, int channels);
 int config_schedule(struct schedule *out, const struct run_config *config);
 int config_optimiser(struct optimiser *out, const struct run_config *config);
+void config_loader(struct loader_config *out, const struct run_config *config);
 /* images, classes: of the training data. */
 void config_method(struct method_config *out, const struct run_config *config, size_t images,
                    size_t classes);

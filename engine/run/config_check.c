@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/order.h"
 #include "engine/step.h"
 
 static const struct range {
@@ -34,6 +35,8 @@ static const struct range {
     { "bank-momentum", 0, 1, 0 }, { "proximal", 0, 1e6, 0 },   { "margin", 0, 1e6, 1 },
     { "consistency", 0, 1e6, 0 }, { "trust", 0, 1e6, 1 },      { "labels-fraction", 0, 1, 1 },
     { "beta1", 0, 0.999999, 0 },  { "beta2", 0, 0.999999, 0 }, { "eps", 0, 1, 1 },
+    { "max-bad", 0, 1, 0 },
+    { "shuffle-window", ORDER_WINDOW_MIN, ORDER_WINDOW_MAX, 0 },
 };
 
 static int check_ranges(const struct config *config)
@@ -302,6 +305,12 @@ int config_optimiser(struct optimiser *out, const struct run_config *c)
         .beta1 = (float)c->beta1, .beta2 = (float)c->beta2, .epsilon = (float)c->epsilon,
     };
     return optimiser_named(&out->kind, c->optimiser);
+}
+
+void config_loader(struct loader_config *out, const struct run_config *c)
+{
+    *out = (struct loader_config){ .B = (size_t)c->batch, .parts = c->accumulate, .seed = c->seed,
+                                   .workers = c->workers, .window = (size_t)c->shuffle_window };
 }
 
 void config_method(struct method_config *out, const struct run_config *c, size_t images,

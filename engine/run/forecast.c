@@ -71,10 +71,13 @@ static int time_evaluation(struct forecast *f, struct run *run)
     int every = run->c->knn_every, rc = embed_feature_named(&embed.feature, run->c->feature);
     if (rc)
         return rc;
-    size_t bytes = n * embed_dim(embed.net, embed.feature) * sizeof(float);
+    size_t bytes = n * embed_dim(embed.net, embed.feature) * sizeof(float) + n;
+    struct embed_bad bad = { 0 };
     float *features = malloc(bytes);
     if (!features)
         return error_memory("features for kNN", bytes);
+    bad.at = (unsigned char *)features + bytes - n;
+    embed.bad = &bad; /* an image that can not be read takes no less time */
     double start = clock_seconds();
     rc = embed_source(features, &embed, test->source, test->index, n, &run->policy);
     f->evaluation_s = (clock_seconds() - start) / (double)n * (double)(test->n + train->n);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/data/loader.h"
 
 static int plan_evaluation(struct memory_plan *out, const struct run_config *c,
                            const struct score_sets *sets, const struct net *net)
@@ -32,6 +31,7 @@ int memory_plan(struct memory_plan *out, const struct step_config *step,
 {
     struct net *net, *net_k = NULL;
     struct step_memory s;
+    struct loader_config loader;
     *out = (struct memory_plan){ 0 };
     int rc = step_net(&net, step, simd);
     if (!rc)
@@ -41,9 +41,10 @@ int memory_plan(struct memory_plan *out, const struct step_config *step,
         return rc;
     }
     step_memory(&s, step, net, net_k);
+    config_loader(&loader, c);
     *out = (struct memory_plan){
         .encoders = s.encoders, .activations = s.activations, .dictionary = s.dictionary,
-        .batches = loader_bytes(source, policy, (size_t)c->batch, c->accumulate, c->workers),
+        .batches = loader_bytes(source, policy, &loader),
     };
     if (sets)
         rc = plan_evaluation(out, c, sets, net);

@@ -149,12 +149,29 @@ static int open_state(struct run *run)
     return rc;
 }
 
+/* A resumed run keeps the mean and deviation that it measured at its start: images that could not
+ * be read since then would move them. */
+static int keep_normalisation(struct run *run)
+{
+    static const char *const names[] = { "mean", "std" };
+    char text[sizeof run->c->mean];
+    int rc = MOCO_OK;
+    for (int i = 0; i < 2 && !rc; i++) {
+        rc = checkpoint_setting(text, sizeof text, run->checkpoint, names[i]);
+        if (!rc && text[0] && !(i ? run->c->std : run->c->mean)[0])
+            rc = config_set(run->config, names[i], text, FROM_DATA);
+    }
+    return rc;
+}
+
 static int open_data(struct run *run)
 {
     const struct run_config *c = run->c;
-    int rc = source_open(&run->source, c->data);
+    int rc = source_open_pair(&run->source, c->data, c->positive);
     if (!rc)
         note(run, run->source);
+    if (!rc && c->resume && run_exists(run->checkpoint))
+        rc = keep_normalisation(run);
     if (!rc)
         rc = train_resolve(run->config, run->source, run->hooks);
     if (!rc)
@@ -173,7 +190,7 @@ static int configure_step(struct run *run)
     int rc = config_net(&s->net, c, run->source->channels);
     if (rc)
         return rc;
-    config_method(&s->method, c, run->source->count, (size_t)run->source->classes);
+    config_method(&s->method, c, source_samples(run->source), (size_t)run->source->classes);
     s->kind = method_named(c->method);
     rc = s->kind ? config_optimiser(&s->optimiser, c) : MOCO_EARG;
     return rc ? rc : key_choice_named(&s->key, c->key_encoder);
@@ -217,15 +234,16 @@ static int open_labels(struct run *run)
 int run_build(struct run *run)
 {
     const struct run_config *c = run->c;
-    int rc = loader_open(&run->loader, run->source, &run->policy, (size_t)c->batch, c->accumulate,
-                         c->seed, c->workers);
+    struct loader_config loader;
+    config_loader(&loader, c);
+    int rc = loader_open(&run->loader, run->source, &run->policy, &loader);
     if (rc)
         return rc;
     run->steps = loader_steps(run->loader);
     run->total = run->steps * (uint64_t)c->epochs;
     if (!run->steps)
         return error_set(MOCO_EARG, "a batch of %d needs at least as many images, %s has %zu",
-                         c->batch, run->source->where, run->source->count);
+                         c->batch, run->source->where, source_samples(run->source));
     rc = step_open(&run->step, &run->step_config, run->simd);
     run->opened = !rc;
     return rc || !run->step_config.kind->labels ? rc : open_labels(run);
@@ -255,6 +273,7 @@ void run_close(struct run *run)
         step_close(&run->step);
     if (run->scored)
         score_close(&run->sets);
+    bad_close(&run->bad);
     source_close(&run->source);
     free(run->labels);
     free(run->batch_labels);

@@ -119,19 +119,19 @@ int train_resolve(struct config *config, const struct source *source,
                                     "on images of one kind", source->where);
     int rc = resolve_side(config, source);
     if (!rc)
-        rc = resolve_queue(config, source->count);
+        rc = resolve_queue(config, source_samples(source));
     if (!rc)
         rc = resolve_key_encoder(config);
     if (!rc)
-        rc = config_check(config, source->count);
+        rc = config_check(config, source_samples(source));
     if (!rc)
         rc = resolve_normalisation(config, source);
     if (!rc)
         notice_channels(&config->value, source->channels, hooks);
     if (!rc && strcmp(config->value.method, "moco") == 0 &&
-        (size_t)config->value.queue > source->count)
+        (size_t)config->value.queue > source_samples(source))
         run_notice(hooks, "the queue (%d keys) is longer than the data set (%zu images): every "
                           "image meets older keys of itself as negatives; --mask leaves them out",
-                   config->value.queue, source->count);
+                   config->value.queue, source_samples(source));
     return rc;
 }

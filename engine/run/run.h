@@ -7,6 +7,7 @@
 
 #include "engine/data/loader.h"
 #include "engine/eval/score.h"
+#include "engine/run/bad.h"
 #include "engine/run/checkpoint.h"
 #include "engine/run/log.h"
 #include "engine/run/memory.h"
@@ -30,7 +31,9 @@ struct run {
     int opened; /* step is */
     struct score_sets sets;
     int scored; /* sets are open: kNN is on */
+    int scores; /* evaluations that left images out; the first says so */
     struct checkpoint_info info;
+    struct bad_list bad;
     struct log log;
     int32_t *labels;       /* (source->count) that training may see, or NULL; owned */
     int32_t *batch_labels; /* (rows of a micro-batch) */

@@ -21,6 +21,8 @@ static int score(struct run *run)
     if (!rc)
         rc = score_run(&run->knn, &run->sets, &embed, &run->policy, run->c->knn_k, run->c->knn_t,
                        run->simd);
+    if (!rc && run->sets.why[0] && !run->scores++)
+        run_notice(run->hooks, "%s", run->sets.why);
     return rc;
 }
 
@@ -116,7 +118,7 @@ static const int32_t *batch_labels(const struct run *run, const int64_t *ids)
     if (!run->labels)
         return NULL;
     for (size_t i = 0; i < run->step.rows; i++)
-        run->batch_labels[i] = run->labels[ids[i]];
+        run->batch_labels[i] = run->labels[(size_t)ids[i] * source_views(run->source)];
     return run->batch_labels;
 }
 
@@ -130,6 +132,8 @@ int run_step(struct run *run, double lr, double *data_s)
         double start = clock_seconds();
         rc = loader_next(run->loader, &batch);
         *data_s += clock_seconds() - start;
+        if (!rc)
+            rc = bad_take(run, batch);
         if (rc)
             return rc;
         struct step_input input = {.x_q = batch->x_q, .x_k = batch->x_k, .ids = batch->ids,
@@ -195,6 +199,7 @@ static int end_epoch(struct run *run)
         run_notice(run->hooks, "after %d epochs the loss is still at %.3f, that of guessing "
                                "(%.3f): nothing is learnt; check --lr, the views and the data",
                    WATCHDOG_EPOCHS, p.loss, p.ln_k1);
+    bad_end_epoch(run, done);
     run->info.epoch_steps = 0;
     run->info.loss_sum = run->info.top1_sum = 0.0;
     run->data_s = run->compute_s = 0.0;
@@ -279,6 +284,8 @@ static int fill_queue(struct run *run)
     for (uint64_t i = 0; filled < slots && !rc; i++) {
         const struct batch *batch;
         rc = loader_next(run->loader, &batch);
+        if (!rc)
+            rc = bad_take(run, batch);
         if (rc)
             break;
         struct step_input input = {.x_k = batch->x_k, .ids = batch->ids};
@@ -304,6 +311,7 @@ static int train(struct run *run)
         rc = seek(run);
     if (!rc)
         rc = loop(run);
+    bad_end_run(run);
     if (!rc)
         rc = weights_save(run->weights, run->step.net, &run->step.q, run->policy.mean,
                           run->policy.std, run->recipe);
