@@ -78,6 +78,6 @@ int part_whole(const struct source *source, size_t index, struct image *image, i
     if (!source->read_part)
         return source->read(source, index, image);
     int rc = source->size(source, index, &part.height, &part.width);
-    part.divisor = divisor_of(part.height, part.width, side);
+    part.divisor = divisor_of(part.height, part.width, 2 * side);
     return rc ? rc : source->read_part(source, index, image, &part);
 }

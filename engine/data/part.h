@@ -18,8 +18,9 @@ int part_size(const struct source *source, size_t index, struct image *image, in
 int part_read(const struct source *source, size_t index, struct image *image, struct view *views,
               int count, int side);
 
-/* Reads the whole image into *image, at 1/2, 1/4 or 1/8 where its shorter side keeps `side` pixels
- * or more: what augment_plain() needs of it. */
+/* Reads the whole image into *image for augment_plain(), at 1/2, 1/4 or 1/8 where its shorter side
+ * keeps 2 `side` pixels or more. Twice as many as a crop keeps, since evaluation has no second
+ * view: that halves the difference from the view of the whole image and costs next to nothing. */
 int part_whole(const struct source *source, size_t index, struct image *image, int side);
 
 #endif
