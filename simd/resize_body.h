@@ -69,35 +69,43 @@ void KERNEL(blend)(float *out, const float *const *row, const float *w, size_t t
 
     for (; i + BLEND_VECS * MOCO_VL <= n; i += BLEND_VECS * MOCO_VL)
         blend_vecs(BLEND_VECS, out, row, w, taps, i);
+    for (; i + 2 * MOCO_VL <= n; i += 2 * MOCO_VL)
+        blend_vecs(2, out, row, w, taps, i);
     for (; i + MOCO_VL <= n; i += MOCO_VL)
         blend_vecs(1, out, row, w, taps, i);
     if (i < n)
         blend_last(out, row, w, taps, i, n - i);
 }
 
-/* out(16) = Σ_t w[t] in(t, 16) */
-INLINE void column(size_t taps, float *out, const float *in, const float *w)
+/* out(count, 16) = Σ_t w(count, taps)[t] in[start(count) + t](16) */
+INLINE void columns(size_t taps, size_t count, float *out, const float *in, const int32_t *start,
+                    const float *w)
 {
-    f32x16 sum = v_mul(v_set1(w[0]), v_load(in));
+    UNROLL for (size_t j = 0; j < count; j++, w += taps) {
+        const float *from = in + (size_t)start[j] * MOCO_VL;
+        f32x16 sum = v_mul(v_set1(w[0]), v_load(from));
 
-    UNROLL_BY_4 for (size_t t = 1; t < taps; t++)
-        sum = v_add(sum, v_mul(v_set1(w[t]), v_load(in + t * MOCO_VL)));
-    v_store(out, sum);
+        UNROLL_BY_4 for (size_t t = 1; t < taps; t++)
+            sum = v_add(sum, v_mul(v_set1(w[t]), v_load(from + t * MOCO_VL)));
+        v_store(out + j * MOCO_VL, sum);
+    }
 }
 
-/* `count` columns from x on; the usual numbers of taps are compiled by themselves. */
-static void columns(float *out, const float *turned, const int32_t *start, const float *w,
-                    size_t taps, size_t count)
+/* The usual numbers of taps, of whole blocks, are compiled by themselves. */
+static void block_of(float *out, const float *in, const int32_t *start, const float *w,
+                     size_t taps, size_t count)
 {
-    for (size_t j = 0; j < count; j++, out += MOCO_VL, w += taps) {
-        const float *in = turned + (size_t)start[j] * MOCO_VL;
+    enum { ALL = MOCO_RESIZE_BLOCK };
 
-        switch (taps) {
-        case 2: column(2, out, in, w); break;
-        case 3: column(3, out, in, w); break;
-        case 4: column(4, out, in, w); break;
-        default: column(taps, out, in, w); break;
-        }
+    switch (count == ALL ? taps : 0) {
+    case 2: columns(2, ALL, out, in, start, w); break;
+    case 3: columns(3, ALL, out, in, start, w); break;
+    case 4: columns(4, ALL, out, in, start, w); break;
+    case 5: columns(5, ALL, out, in, start, w); break;
+    default:
+        for (size_t j = 0; j < count; j++)
+            columns(taps, 1, out + j * MOCO_VL, in, start + j, w + j * taps);
+        break;
     }
 }
 
@@ -111,7 +119,7 @@ void KERNEL(resize)(float *dst, size_t ldd, const float *src, size_t lds, size_t
     for (size_t x = 0; x < n; x += MOCO_RESIZE_BLOCK) {
         size_t count = least(n - x, MOCO_RESIZE_BLOCK);
 
-        columns(block, turned, start + x, w + x * taps, taps, count);
+        block_of(block, turned, start + x, w + x * taps, taps, count);
         turn_rows(dst + x, ldd, block, MOCO_VL, count, rows);
     }
 }

@@ -153,11 +153,12 @@ void colour_solarise(struct colour *colour, float threshold)
 
 /* ---- blur ---- */
 
-/* Where things lie in the scratch: places of rows, a plane, a row with its margins, weights. */
+/* The scratch holds a plane, at whose start vectors lie within cache lines, a row with its margins,
+ * weights, and the places of rows. */
 size_t colour_blur_floats(int side, int taps)
 {
     size_t places = (size_t)taps * sizeof(float *) / sizeof(float);
-    return places + (size_t)side * (size_t)side + (size_t)side + 2 * (size_t)taps;
+    return (size_t)side * (size_t)side + (size_t)side + 2 * (size_t)taps + places + 1;
 }
 
 /* Weights of a Gaussian; returns how many at both ends are too small to reach a float's last bit,
@@ -218,9 +219,10 @@ static void blur_plane(const struct moco_simd *simd, float *x, int side, const f
 
 void colour_blur(struct colour *colour, int side, int taps, float sigma, float *scratch)
 {
-    const float **place = (const float **)(void *)scratch;
-    float *plane = (float *)(void *)(place + taps);
-    float *padded = plane + (size_t)side * (size_t)side, *weights = padded + side + taps;
+    size_t width = (size_t)side, all = (size_t)taps;
+    float *plane = scratch, *padded = plane + width * width, *weights = padded + width + all;
+    size_t used = width * width + width + 2 * all; /* pointers may need an even place */
+    const float **place = (const float **)(void *)(scratch + used + used % 2);
     int idle = gaussian(weights, taps, sigma);
 
     colour_flush(colour);
