@@ -43,7 +43,7 @@ void bench_kernels(const struct moco_simd *levels, size_t count);
 void bench_losses(const struct moco_simd *levels, size_t count);
 void bench_norm_dnnl(const struct moco_simd *best);
 void bench_convolutions(const struct moco_simd *levels, size_t count);
-void bench_views(const struct moco_simd *best);
+void bench_views(const struct moco_simd *levels, size_t count, const struct moco_simd *best);
 void bench_stages(const struct moco_simd *best);
 
 /* jpeg.c: an RGB image, three bytes a pixel, as a JPEG file; 0, or -1. */

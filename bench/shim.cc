@@ -129,7 +129,7 @@ int main(int argc, char **argv)
     bench_losses(levels, count);
     bench_norm_dnnl(&best);
     bench_convolutions(levels, count);
-    bench_views(&best);
+    bench_views(levels, count, &best);
     bench_stages(&best);
     benchmark::AddCustomContext("kernels", best.name);
     benchmark::AddCustomContext("threads", std::to_string(bench_threads()));

@@ -1,9 +1,11 @@
-/* views.c: augment/cifar-demo and augment/moco-v2-jpeg, on one thread.
+/* views.c: augment/cifar-demo and augment/moco-v2-jpeg, on one thread, and the stages of a view.
  *
  * The first makes views of 32x32 images in memory. The second does an image's whole way in MoCo
  * v2: read a JPEG of 500x375, decode it once, make two views of 224x224. Its files are smooth
  * random fields with some noise (about the size of photographs) in a temporary folder, or those of
- * the folder that MOCO_BENCH_JPEGS names, so that a peer can be given the same ones. */
+ * the folder that MOCO_BENCH_JPEGS names, so that a peer can be given the same ones. view/decode is
+ * the reading of these files alone, as far as two views need them; the other stages make 224 x 224
+ * pixels of 300 x 400, or change them, with the kernels of every level. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +14,9 @@
 
 #include "bench/bench.h"
 #include "engine/base/error.h"
+#include "engine/data/colour.h"
 #include "engine/data/part.h"
+#include "engine/data/resample.h"
 #include "engine/run/config.h"
 
 enum { IMAGES = 12, VIEWS = 64, WIDTH = 500, HEIGHT = 375, PATH = 256 };
@@ -69,6 +73,7 @@ static int policy_open(struct bench *b, const char *preset, const char *mean, co
         config_set(&config, "std", std, FROM_FLAG) ||
         config_policy(&v->policy, &config.value, 3))
         return refuse(b, error_text());
+    v->policy.simd = &b->simd;
     v->out = bench_numbers((size_t)(3 * v->policy.side * v->policy.side));
     return 0;
 }
@@ -172,8 +177,8 @@ static int jpeg_open(struct bench *b)
     return 0;
 }
 
-/* As the loader does it. */
-static int two_views(struct views *v, size_t index)
+/* As the loader does it; the pixels alone where nothing but decoding is measured. */
+static int two_views(struct views *v, size_t index, int decode_only)
 {
     struct view views[2];
     int height, width, rc = part_size(v->source, index, &v->image, &height, &width);
@@ -181,7 +186,7 @@ static int two_views(struct views *v, size_t index)
         draw(&views[i], v, height, width);
     if (!rc)
         rc = part_read(v->source, index, &v->image, views, 2, v->policy.side);
-    for (int i = 0; i < 2 && !rc; i++)
+    for (int i = 0; i < 2 && !rc && !decode_only; i++)
         rc = augment_apply(v->out, &v->image, &views[i], &v->policy, &v->scratch);
     return rc;
 }
@@ -190,11 +195,74 @@ static void jpeg_run(struct bench *b)
 {
     struct views *v = b->state;
     for (size_t i = 0; i < IMAGES; i++)
-        if (two_views(v, i % v->source->count))
+        if (two_views(v, i % v->source->count, b->variant))
             fprintf(stderr, "moco-bench: %s: %s\n", b->name, error_text());
 }
 
-void bench_views(const struct moco_simd *best)
+/* ---- stages ---- */
+
+enum stage { RESIZE, JITTER, HUE, BLUR, NORMALISE, STAGES };
+
+static const char *const stage_name[STAGES] = {
+    [RESIZE] = "view/resize/224", [JITTER] = "view/jitter/224", [HUE] = "view/hue/224",
+    [BLUR] = "view/blur/224", [NORMALISE] = "view/normalise/224",
+};
+
+static const struct span rows = { 40, 300, 224, 0, 0 }, columns = { 50, 400, 224, 0, 0 };
+
+/* The image holds bytes, as a JPEG's does. */
+static int stage_open(struct bench *b)
+{
+    if (policy_open(b, "moco-v2", "0,0,0", "1,1,1"))
+        return -1;
+    struct views *v = b->state;
+    int side = v->policy.side;
+    v->image.bytes = 1;
+    size_t resize = resample_floats(&v->image, &rows, &columns, side);
+    size_t blur = colour_blur_floats(side, side);
+    v->scratch.capacity = resize > blur ? resize : blur;
+    v->scratch.floats = bench_numbers(v->scratch.capacity);
+    if (image_resize(&v->image, 3, HEIGHT, WIDTH))
+        return refuse(b, error_text());
+    for (int i = 0; i < 4 * WIDTH * HEIGHT; i++)
+        ((unsigned char *)v->image.pixels)[i] = (unsigned char)(i * 2654435761u >> 24);
+    v->image.bytes = 1;
+    return 0;
+}
+
+static void stage_run(struct bench *b)
+{
+    struct views *v = b->state;
+    int side = v->policy.side;
+    struct colour colour = { .simd = &b->simd, .x = v->out, .channels = 3,
+                             .n = (size_t)(side * side) };
+    if (b->variant == RESIZE)
+        resample(v->out, &v->image, &rows, &columns, side, 0, &b->simd, v->scratch.floats);
+    if (b->variant == JITTER) {
+        colour_brightness(&colour, 1.1f);
+        colour_contrast(&colour, 0.9f);
+        colour_saturation(&colour, 1.2f);
+    }
+    if (b->variant == HUE)
+        colour_hue(&colour, 0.05f);
+    if (b->variant == BLUR)
+        colour_blur(&colour, side, side / 20 * 2 + 1, 1.0f, v->scratch.floats);
+    if (b->variant == NORMALISE)
+        colour_normalise(&colour, v->policy.mean, v->policy.std);
+    colour_flush(&colour);
+}
+
+static void add_stages(const struct moco_simd *simd)
+{
+    for (int i = 0; i < STAGES; i++) {
+        struct bench b = { .simd = *simd, .variant = i, .open = stage_open, .run = stage_run,
+                           .close = views_close };
+        snprintf(b.name, sizeof b.name, "%s", stage_name[i]);
+        bench_add(&b, simd->name);
+    }
+}
+
+void bench_views(const struct moco_simd *levels, size_t count, const struct moco_simd *best)
 {
     struct bench small = { .name = "augment/cifar-demo", .simd = *best, .items = VIEWS,
                            .label = "views", .open = small_open, .run = small_run,
@@ -202,6 +270,13 @@ void bench_views(const struct moco_simd *best)
     struct bench jpeg = { .name = "augment/moco-v2-jpeg", .simd = *best, .items = IMAGES,
                           .label = "images of two views", .open = jpeg_open, .run = jpeg_run,
                           .close = views_close };
+    struct bench decode = jpeg;
+    snprintf(decode.name, sizeof decode.name, "view/decode/500x375");
+    decode.variant = 1;
+    decode.label = "images";
     bench_add(&small, NULL);
     bench_add(&jpeg, NULL);
+    bench_add(&decode, NULL);
+    for (size_t i = 0; i < count; i++)
+        add_stages(&levels[i]);
 }

@@ -38,6 +38,10 @@
     moco_narrow_fn moco_narrow_##level;                                \
     moco_knn_scan_fn moco_knn_scan_##level;                            \
     moco_knn_cut_fn moco_knn_cut_##level;                              \
+    moco_unpack_fn moco_unpack_##level;                                \
+    moco_blend_fn moco_blend_##level;                                  \
+    moco_resize_fn moco_resize_##level;                                \
+    moco_colour_fn moco_colour_##level;                                \
     moco_winograd_product_fn moco_winograd_product_##level;            \
     moco_winograd_product_grad_fn moco_winograd_product_grad_##level;  \
     moco_winograd_weights_fn moco_winograd_weights_##level;            \
@@ -89,6 +93,8 @@ void moco_simd_ext(struct moco_simd *table);
         .sgd_ema = moco_sgd_ema_##level, .widen = moco_widen_##level,         \
         .narrow = moco_narrow_##level,                                        \
         .knn_scan = moco_knn_scan_##level, .knn_cut = moco_knn_cut_##level,   \
+        .unpack = moco_unpack_##level, .blend = moco_blend_##level,           \
+        .resize = moco_resize_##level, .colour = moco_colour_##level,         \
         .winograd_width = width,                                              \
         .winograd_product = moco_winograd_product_##level,                    \
         .winograd_product_grad = moco_winograd_product_grad_##level,          \
@@ -104,6 +110,9 @@ enum { MOCO_ROW_GROUP = 128 };
 
 /* Lanes of the widest panel: four vectors. */
 enum { MOCO_KNN_PANEL = 4 * MOCO_VL };
+
+/* Columns that resize turns back at a time. */
+enum { MOCO_RESIZE_BLOCK = 8 };
 
 /* Natural logarithm, compiled in one place so that every variant gets the same bytes. */
 float moco_simd_log(float x);

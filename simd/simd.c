@@ -26,6 +26,12 @@ size_t moco_knn_scratch(size_t D)
     return (size_t)MOCO_KNN_PANEL * D;
 }
 
+/* The rows turned over, and a block of results. */
+size_t moco_resize_scratch(size_t width)
+{
+    return (size_t)MOCO_RESIZE_ROWS * (width + MOCO_RESIZE_BLOCK);
+}
+
 int moco_simd_at_cpu(struct moco_simd *table, enum moco_level level, enum moco_level cpu)
 {
     if (level > cpu)

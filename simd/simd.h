@@ -181,6 +181,54 @@ typedef void moco_knn_cut_fn(const struct moco_knn *best, size_t b);
 
 size_t moco_knn_scratch(size_t D);
 
+/* Views of images. Unlike elsewhere every product and every sum here is rounded by itself, no
+ * multiply-add is fused: one rounding more in numbers of [0, 1] is nothing, torchvision does the
+ * same, and `_ref` is quick where the CPU has no such instruction.
+ *
+ * dst(3, n), planes `plane` floats apart: dst[c][i] = src[4 i + c] / 255, the nearest float; src
+ * has n pixels of four bytes. */
+typedef void moco_unpack_fn(float *dst, size_t plane, const uint8_t *src, size_t n);
+
+/* out(n) = Σ_t w[t] row[t][i], in the order of t. taps >= 1; out overlaps no row. */
+typedef void moco_blend_fn(float *out, const float *const *row, const float *w, size_t taps,
+                           size_t n);
+
+/* dst[r][x] = Σ_t w[x taps + t] src[r][start[x] + t] for r < rows <= MOCO_RESIZE_ROWS and x < n,
+ * in the order of t. Rows of src have `width` pixels and are lds apart, those of dst ldd.
+ * 0 <= start[x] <= width - taps. scratch: moco_resize_scratch(width) floats, 64-byte aligned. */
+typedef void moco_resize_fn(float *dst, size_t ldd, const float *src, size_t lds, size_t width,
+                            const int32_t *start, const float *w, size_t taps, size_t rows,
+                            size_t n, float *scratch);
+
+enum { MOCO_RESIZE_ROWS = 16 };
+size_t moco_resize_scratch(size_t width);
+
+/* What colour does to a pixel; c counts its planes, [x] = x clamped to 0..1 (NaN becomes 0), and
+ * grey = .2989 x_0 + .587 x_1 + .114 x_2. Those that speak of grey or hue need three planes.
+ *   BLEND       [x a_0 + b_0]
+ *   SATURATION  [x a_0 + b_0 grey]
+ *   HUE         + a_0 sextants of the colour circle, |a_0| <= 6 (colour_ref.c has the formula)
+ *   GREY        grey
+ *   NORMALISE   (x - a_c) b_c */
+enum moco_colour_kind {
+    MOCO_COLOUR_BLEND,
+    MOCO_COLOUR_SATURATION,
+    MOCO_COLOUR_HUE,
+    MOCO_COLOUR_GREY,
+    MOCO_COLOUR_NORMALISE
+};
+
+struct moco_colour {
+    enum moco_colour_kind kind;
+    float a[3], b[3];
+};
+
+/* x: n pixels of 1 or 3 planes, `plane` floats apart, become what the steps make of them, one after
+ * the other. sums(planes, 16), unless NULL: lane l has the sum of the results l, l + 16, ... from 0
+ * on. */
+typedef void moco_colour_fn(float *x, size_t plane, size_t planes, size_t n,
+                            const struct moco_colour *step, size_t steps, float *sums);
+
 /* Floats of scratch that infonce needs for rows of D columns. */
 size_t moco_infonce_scratch(size_t D);
 
@@ -217,6 +265,10 @@ struct moco_simd {
     moco_narrow_fn *narrow;
     moco_knn_scan_fn *knn_scan;
     moco_knn_cut_fn *knn_cut;
+    moco_unpack_fn *unpack;
+    moco_blend_fn *blend;
+    moco_resize_fn *resize;
+    moco_colour_fn *colour;
     size_t winograd_width; /* the most outputs that winograd_product takes at a time */
     moco_winograd_product_fn *winograd_product;
     moco_winograd_product_grad_fn *winograd_product_grad;

@@ -45,7 +45,7 @@ static inline void turn_rows(float *dst, size_t ldd, const float *src, size_t ld
     for (size_t i = 0; i < whole; i += V_SQUARE)
         for (size_t d = 0; d < wide; d += V_SQUARE)
             v_transpose(dst + d * ldd + i, ldd, src + i * lds + d, lds);
-    for (size_t d = 0; d < D; d++)
+    for (size_t d = whole < rows ? 0 : wide; d < D; d++)
         for (size_t i = d < wide ? whole : 0; i < rows; i++)
             dst[d * ldd + i] = src[i * lds + d];
 }

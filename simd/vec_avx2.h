@@ -141,6 +141,38 @@ static inline f32x16 v_max(f32x16 a, f32x16 b)
     return (f32x16){h_max(a.lo, b.lo), h_max(a.hi, b.hi)};
 }
 
+static inline f32x16 v_min(f32x16 a, f32x16 b)
+{
+    return (f32x16){_mm256_min_ps(a.lo, b.lo), _mm256_min_ps(a.hi, b.hi)};
+}
+
+/* yes where a < b, else no; and where a = b */
+static inline f32x16 v_where_less(f32x16 a, f32x16 b, f32x16 yes, f32x16 no)
+{
+    return (f32x16){_mm256_blendv_ps(no.lo, yes.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_LT_OQ)),
+                    _mm256_blendv_ps(no.hi, yes.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_LT_OQ))};
+}
+
+static inline f32x16 v_where_equal(f32x16 a, f32x16 b, f32x16 yes, f32x16 no)
+{
+    return (f32x16){_mm256_blendv_ps(no.lo, yes.lo, _mm256_cmp_ps(a.lo, b.lo, _CMP_EQ_OQ)),
+                    _mm256_blendv_ps(no.hi, yes.hi, _mm256_cmp_ps(a.hi, b.hi, _CMP_EQ_OQ))};
+}
+
+static inline f32x8 h_bytes(const uint8_t *p, int which)
+{
+    __m256i words = _mm256_loadu_si256((const __m256i *)p);
+
+    words = _mm256_and_si256(_mm256_srli_epi32(words, 8 * which), _mm256_set1_epi32(255));
+    return _mm256_cvtepi32_ps(words);
+}
+
+/* Byte `which` of 16 pixels of four bytes. */
+static inline f32x16 v_bytes(const uint8_t *p, int which)
+{
+    return (f32x16){h_bytes(p, which), h_bytes(p + 32, which)};
+}
+
 /* a b + c */
 static inline f32x16 v_fma(f32x16 a, f32x16 b, f32x16 c)
 {

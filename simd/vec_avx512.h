@@ -129,6 +129,32 @@ static inline f32x16 v_max(f32x16 a, f32x16 b)
     return _mm512_max_ps(a, b);
 }
 
+static inline f32x16 v_min(f32x16 a, f32x16 b)
+{
+    return _mm512_min_ps(a, b);
+}
+
+/* yes where a < b, else no; and where a = b */
+static inline f32x16 v_where_less(f32x16 a, f32x16 b, f32x16 yes, f32x16 no)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_LT_OQ), no, yes);
+}
+
+static inline f32x16 v_where_equal(f32x16 a, f32x16 b, f32x16 yes, f32x16 no)
+{
+    return _mm512_mask_blend_ps(_mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ), no, yes);
+}
+
+/* Byte `which` of 16 pixels of four bytes. */
+static inline f32x16 v_bytes(const uint8_t *p, int which)
+{
+    __m512i words = _mm512_loadu_si512(p);
+
+    words = _mm512_and_si512(_mm512_srli_epi32(words, (unsigned)(8 * which)),
+                             _mm512_set1_epi32(255));
+    return _mm512_cvtepi32_ps(words);
+}
+
 /* a b + c */
 static inline f32x16 v_fma(f32x16 a, f32x16 b, f32x16 c)
 {

@@ -137,6 +137,33 @@ static inline EXT_VEC EXT_OP(max)(EXT_VEC a, EXT_VEC b)
     return EXT_OP(select)(a > b, a, b);
 }
 
+/* a < b ? a : b */
+static inline EXT_VEC EXT_OP(min)(EXT_VEC a, EXT_VEC b)
+{
+    return EXT_OP(select)(a < b, a, b);
+}
+
+/* yes where a < b, else no; and where a = b */
+static inline EXT_VEC EXT_OP(where_less)(EXT_VEC a, EXT_VEC b, EXT_VEC yes, EXT_VEC no)
+{
+    return EXT_OP(select)(a < b, yes, no);
+}
+
+static inline EXT_VEC EXT_OP(where_equal)(EXT_VEC a, EXT_VEC b, EXT_VEC yes, EXT_VEC no)
+{
+    return EXT_OP(select)(a == b, yes, no);
+}
+
+/* Byte `which` of EXT_LANES pixels of four bytes. */
+static inline EXT_VEC EXT_OP(bytes)(const uint8_t *p, int which)
+{
+    EXT_VEC out;
+
+    for (int i = 0; i < EXT_LANES; i++)
+        out[i] = p[4 * i + which];
+    return out;
+}
+
 /* 0 > a ? 0 : a, so that NaN stays NaN */
 static inline EXT_VEC EXT_OP(relu)(EXT_VEC a)
 {

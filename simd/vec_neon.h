@@ -398,6 +398,48 @@ static inline f32x16 v_max(f32x16 a, f32x16 b)
     return out;
 }
 
+static inline f32x16 v_min(f32x16 a, f32x16 b)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vbslq_f32(vcltq_f32(a.r[i], b.r[i]), a.r[i], b.r[i]);
+    return out;
+}
+
+/* yes where a < b, else no; and where a = b */
+static inline f32x16 v_where_less(f32x16 a, f32x16 b, f32x16 yes, f32x16 no)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vbslq_f32(vcltq_f32(a.r[i], b.r[i]), yes.r[i], no.r[i]);
+    return out;
+}
+
+static inline f32x16 v_where_equal(f32x16 a, f32x16 b, f32x16 yes, f32x16 no)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++)
+        out.r[i] = vbslq_f32(vceqq_f32(a.r[i], b.r[i]), yes.r[i], no.r[i]);
+    return out;
+}
+
+/* Byte `which` of 16 pixels of four bytes. */
+static inline f32x16 v_bytes(const uint8_t *p, int which)
+{
+    f32x16 out;
+
+    for (int i = 0; i < 4; i++) {
+        uint32x4_t words = vreinterpretq_u32_u8(vld1q_u8(p + 16 * i));
+
+        words = vandq_u32(vshlq_u32(words, vdupq_n_s32(-8 * which)), vdupq_n_u32(255));
+        out.r[i] = vcvtq_f32_u32(words);
+    }
+    return out;
+}
+
 /* a b + c */
 static inline f32x16 v_fma(f32x16 a, f32x16 b, f32x16 c)
 {

@@ -13,6 +13,7 @@
 #include "engine/data/augment.h"
 #include "engine/data/noise.h"
 #include "tests/check.h"
+#include "tests/levels.h"
 
 enum { DRAWS = 20000, CASES_MIN = 40 };
 
@@ -66,7 +67,8 @@ static float golden_difference(const struct golden *golden, const struct golden_
 {
     size_t in = (size_t)(golden->channels * golden->h * golden->w);
     size_t out = (size_t)(golden->channels * golden->side * golden->side);
-    struct image image = { malloc(in * sizeof(float)), golden->channels, golden->h, golden->w, in };
+    struct image image = { .pixels = malloc(in * sizeof(float)), .channels = golden->channels,
+                           .height = golden->h, .width = golden->w, .capacity = in };
     float *dst = malloc(out * sizeof(float)), worst = 0.0f;
     struct view view = golden_view(golden, later);
     struct policy policy;
@@ -280,7 +282,7 @@ static void apply_whole(float *out, float *pixels, int channels, int side, const
                         const struct policy *policy)
 {
     size_t n = (size_t)(channels * side * side);
-    struct image image = { pixels, channels, side, side, n };
+    struct image image = { pixels, channels, side, side, n, 0 };
     struct augment_scratch scratch = { 0 };
     struct view whole = *view;
 
@@ -480,7 +482,7 @@ static void test_repeatable(void)
 {
     enum { SIDE = 32, FLOATS = 3 * SIDE * SIDE };
     static float pixels[3 * 48 * 40], a[FLOATS], b[FLOATS];
-    struct image image = { pixels, 3, 48, 40, 3 * 48 * 40 };
+    struct image image = { pixels, 3, 48, 40, 3 * 48 * 40, 0 };
     struct augment_scratch fresh = { 0 }, used = { 0 };
     struct policy policy;
 
@@ -503,10 +505,70 @@ static void test_repeatable(void)
     augment_scratch_close(&used);
 }
 
+/* A view of bytes is the view of the floats that stand for them, and every level of instructions
+ * gives the bytes of the plain C. */
+static void compare_levels(const struct policy *policy, int height, int width, uint64_t number)
+{
+    enum { MOST = 4 * 61 * 61 };
+    static float want[MOST], got[MOST];
+    size_t out = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
+    struct image floats = { 0 }, bytes = { 0 };
+    struct augment_scratch scratch = { 0 };
+    struct moco_simd tables[TABLES_MAX];
+    struct policy with = *policy;
+    struct rng rng = rng_at(11, RNG_TEST, 0, number);
+    struct view view;
+
+    CHECK(!image_resize(&floats, policy->channels, height, width));
+    CHECK(!image_resize(&bytes, policy->channels, height, width));
+    for (int i = 0; i < height * width; i++)
+        for (int c = 0; c < policy->channels; c++) {
+            unsigned char byte = (unsigned char)rng_below(&rng, 256);
+            ((unsigned char *)bytes.pixels)[4 * i + c] = byte;
+            floats.pixels[c * height * width + i] = (float)byte / 255.0f;
+        }
+    bytes.bytes = policy->channels == 3;
+    augment_draw(&view, policy, height, width, &rng);
+    for (size_t t = 0, count = all_tables(tables); t < count; t++) {
+        with.simd = &tables[t];
+        CHECK(!augment_apply(got, &floats, &view, &with, &scratch));
+        if (t == 0)
+            memcpy(want, got, out * sizeof(*want));
+        CHECK_MSG(!memcmp(got, want, out * sizeof(*want)), "view %d: %s differs from ref",
+                  (int)number, tables[t].name);
+        if (!bytes.bytes)
+            continue;
+        CHECK(!augment_apply(got, &bytes, &view, &with, &scratch));
+        CHECK_MSG(!memcmp(got, want, out * sizeof(*want)), "view %d: bytes differ, %s",
+                  (int)number, tables[t].name);
+    }
+    image_close(&floats);
+    image_close(&bytes);
+    augment_scratch_close(&scratch);
+}
+
+static void test_levels(void)
+{
+    static const int side[] = { 32, 61, 17, 48 }, channels[] = { 3, 1, 4, 3, 3 };
+    struct policy policy;
+
+    for (uint64_t i = 0; i < 48; i++) {
+        policy_full(&policy);
+        policy.side = side[i % 4];
+        policy.channels = channels[i % 5];
+        if (i % 2)
+            policy_later(&policy);
+        policy.per_channel = i % 6 == 5;
+        for (int c = 0; c < policy.channels; c++)
+            policy.mean[c] = 0.4f + 0.1f * (float)c, policy.std[c] = 0.25f;
+        compare_levels(&policy, 20 + (int)(i * 37 % 150), 24 + (int)(i * 53 % 150), i);
+    }
+}
+
 static void test_normalise_and_errors(void)
 {
     float pixels[2 * 4] = { 0, 1, 0.5f, 0.25f, 1, 1, 0, 0 }, out[8];
-    struct image image = { pixels, 2, 2, 2, 8 };
+    struct image image = { pixels, 2, 2, 2, 8, 0 };
     struct augment_scratch scratch = { 0 };
     struct policy policy;
     struct view view = { .height = 2, .width = 2 };
@@ -541,6 +603,7 @@ int main(int argc, char **argv)
     test_noise();
     test_drop();
     test_repeatable();
+    test_levels();
     test_normalise_and_errors();
     return check_summary("augment");
 }

@@ -367,6 +367,27 @@ static void test_orientations(void)
 }
 
 /* Every part, at every scale and orientation, is the bytes of the whole image there. */
+/* Number (c, y, x) of an image, whether it has floats or bytes. */
+static float pixel_of(const struct image *image, int c, int y, int x)
+{
+    int at = y * image->width + x;
+    if (image->bytes)
+        return (float)((const unsigned char *)image->pixels)[4 * at + c] / 255.0f;
+    return image->pixels[c * image->height * image->width + at];
+}
+
+static int same_part(const struct image *image, const struct image *whole,
+                     const struct part *part)
+{
+    int same = 1;
+    for (int c = 0; c < image->channels; c++)
+        for (int y = 0; y < part->height; y++)
+            for (int x = 0; x < part->width; x++)
+                same &= pixel_of(image, c, y, x) ==
+                        pixel_of(whole, c, part->top + y, part->left + x);
+    return same;
+}
+
 static void test_parts(const struct kind *kind, int orientation)
 {
     unsigned char *bytes;
@@ -377,24 +398,20 @@ static void test_parts(const struct kind *kind, int orientation)
     int height = orientation >= 5 ? kind->width : kind->height;
     int width = orientation >= 5 ? kind->height : kind->width;
     for (int divisor = 1; divisor <= 8; divisor *= 2) {
-        struct part all = { divisor, 0, 0, height, width };
+        struct part all = { divisor, 0, 0, height, width, 0 };
         int rc = decode_image(&whole, &file, channels, &all);
         CHECK_MSG(rc == MOCO_OK, "%s", error_text());
         CHECK(all.height == (height + divisor - 1) / divisor && all.divisor == divisor);
         for (int i = 0; i < 24 && rc == MOCO_OK; i++) {
             int top = i * 37 % (height - 1), left = i * 53 % (width - 1);
             struct part part = { divisor, top, left, 1 + i * 29 % (height - top),
-                                 1 + i * 41 % (width - left) };
+                                 1 + i * 41 % (width - left), i % 2 };
             rc = decode_image(&image, &file, channels, &part);
             CHECK_MSG(rc == MOCO_OK, "%s", error_text());
             CHECK(image.height == part.height && image.width == part.width);
             CHECK(part.top == top / divisor && part.left == left / divisor);
-            int same = rc == MOCO_OK;
-            for (int c = 0; c < channels && same; c++)
-                for (int y = 0; y < part.height && same; y++)
-                    same = !memcmp(image.pixels + (c * part.height + y) * part.width,
-                                   whole.pixels + (c * all.height + part.top + y) * all.width +
-                                       part.left, (size_t)part.width * sizeof(float));
+            CHECK(image.bytes == (channels == 3 && i % 2));
+            int same = rc == MOCO_OK && same_part(&image, &whole, &part);
             CHECK_MSG(same, "%d x %d, %d channels, sampled %d, progressive %d, turned %d: part %d "
                       "%d %d %d at 1/%d", kind->height, kind->width, channels, kind->sample,
                       kind->progressive, orientation, part.top, part.left, part.height, part.width,
@@ -555,6 +572,32 @@ static void compare_views(const struct source *source, const struct policy *poli
     augment_scratch_close(&scratch);
 }
 
+/* What evaluation sees, from the scale that it needs and from whole images. */
+static void compare_plain(const struct source *source, const struct policy *policy)
+{
+    static float a[3 * SIDE * SIDE], b[3 * SIDE * SIDE];
+    struct image least = { 0 }, whole = { 0 };
+    struct augment_scratch scratch = { 0 };
+    int scaled = 0;
+    for (size_t n = 0; n < FILES; n++) {
+        CHECK_MSG(!part_whole(source, n, &least, policy->side), "%s", error_text());
+        CHECK_MSG(!source->read(source, n, &whole), "%s", error_text());
+        int shorter = whole.height < whole.width ? whole.height : whole.width;
+        int kept = least.height < least.width ? least.height : least.width;
+        CHECK(least.bytes && (kept == shorter || kept >= 2 * policy->side));
+        CHECK(kept < 4 * policy->side);
+        CHECK(!augment_plain(a, &least, policy, &scratch));
+        CHECK(!augment_plain(b, &whole, policy, &scratch));
+        double off = difference(a, b, sizeof a / sizeof *a);
+        CHECK_MSG(kept == shorter ? off == 0 : off < 0.01, "image %zu: off by %g", n, off);
+        scaled += kept < shorter;
+    }
+    CHECK_MSG(scaled > 0 && scaled <= FILES, "%d images were scaled", scaled);
+    image_close(&least);
+    image_close(&whole);
+    augment_scratch_close(&scratch);
+}
+
 /* The views of an epoch are the same bytes for any number of workers. */
 static void compare_workers(const struct source *source, const struct policy *policy)
 {
@@ -588,6 +631,7 @@ static void test_views(void)
     if (source) {
         CHECK(source->count == FILES && source->channels == 3 && !source->note[0]);
         compare_views(source, &policy, &scaled);
+        compare_plain(source, &policy);
         CHECK_MSG(scaled > 20 && scaled < 40 * FILES - 20, "%d views were scaled", scaled);
         compare_workers(source, &policy);
     }

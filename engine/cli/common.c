@@ -174,7 +174,7 @@ static int model_load(struct model *model, const struct moco_simd *simd)
     net->batch = EVAL_BATCH;
     net->bn_splits = 1;
     model->prefix = safetensors_find(model->file, "q.conv1.weight") ? "q." : "";
-    model->policy = (struct policy){.side = net->side, .channels = net->channels};
+    model->policy = (struct policy){.side = net->side, .channels = net->channels, .simd = simd};
     memcpy(model->policy.mean, model->info.mean, sizeof model->policy.mean);
     memcpy(model->policy.std, model->info.std, sizeof model->policy.std);
     rc = net_open(&model->net, net, simd);

@@ -207,7 +207,7 @@ static void on_notice(void *user, const char *sentence)
     fprintf(stderr, "moco: %s\n", sentence);
 }
 
-static int open_views(struct views *v)
+static int open_views(struct views *v, const struct moco_simd *simd)
 {
     const struct train_hooks hooks = { .notice = on_notice };
     int rc = source_open_pair(&v->source, v->config.value.data, v->config.value.positive);
@@ -217,6 +217,7 @@ static int open_views(struct views *v)
         rc = config_policy(&v->policy, &v->config.value, v->source->channels);
     if (rc)
         return rc;
+    v->policy.simd = simd;
     int side = v->policy.side, zoom = side < CELL ? CELL / side : 1;
     size_t floats = (size_t)v->policy.channels * (size_t)side * (size_t)side;
     size_t samples = source_samples(v->source);
@@ -227,9 +228,9 @@ static int open_views(struct views *v)
     return sheet_open(&v->sheet, v->count, 1 + v->views, side * zoom);
 }
 
-static int make_sheet(struct views *v)
+static int make_sheet(struct views *v, const struct moco_simd *simd)
 {
-    int rc = open_views(v);
+    int rc = open_views(v, simd);
     for (int row = 0; row < v->count && !rc; row++)
         rc = show_row(v, row);
     if (!rc)
@@ -284,5 +285,5 @@ int command_views(int argc, char **argv)
         return cli_usage("moco views needs -o SHEET.png");
     if (v.count < 1 || v.views < 1 || v.count > COUNT_MAX || v.views > COUNT_MAX)
         return cli_usage("--count and --views must be from 1 to %d", COUNT_MAX);
-    return make_sheet(&v) ? cli_failed() : EXIT_DONE;
+    return make_sheet(&v, &simd) ? cli_failed() : EXIT_DONE;
 }

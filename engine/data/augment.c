@@ -157,12 +157,24 @@ static int scratch_reserve(struct augment_scratch *scratch, size_t floats)
 {
     if (floats <= scratch->capacity)
         return 0;
-    augment_scratch_close(scratch);
-    scratch->floats = malloc(floats * sizeof(float));
+    size_t bytes = (floats * sizeof(float) + 63) / 64 * 64;
+    free(scratch->floats);
+    scratch->capacity = 0;
+    scratch->floats = aligned_alloc(64, bytes);
     if (!scratch->floats)
-        return error_memory("the scratch of the augmentation", floats * sizeof(float));
+        return error_memory("the scratch of the augmentation", bytes);
     scratch->capacity = floats;
     return 0;
+}
+
+/* The policy's kernels, or the best of this machine, which the scratch then remembers. */
+static int find_kernels(const struct moco_simd **out, const struct policy *policy,
+                        struct augment_scratch *scratch)
+{
+    *out = policy->simd ? policy->simd : &scratch->simd;
+    if (policy->simd || scratch->simd.name || !moco_simd_init(&scratch->simd, NULL))
+        return 0;
+    return error_set(MOCO_EARG, "MOCO_SIMD names no kernels of this machine");
 }
 
 static int image_check(const struct image *image, const struct policy *policy)
@@ -196,44 +208,37 @@ static int view_check(const struct view *view, const struct image *image,
 }
 
 /* Brightness and contrast of channels that are no colours. */
-static void jitter_channels(float *x, const struct view *view, enum jitter_part part, int channels,
-                            size_t n)
+static void jitter_channels(struct colour *colour, const struct view *view, enum jitter_part part)
 {
-    for (int c = 0; c < channels && part <= JITTER_CONTRAST; c++, x += n) {
+    struct colour one = { .simd = colour->simd, .x = colour->x, .channels = 1, .n = colour->n };
+
+    for (int c = 0; c < colour->channels && part <= JITTER_CONTRAST; c++, one.x += one.n) {
         if (part == JITTER_BRIGHTNESS)
-            colour_brightness(x, 1, n, view->channel_factor[part][c]);
+            colour_brightness(&one, view->channel_factor[part][c]);
         else
-            colour_contrast(x, 1, n, view->channel_factor[part][c]);
+            colour_contrast(&one, view->channel_factor[part][c]);
+        colour_flush(&one);
     }
 }
 
-static void jitter_apply(float *x, const struct view *view, int channels, size_t n)
+static void jitter_apply(struct colour *colour, const struct view *view)
 {
     for (int i = 0; i < 4; i++) {
         enum jitter_part part = view->order[i];
         float factor = view->factor[part];
 
         if (view->per_channel)
-            jitter_channels(x, view, part, channels, n);
+            jitter_channels(colour, view, part);
         if (view->per_channel || factor == view_neutral.factor[part])
             continue;
         if (part == JITTER_BRIGHTNESS)
-            colour_brightness(x, channels, n, factor);
+            colour_brightness(colour, factor);
         else if (part == JITTER_CONTRAST)
-            colour_contrast(x, channels, n, factor);
-        else if (part == JITTER_SATURATION && channels == 3)
-            colour_saturation(x, n, factor);
-        else if (part == JITTER_HUE && channels == 3)
-            colour_hue(x, n, factor);
-    }
-}
-
-static void normalise(float *x, const struct policy *policy, size_t n)
-{
-    for (int c = 0; c < policy->channels; c++, x += n) {
-        float mean = policy->mean[c], scale = 1.0f / policy->std[c];
-        for (size_t i = 0; i < n; i++)
-            x[i] = (x[i] - mean) * scale;
+            colour_contrast(colour, factor);
+        else if (part == JITTER_SATURATION && colour->channels == 3)
+            colour_saturation(colour, factor);
+        else if (part == JITTER_HUE && colour->channels == 3)
+            colour_hue(colour, factor);
     }
 }
 
@@ -263,27 +268,31 @@ static void drop_channels(float *x, const struct view *view, const struct policy
             x[i] = policy->mean[c];
 }
 
-static void spoil_pixels(float *x, const struct view *view, const struct policy *policy, size_t n)
+static void spoil_pixels(struct colour *colour, const struct view *view,
+                         const struct policy *policy)
 {
     struct rng rng = view->noise;
-    size_t values = (size_t)policy->channels * n;
+    size_t values = (size_t)colour->channels * colour->n;
 
     if (view->solarise)
-        colour_solarise(x, policy->channels, n, policy->solarise_threshold);
+        colour_solarise(colour, policy->solarise_threshold);
+    if (policy->poisson > 0.0f || policy->noise > 0.0f || view->dropped)
+        colour_flush(colour);
     if (policy->poisson > 0.0f)
-        noise_poisson(x, values, policy->poisson, &rng);
+        noise_poisson(colour->x, values, policy->poisson, &rng);
     if (policy->noise > 0.0f)
-        noise_gaussian(x, values, policy->noise, &rng);
+        noise_gaussian(colour->x, values, policy->noise, &rng);
     if (view->dropped)
-        drop_channels(x, view, policy, n);
+        drop_channels(colour->x, view, policy, colour->n);
 }
 
 /* Floats of scratch that the steps of this view share. */
-static size_t apply_floats(const struct view *view, const struct policy *policy,
-                           const struct span *rows, const struct span *columns)
+static size_t apply_floats(const struct image *image, const struct view *view,
+                           const struct policy *policy, const struct span *rows,
+                           const struct span *columns)
 {
     int side = policy->side;
-    size_t most = resample_floats(rows, columns, side), more = 0;
+    size_t most = resample_floats(image, rows, columns, side), more = 0;
     if (view->sigma > 0.0f)
         more = colour_blur_floats(side, blur_taps(policy));
     most = most > more ? most : more;
@@ -294,8 +303,9 @@ static size_t apply_floats(const struct view *view, const struct policy *policy,
 int augment_apply(float *dst, const struct image *image, const struct view *view,
                   const struct policy *policy, struct augment_scratch *scratch)
 {
-    int side = policy->side, channels = policy->channels;
-    size_t n = (size_t)side * (size_t)side;
+    int side = policy->side;
+    struct colour colour = { .x = dst, .channels = policy->channels,
+                             .n = (size_t)side * (size_t)side };
     struct span rows = { view->top, view->height, side, 0, policy->aliased };
     struct span columns = { view->left, view->width, side, 0, policy->aliased };
     int rc = image_check(image, policy);
@@ -303,22 +313,24 @@ int augment_apply(float *dst, const struct image *image, const struct view *view
     if (!rc)
         rc = view_check(view, image, policy);
     if (!rc)
-        rc = scratch_reserve(scratch, apply_floats(view, policy, &rows, &columns));
+        rc = scratch_reserve(scratch, apply_floats(image, view, policy, &rows, &columns));
+    if (!rc)
+        rc = find_kernels(&colour.simd, policy, scratch);
     if (rc)
         return rc;
 
-    resample(dst, image, &rows, &columns, side, mirrors(view), scratch->floats);
+    resample(dst, image, &rows, &columns, side, mirrors(view), colour.simd, scratch->floats);
     move_pixels(dst, view, policy, scratch->floats);
     if (view->jitter)
-        jitter_apply(dst, view, channels, n);
+        jitter_apply(&colour, view);
     if (view->grey == VIEW_GREY_MEAN)
-        colour_mean(dst, channels, n);
-    else if (view->grey && channels == 3)
-        colour_grey(dst, n);
+        colour_mean(&colour);
+    else if (view->grey && policy->channels == 3)
+        colour_grey(&colour);
     if (view->sigma > 0.0f)
-        colour_blur(dst, channels, side, blur_taps(policy), view->sigma, scratch->floats);
-    spoil_pixels(dst, view, policy, n);
-    normalise(dst, policy, n);
+        colour_blur(&colour, side, blur_taps(policy), view->sigma, scratch->floats);
+    spoil_pixels(&colour, view, policy);
+    colour_normalise(&colour, policy->mean, policy->std);
     return 0;
 }
 
@@ -340,11 +352,15 @@ int augment_plain(float *dst, const struct image *image, const struct policy *po
     int shorter = image->height < image->width ? image->height : image->width;
     struct span rows = plain_span(image->height, shorter, policy->side);
     struct span columns = plain_span(image->width, shorter, policy->side);
-    rc = scratch_reserve(scratch, resample_floats(&rows, &columns, policy->side));
+    struct colour colour = { .x = dst, .channels = policy->channels,
+                             .n = (size_t)policy->side * (size_t)policy->side };
+    rc = scratch_reserve(scratch, resample_floats(image, &rows, &columns, policy->side));
+    if (!rc)
+        rc = find_kernels(&colour.simd, policy, scratch);
     if (rc)
         return rc;
-    resample(dst, image, &rows, &columns, policy->side, 0, scratch->floats);
-    normalise(dst, policy, (size_t)policy->side * (size_t)policy->side);
+    resample(dst, image, &rows, &columns, policy->side, 0, colour.simd, scratch->floats);
+    colour_normalise(&colour, policy->mean, policy->std);
     return 0;
 }
 

@@ -18,6 +18,7 @@
 
 #include "engine/base/rng.h"
 #include "engine/data/source.h"
+#include "simd/simd.h"
 
 enum { AUGMENT_CHANNELS_MAX = 256 };
 
@@ -45,6 +46,7 @@ struct policy {
     float noise;                    /* sigma of the Gaussian noise; values are not clamped */
     float drop_p;                   /* of each channel, to its mean: 0 once it is normalised */
     float mean[AUGMENT_CHANNELS_MAX], std[AUGMENT_CHANNELS_MAX];
+    const struct moco_simd *simd;   /* kernels; NULL: the best here, as moco_simd_init() finds it */
 };
 
 enum jitter_part { JITTER_BRIGHTNESS, JITTER_CONTRAST, JITTER_SATURATION, JITTER_HUE };
@@ -74,6 +76,7 @@ enum view_grey { VIEW_GREY_COLOUR = 1, VIEW_GREY_MEAN };
 struct augment_scratch {
     float *floats; /* owned */
     size_t capacity;
+    struct moco_simd simd; /* where the policy names none */
 };
 
 /* Draws the parameters of a view for an image of (height, width). */

@@ -1,202 +1,172 @@
-/* colour.c: jitter, grey, blur and solarisation, one pass over contiguous planes each.
+/* colour.c: the list of steps, what must end it, and the blur.
  *
- * Hue goes through HSV without a table: with h in sextants and c = max - min,
- *   channel = max - c clamp(min(k, 4 - k), 0, 1),  k = (k0 + h) mod 6,  k0 = 5, 3, 1 for r, g, b
- * (Smith, SIGGRAPH 1978, in closed form), which needs no branch on the sextant.
- * Blur is separable: w(t) ~ exp(-t^2 / 2 sigma^2), t = -(taps-1)/2 .. (taps-1)/2. */
+ * A piece of the picture passes through all steps while it is in the first cache; the last of them
+ * before a contrast also sums it. Blur is separable: w(t) ~ exp(-t^2 / 2 sigma^2),
+ * t = -(taps-1)/2 .. (taps-1)/2, rows first. */
 #include "engine/data/colour.h"
 
 #include <math.h>
-#include <stdint.h>
 #include <string.h>
 
-static inline float clamp01(float x)
+enum { PIECE = 1024, LANES = 16, PLANES = 3 };
+
+/* The steps on one piece of planes first..first+planes-1. */
+static void run_piece(struct colour *colour, size_t first, size_t planes, size_t begin,
+                      size_t count, float *sums)
 {
-    x = x > 0.0f ? x : 0.0f;
-    return x < 1.0f ? x : 1.0f;
+    colour->simd->colour(colour->x + first * colour->n + begin, colour->n, planes, count,
+                         colour->step, colour->steps, sums);
 }
 
-static inline float grey_of(float r, float g, float b)
+/* The same, and adds the planes' sums: short float sums in lanes, added up in double, are fast, and
+ * exact enough for large views. What fills no vector is added by itself. */
+static void sum_piece(struct colour *colour, size_t first, size_t planes, size_t begin,
+                      size_t count, double *total)
 {
-    return 0.2989f * r + 0.587f * g + 0.114f * b;
-}
+    float sums[PLANES * LANES];
+    size_t whole = count / LANES * LANES;
 
-void colour_brightness(float *x, int channels, size_t n, float factor)
-{
-    n *= (size_t)channels;
-    for (size_t i = 0; i < n; i++)
-        x[i] = clamp01(x[i] * factor);
-}
-
-/* Short float sums in lanes, added up in double: fast, and exact enough for large views. */
-static double plane_mean(const float *x, size_t n)
-{
-    enum { LANES = 16, CHUNK = 1024 };
-    double total = 0.0;
-
-    for (size_t begin = 0; begin < n; begin += CHUNK) {
-        size_t count = n - begin < CHUNK ? n - begin : CHUNK, i = 0;
-        float lane[LANES] = { 0 };
-        for (; i + LANES <= count; i += LANES)
-            for (int l = 0; l < LANES; l++)
-                lane[l] += x[begin + i + (size_t)l];
-        for (; i < count; i++)
-            total += x[begin + i];
-        for (int l = 0; l < LANES; l++)
-            total += lane[l];
-    }
-    return total / (double)n;
-}
-
-void colour_contrast(float *x, int channels, size_t n, float factor)
-{
-    double mean = 0.0;
-
-    /* The mean of the grey image is the grey of the planes' means. */
-    if (channels == 3) {
-        mean = 0.2989 * plane_mean(x, n) + 0.587 * plane_mean(x + n, n)
-               + 0.114 * plane_mean(x + 2 * n, n);
-    } else {
-        for (int c = 0; c < channels; c++)
-            mean += plane_mean(x + (size_t)c * n, n) / channels;
-    }
-
-    float shift = (float)(mean * (1.0 - (double)factor));
-    n *= (size_t)channels;
-    for (size_t i = 0; i < n; i++)
-        x[i] = clamp01(x[i] * factor + shift);
-}
-
-void colour_saturation(float *x, size_t n, float factor)
-{
-    float *restrict r = x, *restrict g = x + n, *restrict b = x + 2 * n;
-    float rest = 1.0f - factor;
-
-    for (size_t i = 0; i < n; i++) {
-        float grey = rest * grey_of(r[i], g[i], b[i]);
-        r[i] = clamp01(r[i] * factor + grey);
-        g[i] = clamp01(g[i] * factor + grey);
-        b[i] = clamp01(b[i] * factor + grey);
+    run_piece(colour, first, planes, begin, whole, sums);
+    run_piece(colour, first, planes, begin + whole, count - whole, NULL);
+    for (size_t c = 0; c < planes; c++) {
+        for (size_t i = whole; i < count; i++)
+            total[c] += (double)colour->x[(first + c) * colour->n + begin + i];
+        for (size_t l = 0; l < LANES; l++)
+            total[c] += (double)sums[c * LANES + l];
     }
 }
 
-/* Four pixels of a channel. The choices of hue are masks over vectors of the compiler's, as wide as
- * every target has them: compiled by itself the loop keeps its branches, which natural pixels
- * mispredict all the time. Where there is no choice it finds the vectors by itself. */
-enum { FOUR = 4 };
-typedef float four __attribute__((vector_size(FOUR * sizeof(float))));
-typedef int32_t mask __attribute__((vector_size(FOUR * sizeof(int32_t))));
-
-static inline four all_of(float x)
+/* All of these planes; total(planes), unless NULL: their sums. */
+static void run_planes(struct colour *colour, size_t first, size_t planes, double *total)
 {
-    return (four){ x, x, x, x };
-}
-
-/* `yes` where the mask is set, `no` elsewhere. */
-static inline four chosen(mask where, four yes, four no)
-{
-    return (four)((where & (mask)yes) | (~where & (mask)no));
-}
-
-/* `x` where the mask is set, 0 elsewhere. */
-static inline four only(mask where, float x)
-{
-    return (four)(where & (mask)all_of(x));
-}
-
-/* One channel of colours of value `max`, chroma `c` and hue h in [0, 6). */
-static inline four hue_channel(four max, four c, four h, float k0)
-{
-    const four zero = all_of(0.0f), one = all_of(1.0f);
-    four k = h + k0;
-    k -= only(k >= 6.0f, 6.0f);
-    four other = 4.0f - k;
-    four x = chosen(k < other, k, other);
-    x = chosen(x > zero, x, zero);
-    return max - c * chosen(x < one, x, one);
-}
-
-/* channel: red, green, blue of four pixels, turned in place. */
-static inline void hue_four(four channel[3], float turn)
-{
-    four red = channel[0], green = channel[1], blue = channel[2];
-    four high = chosen(red > green, red, green), low = chosen(red < green, red, green);
-    four max = chosen(high > blue, high, blue), min = chosen(low < blue, low, blue);
-    four c = max - min;
-
-    /* The largest channel says between which two others the hue lies; grey has hue 0. */
-    mask is_red = red == max, is_green = (green == max) & ~is_red, is_blue = ~(is_red | is_green);
-    four difference = chosen(is_red, green - blue, chosen(is_green, blue - red, red - green));
-    four h = difference / chosen(c > 0.0f, c, all_of(1.0f));
-    h += only(is_green, 2.0f);
-    h += only(is_blue, 4.0f);
-    h += turn;
-    h += only(h < 0.0f, 6.0f);
-    h -= only(h >= 6.0f, 6.0f);
-
-    channel[0] = hue_channel(max, c, h, 5.0f);
-    channel[1] = hue_channel(max, c, h, 3.0f);
-    channel[2] = hue_channel(max, c, h, 1.0f);
-}
-
-void colour_hue(float *x, size_t n, float shift)
-{
-    float turn = 6.0f * shift;
-    four channel[3] = { 0 };
-    size_t i = 0;
-
-    for (; i + FOUR <= n; i += FOUR) {
-        for (size_t c = 0; c < 3; c++)
-            memcpy(&channel[c], x + c * n + i, sizeof(four));
-        hue_four(channel, turn);
-        for (size_t c = 0; c < 3; c++)
-            memcpy(x + c * n + i, &channel[c], sizeof(four));
+    for (size_t begin = 0; begin < colour->n; begin += PIECE) {
+        size_t count = colour->n - begin < PIECE ? colour->n - begin : PIECE;
+        if (total)
+            sum_piece(colour, first, planes, begin, count, total);
+        else
+            run_piece(colour, first, planes, begin, count, NULL);
     }
-    for (size_t c = 0; c < 3; c++)
-        memcpy(&channel[c], x + c * n + i, (n - i) * sizeof(*x));
-    hue_four(channel, turn);
-    for (size_t c = 0; c < 3; c++)
-        memcpy(x + c * n + i, &channel[c], (n - i) * sizeof(*x));
 }
 
-void colour_grey(float *x, size_t n)
+void colour_flush(struct colour *colour)
 {
-    float *restrict r = x, *restrict g = x + n, *restrict b = x + 2 * n;
+    size_t channels = (size_t)colour->channels, planes = channels == PLANES ? PLANES : 1;
 
-    for (size_t i = 0; i < n; i++)
-        r[i] = g[i] = b[i] = grey_of(r[i], g[i], b[i]);
+    for (size_t c = 0; colour->steps && c < channels; c += planes)
+        run_planes(colour, c, planes, NULL);
+    colour->steps = 0;
 }
 
-void colour_mean(float *x, int channels, size_t n)
+/* Does what waits and returns the mean of the grey image, the grey of the planes' means. */
+static double flush_to_mean(struct colour *colour)
 {
-    float scale = 1.0f / (float)channels;
+    double n = (double)colour->n, total[PLANES] = { 0 }, mean = 0.0;
 
-    for (int c = 1; c < channels; c++) { /* the first plane takes up the sum */
+    if (colour->channels == PLANES) {
+        run_planes(colour, 0, PLANES, total);
+        mean = 0.2989 * (total[0] / n) + 0.587 * (total[1] / n) + 0.114 * (total[2] / n);
+    }
+    for (int c = 0; c < colour->channels && colour->channels != PLANES; c++) {
+        total[0] = 0.0;
+        run_planes(colour, (size_t)c, 1, total);
+        mean += total[0] / n / colour->channels;
+    }
+    colour->steps = 0;
+    return mean;
+}
+
+static void add_step(struct colour *colour, enum moco_colour_kind kind, float a, float b)
+{
+    if (colour->steps == COLOUR_STEPS)
+        colour_flush(colour);
+    colour->step[colour->steps++] = (struct moco_colour){ .kind = kind, .a = { a }, .b = { b } };
+}
+
+void colour_brightness(struct colour *colour, float factor)
+{
+    add_step(colour, MOCO_COLOUR_BLEND, factor, 0.0f);
+}
+
+void colour_contrast(struct colour *colour, float factor)
+{
+    double mean = flush_to_mean(colour);
+
+    add_step(colour, MOCO_COLOUR_BLEND, factor, (float)(mean * (1.0 - (double)factor)));
+}
+
+void colour_saturation(struct colour *colour, float factor)
+{
+    add_step(colour, MOCO_COLOUR_SATURATION, factor, 1.0f - factor);
+}
+
+void colour_hue(struct colour *colour, float shift)
+{
+    add_step(colour, MOCO_COLOUR_HUE, 6.0f * shift, 0.0f);
+}
+
+void colour_grey(struct colour *colour)
+{
+    add_step(colour, MOCO_COLOUR_GREY, 0.0f, 0.0f);
+}
+
+/* Each group of planes has numbers of its own, so they go one after the other. */
+void colour_normalise(struct colour *colour, const float *mean, const float *std)
+{
+    size_t channels = (size_t)colour->channels, planes = channels == PLANES ? PLANES : 1;
+
+    add_step(colour, MOCO_COLOUR_NORMALISE, 0.0f, 0.0f);
+    for (size_t c = 0; c < channels; c += planes) {
+        struct moco_colour *last = &colour->step[colour->steps - 1];
+        for (size_t i = 0; i < planes; i++)
+            last->a[i] = mean[c + i], last->b[i] = 1.0f / std[c + i];
+        run_planes(colour, c, planes, NULL);
+    }
+    colour->steps = 0;
+}
+
+void colour_mean(struct colour *colour)
+{
+    float *restrict x = colour->x, scale = 1.0f / (float)colour->channels;
+    size_t n = colour->n;
+
+    colour_flush(colour);
+    for (int c = 1; c < colour->channels; c++) { /* the first plane takes up the sum */
         const float *restrict other = x + (size_t)c * n;
         for (size_t i = 0; i < n; i++)
             x[i] += other[i];
     }
     for (size_t i = 0; i < n; i++)
         x[i] *= scale;
-    for (int c = 1; c < channels; c++)
+    for (int c = 1; c < colour->channels; c++)
         memcpy(x + (size_t)c * n, x, n * sizeof(*x));
 }
 
-void colour_solarise(float *x, int channels, size_t n, float threshold)
+void colour_solarise(struct colour *colour, float threshold)
 {
-    n *= (size_t)channels;
+    float *x = colour->x;
+    size_t n = (size_t)colour->channels * colour->n;
+
+    colour_flush(colour);
     for (size_t i = 0; i < n; i++)
         x[i] = x[i] >= threshold ? 1.0f - x[i] : x[i];
 }
 
+/* ---- blur ---- */
+
+/* The scratch holds a plane, at whose start vectors lie within cache lines, a row with its margins,
+ * weights, and the places of rows. */
 size_t colour_blur_floats(int side, int taps)
 {
-    return (size_t)side * (size_t)side + (size_t)side + 2 * (size_t)taps;
+    size_t places = (size_t)taps * sizeof(float *) / sizeof(float);
+    return (size_t)side * (size_t)side + (size_t)side + 2 * (size_t)taps + places + 1;
 }
 
-static void gaussian(float *weights, int taps, float sigma)
+/* Weights of a Gaussian; returns how many at both ends are too small to reach a float's last bit,
+ * and so small that some CPUs take a hundred cycles to multiply by them. */
+static int gaussian(float *weights, int taps, float sigma)
 {
     double total = 0.0;
+    int idle = 0;
 
     for (int t = 0; t < taps; t++) {
         double z = (t - (taps - 1) / 2) / (double)sigma;
@@ -205,6 +175,9 @@ static void gaussian(float *weights, int taps, float sigma)
     }
     for (int t = 0; t < taps; t++)
         weights[t] = (float)(weights[t] / total);
+    while (weights[idle] < 0x1p-60f)
+        idle++;
+    return idle;
 }
 
 /* Index i reflected into 0..n-1; the edge pixel itself is not repeated. */
@@ -215,46 +188,45 @@ static int reflect(int i, int n)
     return i < n ? i : 2 * (n - 1) - i;
 }
 
-static void blur_row(float *restrict out, const float *restrict row, float *restrict padded,
-                     const float *weights, int taps, int side)
+/* A row with its mirror images of `radius` pixels at both ends. */
+static void pad_row(float *restrict padded, const float *restrict row, int radius, int side)
 {
-    int radius = taps / 2;
-
     for (int i = 1; i <= radius; i++) {
         padded[radius - i] = row[reflect(-i, side)];
         padded[radius + side - 1 + i] = row[reflect(side - 1 + i, side)];
     }
     memcpy(padded + radius, row, (size_t)side * sizeof(*row));
-    for (int x = 0; x < side; x++)
-        out[x] = weights[0] * padded[x];
-    for (int t = 1; t < taps; t++)
-        for (int x = 0; x < side; x++)
-            out[x] += weights[t] * padded[x + t];
 }
 
-static void blur_column(float *restrict out, const float *restrict plane, const float *weights,
-                        int taps, int side, int y)
+/* x: one plane. place: (taps) of the rows that are added. */
+static void blur_plane(const struct moco_simd *simd, float *x, int side, const float *weights,
+                       int taps, const float **place, float *plane, float *padded)
 {
-    memset(out, 0, (size_t)side * sizeof(*out));
-    for (int t = 0; t < taps; t++) {
-        const float *restrict row = plane + (size_t)reflect(y + t - taps / 2, side) * (size_t)side;
-        float w = weights[t];
-        for (int x = 0; x < side; x++)
-            out[x] += w * row[x];
-    }
-}
-
-void colour_blur(float *x, int channels, int side, int taps, float sigma, float *scratch)
-{
-    float *plane = scratch, *padded = plane + (size_t)side * (size_t)side;
-    float *weights = padded + side + taps;
     size_t width = (size_t)side;
 
-    gaussian(weights, taps, sigma);
-    for (int c = 0; c < channels; c++, x += width * width) {
-        for (int y = 0; y < side; y++)
-            blur_row(plane + (size_t)y * width, x + (size_t)y * width, padded, weights, taps, side);
-        for (int y = 0; y < side; y++)
-            blur_column(x + (size_t)y * width, plane, weights, taps, side, y);
+    for (int t = 0; t < taps; t++)
+        place[t] = padded + t;
+    for (size_t y = 0; y < width; y++) {
+        pad_row(padded, x + y * width, taps / 2, side);
+        simd->blend(plane + y * width, place, weights, (size_t)taps, width);
     }
+    for (int y = 0; y < side; y++) {
+        for (int t = 0; t < taps; t++)
+            place[t] = plane + (size_t)reflect(y + t - taps / 2, side) * width;
+        simd->blend(x + (size_t)y * width, place, weights, (size_t)taps, width);
+    }
+}
+
+void colour_blur(struct colour *colour, int side, int taps, float sigma, float *scratch)
+{
+    size_t width = (size_t)side, all = (size_t)taps;
+    float *plane = scratch, *padded = plane + width * width, *weights = padded + width + all;
+    size_t used = width * width + width + 2 * all; /* pointers may need an even place */
+    const float **place = (const float **)(void *)(scratch + used + used % 2);
+    int idle = gaussian(weights, taps, sigma);
+
+    colour_flush(colour);
+    for (int c = 0; c < colour->channels; c++)
+        blur_plane(colour->simd, colour->x + (size_t)c * colour->n, side, weights + idle,
+                   taps - 2 * idle, place, plane, padded);
 }

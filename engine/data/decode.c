@@ -135,6 +135,12 @@ static int check_part(const struct part *p, const struct decode_header *header)
                      p->height, p->width, p->top, p->left, header->height, header->width);
 }
 
+/* Whether pixels are written by decode_put8() alone, to someone who takes bytes. */
+static int takes_bytes(const struct decode_header *header, int channels, const struct part *part)
+{
+    return part && part->bytes && channels == 3 && !header->deep && header->format != DECODE_PNM;
+}
+
 int decode_aim(struct decode_target *target, struct image *out, const struct decode_header *header,
                int channels, struct part *part, int divisor)
 {
@@ -142,7 +148,7 @@ int decode_aim(struct decode_target *target, struct image *out, const struct dec
     int up_down = o == 3 || o == 4 || o == 7 || o == 8;
     int left_right = o == 2 || o == 3 || o == 6 || o == 7;
     int height = up(header->height, divisor), width = up(header->width, divisor);
-    struct part whole = { divisor, 0, 0, height, width };
+    struct part whole = { .divisor = divisor, .height = height, .width = width };
     if (part) {
         int rc = check_part(part, header);
         if (rc != MOCO_OK)
@@ -161,7 +167,9 @@ int decode_aim(struct decode_target *target, struct image *out, const struct dec
         .down = swap ? right : down, .right = swap ? down : right,
         .plane = (size_t)whole.height * (size_t)whole.width,
     };
-    return image_resize(out, channels, whole.height, whole.width);
+    int rc = image_resize(out, channels, whole.height, whole.width);
+    out->bytes = takes_bytes(header, channels, part);
+    return rc;
 }
 
 #define B1(n) (float)(n) / 255.0f
@@ -181,31 +189,30 @@ static float *row_start(float *pixels, const struct decode_target *t, int row, i
     return pixels + (size_t)c * t->plane + t->start + (row - t->top) * t->down;
 }
 
-/* Pixels of four bytes, upright: compilers make vectors of it. The same floats as by the table. */
-static void put_words(float *restrict r, float *restrict g, float *restrict b,
-                      const unsigned char *restrict in, int n)
+/* Pixels that stay bytes. */
+static void put_bytes(unsigned char *pixels, const struct decode_target *t, int row,
+                      const unsigned char *in, int from)
 {
-    enum { LITTLE = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ };
-    for (int x = 0; x < n; x++) {
-        uint32_t word;
-        memcpy(&word, in + 4 * x, 4);
-        r[x] = (float)(int)(word >> (LITTLE ? 0 : 24) & 255) / 255.0f;
-        g[x] = (float)(int)(word >> (LITTLE ? 8 : 16) & 255) / 255.0f;
-        b[x] = (float)(int)(word >> (LITTLE ? 16 : 8) & 255) / 255.0f;
+    unsigned char *dst = pixels + 4 * (t->start + (row - t->top) * t->down);
+    if (from == 4 && t->right == 1) {
+        memcpy(dst, in, 4 * (size_t)t->width);
+        return;
     }
+    for (ptrdiff_t x = 0; x < t->width; x++, in += from)
+        for (int c = 0; c < 3; c++)
+            dst[4 * x * t->right + c] = in[colour_of(c, from)];
 }
 
-void decode_put8(float *pixels, const struct decode_target *t, int row, int channels,
+void decode_put8(struct image *out, const struct decode_target *t, int row, int channels,
                  const unsigned char *in, int from)
 {
-    if (channels == 3 && from == 4 && t->right == 1) {
-        float *r = row_start(pixels, t, row, 0);
-        put_words(r, r + t->plane, r + 2 * t->plane, in, t->width);
+    if (out->bytes) {
+        put_bytes((unsigned char *)out->pixels, t, row, in, from);
         return;
     }
     for (int c = 0; c < channels; c++) {
         const unsigned char *at = in + colour_of(c, from);
-        float *dst = row_start(pixels, t, row, c);
+        float *dst = row_start(out->pixels, t, row, c);
         for (ptrdiff_t x = 0; x < t->width; x++)
             dst[x * t->right] = byte_float[at[x * from]];
     }

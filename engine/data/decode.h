@@ -74,8 +74,8 @@ int decode_aim(struct decode_target *target, struct image *out, const struct dec
                int channels, struct part *part, int divisor);
 
 /* Writes the wanted columns of row `row` of the file; `in` is the first of them, of `from`
- * channels: 2 are grey with alpha and 4 colour with alpha. */
-void decode_put8(float *pixels, const struct decode_target *target, int row, int channels,
+ * channels: 2 are grey with alpha and 4 colour with alpha. An image that takes bytes gets bytes. */
+void decode_put8(struct image *out, const struct decode_target *target, int row, int channels,
                  const unsigned char *in, int from);
 void decode_put16(float *pixels, const struct decode_target *target, int row, int channels,
                   const uint16_t *in, int from);

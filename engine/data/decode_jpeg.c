@@ -259,7 +259,7 @@ static void read_rows(struct reader *reader, struct image *out, int channels,
             continue;
         if (cmyk)
             cmyk_to_rgb(wanted, target->width, jpeg->saw_Adobe_marker);
-        decode_put8(out->pixels, target, row, channels, wanted, cmyk ? 3 : from);
+        decode_put8(out, target, row, channels, wanted, cmyk ? 3 : from);
     }
     if (jpeg->output_scanline == jpeg->output_height)
         jpeg_finish_decompress(jpeg); /* reads to the end and so sees that it is there */
@@ -326,7 +326,7 @@ int jpeg_image(struct image *out, const struct decode_file *file,
         return decode_refuse(file, stbi_failure_reason());
     int rc = decode_aim(&target, out, header, channels, part, 1);
     for (int y = target.top; rc == MOCO_OK && y < target.top + target.height; y++)
-        decode_put8(out->pixels, &target, y, channels,
+        decode_put8(out, &target, y, channels,
                     data + ((size_t)y * (size_t)width + (size_t)target.left) *
                            (size_t)header->channels, header->channels);
     stbi_image_free(data);

@@ -149,7 +149,7 @@ int bmp_image(struct image *out, const struct decode_file *file,
         size_t at = bmp.data + bmp.row * (size_t)(bmp.upwards ? header->height - 1 - y : y);
         for (int x = 0; x < target.width; x++)
             bmp_pixel(rgb + 3 * x, &bmp, file, at, target.left + x);
-        decode_put8(out->pixels, &target, y, channels, rgb, 3);
+        decode_put8(out, &target, y, channels, rgb, 3);
     }
     free(rgb);
     return MOCO_OK;
@@ -369,7 +369,7 @@ int tga_image(struct image *out, const struct decode_file *file,
         int y = tga.upwards ? header->height - 1 - i : i;
         rc = tga_row(row, header->width, &tga, &run, file);
         if (rc == MOCO_OK && y >= target.top && y < target.top + target.height)
-            decode_put8(out->pixels, &target, y, channels, row + 3 * target.left, 3);
+            decode_put8(out, &target, y, channels, row + 3 * target.left, 3);
     }
     free(row);
     return rc;

@@ -182,7 +182,7 @@ int png_image(struct image *out, const struct decode_file *file,
         if (header->deep)
             decode_put16(out->pixels, &target, y, channels, (uint16_t *)data + first, from);
         else
-            decode_put8(out->pixels, &target, y, channels, (unsigned char *)data + first, from);
+            decode_put8(out, &target, y, channels, (unsigned char *)data + first, from);
     }
     stbi_image_free(data);
     return rc;

@@ -22,15 +22,23 @@ static int larger(int a, int b)
     return a > b ? a : b;
 }
 
+/* The largest of 8, 4, 2, 1 that leaves `side` rows and columns or more of (height, width). */
+static int divisor_of(int height, int width, int side)
+{
+    int divisor = 8;
+    while (divisor > 1 && smaller(height, width) / divisor < side)
+        divisor /= 2;
+    return divisor;
+}
+
 /* The rectangle around all crops, and the largest divisor that leaves each `side` or more. */
 static struct part around(const struct view *views, int count, int side)
 {
-    struct part part = { 8, views->top, views->left, 0, 0 };
+    struct part part = { .divisor = 8, .top = views->top, .left = views->left, .bytes = 1 };
     int bottom = 0, right = 0;
     for (int i = 0; i < count; i++) {
         const struct view *v = &views[i];
-        while (part.divisor > 1 && smaller(v->height, v->width) / part.divisor < side)
-            part.divisor /= 2;
+        part.divisor = smaller(part.divisor, divisor_of(v->height, v->width, side));
         part.top = smaller(part.top, v->top);
         part.left = smaller(part.left, v->left);
         bottom = larger(bottom, v->top + v->height);
@@ -62,4 +70,14 @@ int part_read(const struct source *source, size_t index, struct image *image, st
         move_axis(&views[i].left, &views[i].width, part.divisor, part.left);
     }
     return rc;
+}
+
+int part_whole(const struct source *source, size_t index, struct image *image, int side)
+{
+    struct part part = { .divisor = 1, .bytes = 1 };
+    if (!source->read_part)
+        return source->read(source, index, image);
+    int rc = source->size(source, index, &part.height, &part.width);
+    part.divisor = divisor_of(part.height, part.width, 2 * side);
+    return rc ? rc : source->read_part(source, index, image, &part);
 }

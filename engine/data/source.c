@@ -76,6 +76,7 @@ int image_resize(struct image *image, int channels, int height, int width)
     image->channels = channels;
     image->height = height;
     image->width = width;
+    image->bytes = 0;
     return MOCO_OK;
 }
 

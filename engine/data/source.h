@@ -23,6 +23,8 @@ struct image {
     float *pixels; /* (channels, height, width); owned, grows as needed */
     int channels, height, width;
     size_t capacity; /* floats */
+    int bytes;       /* `pixels` has (height, width, 4) bytes instead: red, green, blue, any; only
+                      * where a part was asked for that may have them */
 };
 
 /* Makes room for (channels, height, width); keeps nothing of the old content. */
@@ -33,6 +35,7 @@ void image_close(struct image *image);
 struct part {
     int divisor;                  /* 1, 2, 4 or 8 */
     int top, left, height, width; /* in pixels at that scale */
+    int bytes;                    /* the image may come as bytes, which saves three quarters */
 };
 
 enum source_dtype { DTYPE_U8, DTYPE_U16, DTYPE_I16, DTYPE_F16, DTYPE_F32, DTYPE_F64 };

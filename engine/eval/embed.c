@@ -10,6 +10,7 @@
 
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
+#include "engine/data/part.h"
 
 int embed_feature_named(enum embed_feature *out, const char *name)
 {
@@ -36,7 +37,7 @@ static int view_of(float *dst, const struct source *source, size_t index,
                    const struct policy *policy, struct image *image,
                    struct augment_scratch *scratch)
 {
-    int rc = source->read(source, index, image);
+    int rc = part_whole(source, index, image, policy->side);
     if (rc)
         return rc;
     if (image->channels != policy->channels)

@@ -176,6 +176,7 @@ static int open_data(struct run *run)
         rc = train_resolve(run->config, run->source, run->hooks);
     if (!rc)
         rc = config_policy(&run->policy, c, run->source->channels);
+    run->policy.simd = run->simd;
     if (!rc)
         rc = config_schedule(&run->schedule, c);
     return rc ? rc : open_scores(run);

@@ -99,5 +99,7 @@ GROUP(bn);
 GROUP(nce);
 GROUP(margin);
 GROUP(knn);
+GROUP(resize);
+GROUP(colour);
 
 #endif

@@ -23,6 +23,7 @@ static const struct {
     {check_infonce, mutants_infonce}, {check_update, mutants_update},
     {check_number, mutants_number}, {check_bn, mutants_bn}, {check_nce, mutants_nce},
     {check_margin, mutants_margin}, {check_knn, mutants_knn},
+    {check_resize, mutants_resize}, {check_colour, mutants_colour},
 };
 
 int main(int argc, char **argv)

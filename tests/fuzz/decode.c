@@ -32,7 +32,8 @@ static void read_it(const struct decode_file *file, const struct decode_header *
 {
     struct image image = { 0 };
     int h = header->height, w = header->width;
-    struct part part = { 1 << (how >> 1 & 3), h / 3, w / 5, h - h / 3 - h / 4, w - w / 5 - w / 6 };
+    struct part part = { 1 << (how >> 1 & 3), h / 3, w / 5, h - h / 3 - h / 4, w - w / 5 - w / 6,
+                         how >> 7 & 1 };
     decode_image(&image, file, how & 64 ? 3 : header->channels, how & 8 ? &part : NULL);
     image_close(&image);
 }

@@ -1,0 +1,7 @@
+/* colour_neon.c: colours of views, compiled for NEON.
+ * The code is colour_body.h; this file only picks the vector and the names.
+ * It must not be entered on a CPU without those instructions: simd.c sees to that. */
+#include "simd/vec_neon.h"
+
+#define KERNEL(op) moco_##op##_neon
+#include "simd/colour_body.h"
