@@ -198,8 +198,8 @@ int moco_embed(moco_engine *engine, float *emb, const float *x, size_t n, int ba
         return rc;
     int before = enter(engine);
     struct step *step = &engine->step;
-    struct embed embed = {step->net, &step->q, backbone ? EMBED_BACKBONE : EMBED_HEAD,
-                          &step->simd};
+    struct embed embed = {.net = step->net, .encoder = &step->q, .simd = &step->simd,
+                          .feature = backbone ? EMBED_BACKBONE : EMBED_HEAD};
     return leave(engine, before, embed_array(emb, &embed, x, n));
 }
 

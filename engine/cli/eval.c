@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "engine/base/error.h"
-#include "engine/eval/score.h"
 
 static void print_knn(double top1, int k, double t, const char *feature,
                       const struct score_sets *sets, int json)
@@ -23,31 +22,20 @@ static void print_knn(double top1, int k, double t, const char *feature,
 static int knn(const char *weights, const char *train, const char *test, const char *feature,
                int k, double t, const struct moco_simd *simd, int json)
 {
-    struct model model = {0};
-    struct score_sets sets = {0};
-    struct embed embed = {.simd = simd};
+    struct probe probe;
     double top1 = 0.0;
-    int rc = embed_feature_named(&embed.feature, feature);
+    int rc = probe_open(&probe, weights, train, test, feature, simd);
     if (!rc)
-        rc = model_open(&model, weights, simd);
+        rc = score_run(&top1, &probe.sets, probe.with, &probe.policy, k, t, simd);
     if (!rc)
-        rc = score_open(&sets, train, test);
-    if (!rc)
-        cli_note(sets.train.source), cli_note(sets.test.source);
-    embed.net = model.net;
-    embed.encoder = &model.encoder;
-    if (!rc)
-        rc = score_run(&top1, &sets, &embed, &model.policy, k, t, simd);
-    if (!rc)
-        print_knn(top1, k, t, feature, &sets, json);
-    score_close(&sets);
-    model_close(&model);
+        print_knn(top1, k, t, probe.feature, &probe.sets, json);
+    probe_close(&probe);
     return rc;
 }
 
 int command_knn(int argc, char **argv)
 {
-    const char *train = NULL, *test = NULL, *feature = "backbone", *cap = NULL, *weights;
+    const char *train = NULL, *test = NULL, *feature = NULL, *cap = NULL, *weights;
     int k = 200, threads = 0, json = 0;
     double t = 0.1;
     struct moco_simd simd;
@@ -98,11 +86,11 @@ static int npy_write(const char *path, const float *x, size_t n, size_t D)
 }
 
 static int embed_file(const char *weights, const char *data, const char *out, const char *feature,
-                      const struct moco_simd *simd, int json)
+                      int raw, const struct moco_simd *simd, int json)
 {
     struct model model = {0};
     struct source *source = NULL;
-    struct embed embed = {.simd = simd};
+    struct embed embed = {.simd = simd, .raw = raw};
     float *x = NULL;
     size_t D = 0;
     int rc = embed_feature_named(&embed.feature, feature);
@@ -133,10 +121,10 @@ fail:
 int command_embed(int argc, char **argv)
 {
     const char *out = NULL, *feature = "backbone", *cap = NULL, *words[2];
-    int threads = 0, json = 0;
+    int threads = 0, raw = 0, json = 0;
     struct moco_simd simd;
     const struct option options[] = {
-        {"-o", OPTION_TEXT, &out}, {"--feature", OPTION_TEXT, &feature},
+        {"--raw", OPTION_SWITCH, &raw}, {"-o", OPTION_TEXT, &out}, {"--feature", OPTION_TEXT, &feature},
         {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
         {"--json", OPTION_SWITCH, &json},
     };
@@ -146,7 +134,7 @@ int command_embed(int argc, char **argv)
     if (!out)
         return cli_usage("moco embed needs -o X.npy");
     if (cli_machine(&simd, threads, cap) ||
-        embed_file(words[0], words[1], out, feature, &simd, json))
+        embed_file(words[0], words[1], out, feature, raw, &simd, json))
         return cli_failed();
     return EXIT_DONE;
 }

@@ -23,7 +23,7 @@ static int side_list(struct score_side *side, int part)
     side->index = malloc((source->count + 1) * sizeof *side->index);
     side->labels = malloc((source->count + 1) * sizeof *side->labels);
     if (!side->index || !side->labels)
-        return error_memory("labels for kNN", source->count * sizeof *side->index);
+        return error_memory("labels", source->count * sizeof *side->index);
     for (size_t i = 0; i < source->count; i++) {
         if (source_label(source, i) < 0)
             continue;
@@ -34,8 +34,8 @@ static int side_list(struct score_side *side, int part)
         side->labels[side->n++] = source_label(source, i);
     }
     if (!side->n)
-        return error_set(MOCO_EARG, "kNN needs labels, and %s has none; give class folders or a "
-                                    "label file", source->where);
+        return error_set(MOCO_EARG, "accuracy needs labels, and %s has none; give class folders or "
+                                    "a label file", source->where);
     return MOCO_OK;
 }
 
@@ -80,15 +80,23 @@ size_t score_bytes(const struct score_sets *sets, size_t D)
     return (sets->train.n + sets->test.n) * D * sizeof(float) + sets->test.n * sizeof(int32_t);
 }
 
-static int features(float **out, const struct score_side *side, const struct embed *embed,
-                    const struct policy *policy, size_t D, const struct moco_simd *simd)
+size_t score_columns(const struct embed *embed, const struct policy *policy)
 {
-    *out = malloc(side->n * D * sizeof **out);
+    return embed ? embed_dim(embed->net, embed->feature) : embed_pixel_dim(policy);
+}
+
+int score_features(float **out, const struct score_side *side, const struct embed *embed,
+                   const struct policy *policy, int raw, const struct moco_simd *simd)
+{
+    size_t bytes = side->n * score_columns(embed, policy) * sizeof **out;
+    *out = malloc(bytes);
     if (!*out)
-        return error_memory("features for kNN", side->n * D * sizeof **out);
-    if (embed)
-        return embed_source(*out, embed, side->source, side->index, side->n, policy);
-    return embed_pixels(*out, side->source, side->index, side->n, policy, simd);
+        return error_memory("features", bytes);
+    if (!embed)
+        return embed_pixels(*out, side->source, side->index, side->n, policy, raw, simd);
+    struct embed with = *embed;
+    with.raw = raw;
+    return embed_source(*out, &with, side->source, side->index, side->n, policy);
 }
 
 int score_run(double *top1, const struct score_sets *sets, const struct embed *embed,
@@ -96,14 +104,14 @@ int score_run(double *top1, const struct score_sets *sets, const struct embed *e
 {
     const struct score_side *train = &sets->train, *test = &sets->test;
     struct knn_config config = {.k = k, .T = (float)T, .classes = sets->classes};
-    size_t D = embed ? embed_dim(embed->net, embed->feature) : embed_pixel_dim(policy);
+    size_t D = score_columns(embed, policy);
     float *x = NULL, *y = NULL;
     int32_t *predicted = malloc(test->n * sizeof *predicted);
     int rc = predicted ? MOCO_OK : error_memory("predictions", test->n * sizeof *predicted);
     if (!rc)
-        rc = features(&x, train, embed, policy, D, simd);
+        rc = score_features(&x, train, embed, policy, 0, simd);
     if (!rc)
-        rc = features(&y, test, embed, policy, D, simd);
+        rc = score_features(&y, test, embed, policy, 0, simd);
     if (!rc)
         rc = knn_classify(NULL, predicted, x, train->labels, train->n, y, test->n, D, &config,
                           simd);
