@@ -243,6 +243,11 @@ status 0 "linear by SGD" linear "$work/whole" --train $data --test $data --proto
 status 1 "linear by SGD of pixels" linear pixels --train $data --test $data --protocol moco
 status 2 "linear by what?" linear "$work/whole" --train $data --test $data --protocol svm
 status 2 "linear without data" linear "$work/whole" --train $data
+status 0 "metrics" metrics "$work/whole" $data --images 100 --json
+wanted='^{"alignment":[0-9.]*,"uniformity":-[0-9.]*,"deviation":0[0-9.]*,.*"images":100,"columns":32,'
+check "$(grep -c "$wanted" "$work/out")" 1 "metrics --json: $(cat "$work/out")"
+status 0 "metrics of the backbone" metrics "$work/whole" $data --feature backbone
+status 2 "metrics of one image" metrics "$work/whole" $data --images 1
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy" --raw
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy"
 head -c 128 "$work/x.npy" | grep -q "'shape': (256, 128)"

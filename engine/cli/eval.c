@@ -124,9 +124,9 @@ int command_embed(int argc, char **argv)
     int threads = 0, raw = 0, json = 0;
     struct moco_simd simd;
     const struct option options[] = {
-        {"--raw", OPTION_SWITCH, &raw}, {"-o", OPTION_TEXT, &out}, {"--feature", OPTION_TEXT, &feature},
-        {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
-        {"--json", OPTION_SWITCH, &json},
+        {"-o", OPTION_TEXT, &out}, {"--feature", OPTION_TEXT, &feature},
+        {"--raw", OPTION_SWITCH, &raw}, {"--threads", OPTION_INT, &threads},
+        {"--simd", OPTION_TEXT, &cap}, {"--json", OPTION_SWITCH, &json},
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, words, 2);
     if (rc)

@@ -21,6 +21,8 @@ static const struct command {
     {"linear", "WEIGHTS|pixels --train DATA --test DATA [--feature backbone|head|pixels] [--l2 X]\n"
                "      [--protocol solver|moco] [--lr 30 --epochs 100 --seed 1] [--per-class]",
      "accuracy of a linear classifier on its features, the encoder frozen", command_linear},
+    {"metrics", "WEIGHTS DATA [--feature head|backbone] [--images 2000] [--seed 1]",
+     "alignment, uniformity and spread of its features; no labels needed", command_metrics},
     {"embed", "WEIGHTS DATA -o X.npy [--feature backbone|head] [--raw]",
      "write the features of images, one row an image, of unit length unless --raw", command_embed},
     {"info", "[FILE]", "this machine and build, or what is in a file", command_info},

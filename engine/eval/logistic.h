@@ -41,7 +41,7 @@ int logistic_open(struct logistic *problem, size_t n, size_t D, size_t classes,
                   const struct moco_simd *simd);
 void logistic_close(struct logistic *problem);
 
-/* f and its gradient at w; grad, w: (classes, wide). As lbfgs_fn: `problem` is a struct logistic. */
+/* f and its gradient at w; grad, w: (classes, wide). An lbfgs_fn of a struct logistic. */
 int logistic_value(void *problem, double *value, float *grad, const float *w);
 
 /* scores: (n, classes) = X Wᵀ, for x: (n, wide). */
