@@ -235,6 +235,30 @@ status 0 "knn" knn "$work/whole/weights.safetensors" --train $data --test \
 grep -q '"top1":[0-9]' "$work/out"
 check $? 0 "knn --json prints top1"
 status 0 "knn of a checkpoint" knn "$work/whole/checkpoint.safetensors" --train $data --test $data
+status 0 "knn of pixels" knn pixels --train $data --test $data,split=test --json
+grep -q '"top1":[0-9].*"feature":"pixels"' "$work/out"
+check $? 0 "knn of pixels prints top1"
+status 0 "knn of an encoder's pixels" knn "$work/whole" --train $data --test $data --feature pixels
+status 1 "knn of a head of pixels" knn pixels --train $data --test $data --feature head
+status 0 "linear" linear "$work/whole" --train $data --test $data,split=test --per-class
+check "$(grep -c '^linear top-1 [0-9.]* % (backbone, 128 columns, 256 -> 256 images, solver, l2 ' \
+    "$work/out")" 1 "linear prints one line: $(head -1 "$work/out")"
+check "$(grep -c '% of 64$' "$work/out")" 4 "linear --per-class prints a line for each class"
+wanted='^{"top1":[0-9.]*,"n_train":256,"n_test":256,"feature":"head","protocol":"solver","l2":0.01,'
+status 0 "linear --json" linear "$work/whole" --train $data --test $data --feature head --l2 0.01 \
+    --json
+check "$(grep -c "$wanted" "$work/out")" 1 "linear --json: $(cat "$work/out")"
+status 0 "linear of pixels" linear pixels --train $data --test $data --l2 1 --json
+status 0 "linear by SGD" linear "$work/whole" --train $data --test $data --protocol moco --epochs 2
+status 1 "linear by SGD of pixels" linear pixels --train $data --test $data --protocol moco
+status 2 "linear by what?" linear "$work/whole" --train $data --test $data --protocol svm
+status 2 "linear without data" linear "$work/whole" --train $data
+status 0 "metrics" metrics "$work/whole" $data --images 100 --json
+wanted='^{"alignment":[0-9.]*,"uniformity":-[0-9.]*,"deviation":0[0-9.]*,.*"images":100,"columns":32,'
+check "$(grep -c "$wanted" "$work/out")" 1 "metrics --json: $(cat "$work/out")"
+status 0 "metrics of the backbone" metrics "$work/whole" $data --feature backbone
+status 2 "metrics of one image" metrics "$work/whole" $data --images 1
+status 0 "embed" embed "$work/whole" $data -o "$work/x.npy" --raw
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy"
 head -c 128 "$work/x.npy" | grep -q "'shape': (256, 128)"
 check $? 0 "shape of the NPY"

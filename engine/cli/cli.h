@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "engine/eval/score.h"
 #include "engine/run/checkpoint.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -15,6 +16,8 @@ int command_train(int argc, char **argv);
 int command_bench(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_knn(int argc, char **argv);
+int command_linear(int argc, char **argv);
+int command_metrics(int argc, char **argv);
 int command_embed(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_data(int argc, char **argv);
@@ -75,6 +78,22 @@ struct model {
 };
 int model_open(struct model *model, const char *path, const struct moco_simd *simd);
 void model_close(struct model *model);
+
+/* probe.c: labelled images and what turns them into features. WEIGHTS is a trained encoder, or the
+ * word "pixels": the images themselves, as large and normalised as their training set says.
+ * feature "pixels" with an encoder: as large and normalised as that encoder takes them. */
+struct probe {
+    struct model model;
+    int has_model;
+    struct score_sets sets;
+    struct policy policy;
+    struct embed embed;
+    const struct embed *with; /* NULL: pixels */
+    const char *feature;      /* "backbone", "head", "pixels" */
+};
+int probe_open(struct probe *probe, const char *weights, const char *train, const char *test,
+               const char *feature, const struct moco_simd *simd);
+void probe_close(struct probe *probe);
 
 /* The file meant by a path: of a run folder, its `first` or else its `second` file. */
 void cli_run_file(char *out, size_t size, const char *path, const char *first,

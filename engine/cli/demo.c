@@ -64,8 +64,7 @@ static int judge(double top1[3], struct model *model, struct score_sets *sets,
                  const struct run_config *c, const struct moco_simd *simd)
 {
     struct encoder fresh = {0};
-    struct embed embed = {.net = model->net, .encoder = &model->encoder,
-                          .feature = EMBED_BACKBONE, .simd = simd};
+    struct embed embed = {.net = model->net, .encoder = &model->encoder, .simd = simd};
     int rc = score_run(&top1[0], sets, &embed, &model->policy, c->knn_k, c->knn_t, simd);
     if (!rc)
         rc = encoder_open(&fresh, model->net, 0, NULL);

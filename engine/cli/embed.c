@@ -218,8 +218,9 @@ int command_embed(int argc, char **argv)
     struct job job = {.embed = {.simd = &simd}};
     const struct option options[] = {
         {"-o", OPTION_TEXT, &out}, {"--ids", OPTION_TEXT, &ids},
-        {"--feature", OPTION_TEXT, &feature}, {"--threads", OPTION_INT, &threads},
-        {"--simd", OPTION_TEXT, &cap}, {"--json", OPTION_SWITCH, &json},
+        {"--feature", OPTION_TEXT, &feature}, {"--raw", OPTION_SWITCH, &job.embed.raw},
+        {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
+        {"--json", OPTION_SWITCH, &json},
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, words, 2);
     if (rc)

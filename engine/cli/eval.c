@@ -1,7 +1,6 @@
 /* eval.c: moco knn: the accuracy of a trained encoder's features. */
 #include "engine/cli/cli.h"
 
-#include "engine/eval/score.h"
 
 static void print_knn(double top1, int k, double t, const char *feature,
                       const struct score_sets *sets, int json)
@@ -21,31 +20,20 @@ static void print_knn(double top1, int k, double t, const char *feature,
 static int knn(const char *weights, const char *train, const char *test, const char *feature,
                int k, double t, const struct moco_simd *simd, int json)
 {
-    struct model model = {0};
-    struct score_sets sets = {0};
-    struct embed embed = {.simd = simd};
+    struct probe probe;
     double top1 = 0.0;
-    int rc = embed_feature_named(&embed.feature, feature);
+    int rc = probe_open(&probe, weights, train, test, feature, simd);
     if (!rc)
-        rc = model_open(&model, weights, simd);
+        rc = score_run(&top1, &probe.sets, probe.with, &probe.policy, k, t, simd);
     if (!rc)
-        rc = score_open(&sets, train, test);
-    if (!rc)
-        cli_note(sets.train.source), cli_note(sets.test.source);
-    embed.net = model.net;
-    embed.encoder = &model.encoder;
-    if (!rc)
-        rc = score_run(&top1, &sets, &embed, &model.policy, k, t, simd);
-    if (!rc)
-        print_knn(top1, k, t, feature, &sets, json);
-    score_close(&sets);
-    model_close(&model);
+        print_knn(top1, k, t, probe.feature, &probe.sets, json);
+    probe_close(&probe);
     return rc;
 }
 
 int command_knn(int argc, char **argv)
 {
-    const char *train = NULL, *test = NULL, *feature = "backbone", *cap = NULL, *weights;
+    const char *train = NULL, *test = NULL, *feature = NULL, *cap = NULL, *weights;
     int k = 200, threads = 0, json = 0;
     double t = 0.1;
     struct moco_simd simd;

@@ -15,10 +15,17 @@ static const struct command {
      "train an encoder (moco train --help lists all settings)", command_train},
     {"bench", "DATA [SETTINGS of train]",
      "how fast, how long and how large a run of these settings will be", command_bench},
-    {"knn", "WEIGHTS --train DATA --test DATA [--feature backbone|head] [--knn-k 200 --knn-t .1]",
+    {"knn", "WEIGHTS|pixels --train DATA --test DATA [--feature backbone|head|pixels] "
+            "[--knn-k 200 --knn-t .1]",
      "k-nearest-neighbour accuracy of its features", command_knn},
-    {"embed", "WEIGHTS DATA -o X.npy [--ids X.csv] [--feature backbone|head]",
-     "write the features of images, one row an image, and a table of which images they are", command_embed},
+    {"linear", "WEIGHTS|pixels --train DATA --test DATA [--feature backbone|head|pixels] [--l2 X]\n"
+               "      [--protocol solver|moco] [--lr 30 --epochs 100 --seed 1] [--per-class]",
+     "accuracy of a linear classifier on its features, the encoder frozen", command_linear},
+    {"metrics", "WEIGHTS DATA [--feature head|backbone] [--images 2000] [--seed 1]",
+     "alignment, uniformity and spread of its features; no labels needed", command_metrics},
+    {"embed", "WEIGHTS DATA -o X.npy [--ids X.csv] [--feature backbone|head] [--raw]",
+     "write the features of images, one row an image, of unit length unless --raw, and a table of\n"
+     "      which images they are", command_embed},
     {"info", "[FILE]", "this machine and build, or what is in a file", command_info},
     {"data", "DATA", "what is in a data set", command_data},
     {"views", "DATA -o SHEET.png [--count 8 --views 2] [SETTINGS of train]",

@@ -33,17 +33,25 @@ size_t embed_pixel_dim(const struct policy *policy)
     return (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
 }
 
+/* draw: NULL for an evaluation view. */
 static int view_of(float *dst, const struct source *source, size_t index,
-                   const struct policy *policy, struct image *image,
+                   const struct policy *policy, const struct view_draw *draw, struct image *image,
                    struct augment_scratch *scratch)
 {
-    int rc = part_whole(source, index, image, policy->side);
+    struct view view;
+    int rc = draw ? source->read(source, index, image)
+                  : part_whole(source, index, image, policy->side);
     if (rc)
         return rc;
     if (image->channels != policy->channels)
         return error_set(MOCO_EARG, "image %zu of %s has %d channels, the encoder takes %d", index,
                          source->where, image->channels, policy->channels);
-    return augment_plain(dst, image, policy, scratch);
+    if (!draw)
+        return augment_plain(dst, image, policy, scratch);
+    uint64_t stream = 2 * (uint64_t)index + (uint64_t)draw->which;
+    struct rng rng = rng_at(draw->seed, RNG_VIEW, draw->epoch, stream);
+    augment_draw(&view, policy, image->height, image->width, &rng);
+    return augment_apply(dst, image, &view, policy, scratch);
 }
 
 static void note_bad(struct embed_bad *bad, size_t row)
@@ -57,7 +65,8 @@ static void note_bad(struct embed_bad *bad, size_t row)
 
 /* x: (n, C, S, S) of the images first..first+n-1. */
 static int decode(float *x, const struct source *source, const size_t *index, size_t first,
-                  size_t n, const struct policy *policy, struct embed_bad *bad)
+                  size_t n, const struct policy *policy, const struct view_draw *draw,
+                  struct embed_bad *bad)
 {
     size_t size = embed_pixel_dim(policy);
     int failed = MOCO_OK;
@@ -69,7 +78,7 @@ static int decode(float *x, const struct source *source, const size_t *index, si
 #pragma omp for schedule(dynamic, 4)
         for (size_t i = 0; i < n; i++) {
             size_t at = index ? index[first + i] : first + i;
-            int rc = view_of(x + i * size, source, at, policy, &image, &scratch);
+            int rc = view_of(x + i * size, source, at, policy, draw, &image, &scratch);
             if (!rc)
                 continue;
             memset(x + i * size, 0, size * sizeof *x);
@@ -189,8 +198,11 @@ static int embed_batch(float *out, const struct embed *embed, struct work *work,
                              backbone ? work->backbone : NULL, work->x, NET_EVAL);
     if (rc)
         return rc;
-    embed->simd->row_normalise(out, work->inv_norm, backbone ? work->backbone : work->features, n,
-                               D);
+    const float *rows = backbone ? work->backbone : work->features;
+    if (embed->raw)
+        memcpy(out, rows, n * D * sizeof *out);
+    else
+        embed->simd->row_normalise(out, work->inv_norm, rows, n, D);
     return MOCO_OK;
 }
 
@@ -202,6 +214,13 @@ static size_t image_floats(const struct net *net)
 
 int embed_source(float *out, const struct embed *embed, const struct source *source,
                  const size_t *index, size_t n, const struct policy *policy)
+{
+    return embed_views(out, embed, source, index, n, policy, NULL);
+}
+
+int embed_views(float *out, const struct embed *embed, const struct source *source,
+                const size_t *index, size_t n, const struct policy *policy,
+                const struct view_draw *draw)
 {
     struct work work;
     size_t B = (size_t)net_get_config(embed->net)->batch, size = image_floats(embed->net);
@@ -215,7 +234,7 @@ int embed_source(float *out, const struct embed *embed, const struct source *sou
     begin_bad(embed->bad, n);
     for (size_t first = 0; first < n && !rc; first += B) {
         size_t rows = n - first < B ? n - first : B;
-        rc = decode(work.x, source, index, first, rows, policy, embed->bad);
+        rc = decode(work.x, source, index, first, rows, policy, draw, embed->bad);
         memset(work.x + rows * size, 0, (B - rows) * size * sizeof(float));
         if (!rc)
             rc = embed_batch(out + first * D, embed, &work, rows);
@@ -244,16 +263,35 @@ int embed_array(float *out, const struct embed *embed, const float *x, size_t n)
 }
 
 int embed_pixels(float *out, const struct source *source, const size_t *index, size_t n,
-                 const struct policy *policy, const struct moco_simd *simd,
+                 const struct policy *policy, int raw, const struct moco_simd *simd,
                  struct embed_bad *bad)
 {
     float *inv_norm = malloc((n ? n : 1) * sizeof *inv_norm);
     if (!inv_norm)
         return error_memory("norms of raw pixels", n * sizeof *inv_norm);
     begin_bad(bad, n);
-    int rc = decode(out, source, index, 0, n, policy, bad);
-    if (!rc)
+    int rc = decode(out, source, index, 0, n, policy, NULL, bad);
+    if (!rc && !raw)
         simd->row_normalise(out, inv_norm, out, n, embed_pixel_dim(policy));
     free(inv_norm);
     return rc;
+}
+
+/* FNV-1a over words instead of bytes; the shift lets high bits reach the low ones. */
+static uint64_t add_words(uint64_t sum, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &x[i], sizeof bits);
+        sum = (sum ^ bits) * 1099511628211u;
+        sum ^= sum >> 29;
+    }
+    return sum;
+}
+
+uint64_t embed_checksum(const struct encoder *encoder, const struct net *net)
+{
+    uint64_t sum = 1469598103934665603u ^ (uint64_t)encoder->batches;
+    sum = add_words(sum, encoder->params, net_param_count(net));
+    return add_words(sum, encoder->stats, net_stat_count(net));
 }

@@ -1,8 +1,8 @@
 /* embed.h: features of many images with a fixed encoder.
  *
  * In: a source (or an array of images) and an encoder. Out: unit rows in the data's order, one an
- * image; the last, partial batch is filled up with zeros and kept. Evaluation views only: resize
- * and normalise. */
+ * image; the last, partial batch is filled up with zeros and kept. Evaluation views are resized
+ * and normalised; random ones are drawn as training draws them. */
 #ifndef MOCO_ENGINE_EVAL_EMBED_H
 #define MOCO_ENGINE_EVAL_EMBED_H
 
@@ -34,7 +34,14 @@ struct embed {
     struct encoder *encoder;
     enum embed_feature feature;
     const struct moco_simd *simd;
+    int raw; /* rows as the encoder gives them, not of unit length */
     struct embed_bad *bad; /* NULL: an image that can not be read is an error */
+};
+
+/* Which random views: they follow from seed, epoch, image and `which` (0 or 1). */
+struct view_draw {
+    uint64_t seed, epoch;
+    int which;
 };
 
 /* Closes the gaps: moves rows of `size` bytes of the n that could be read to the front. Returns how
@@ -48,12 +55,21 @@ size_t embed_bytes(const struct net *net);
 int embed_source(float *out, const struct embed *embed, const struct source *source,
                  const size_t *index, size_t n, const struct policy *policy);
 
+/* The same of a random view of each image. */
+int embed_views(float *out, const struct embed *embed, const struct source *source,
+                const size_t *index, size_t n, const struct policy *policy,
+                const struct view_draw *draw);
+
 /* out: (n, embed_dim()) of x: (n, C, S, S), normalised already. */
 int embed_array(float *out, const struct embed *embed, const float *x, size_t n);
 
-/* out: (n, embed_pixel_dim()): the normalised pixels themselves as unit rows. bad: as above. */
+/* out: (n, embed_pixel_dim()): the normalised pixels themselves, as unit rows unless `raw`. bad: as
+ * above. */
 int embed_pixels(float *out, const struct source *source, const size_t *index, size_t n,
-                 const struct policy *policy, const struct moco_simd *simd,
+                 const struct policy *policy, int raw, const struct moco_simd *simd,
                  struct embed_bad *bad);
+
+/* A sum over every bit of the encoder: parameters, running statistics, count of batches. */
+uint64_t embed_checksum(const struct encoder *encoder, const struct net *net);
 
 #endif

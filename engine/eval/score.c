@@ -25,7 +25,7 @@ static int side_list(struct score_side *side, int part)
     side->index = malloc((source->count + 1) * sizeof *side->index);
     side->labels = malloc((source->count + 1) * sizeof *side->labels);
     if (!side->index || !side->labels)
-        return error_memory("labels for kNN", source->count * sizeof *side->index);
+        return error_memory("labels", source->count * sizeof *side->index);
     for (size_t i = 0; i < source->count; i++) {
         if (source_label(source, i) < 0)
             continue;
@@ -36,8 +36,8 @@ static int side_list(struct score_side *side, int part)
         side->labels[side->n++] = source_label(source, i);
     }
     if (!side->n)
-        return error_set(MOCO_EARG, "kNN needs labels, and %s has none; give class folders or a "
-                                    "label file", source->where);
+        return error_set(MOCO_EARG, "accuracy needs labels, and %s has none; give class folders or "
+                                    "a label file", source->where);
     return MOCO_OK;
 }
 
@@ -81,6 +81,25 @@ size_t score_bytes(const struct score_sets *sets, size_t D)
 {
     size_t n = sets->train.n + sets->test.n;
     return n * (D * sizeof(float) + sizeof(int32_t) + 1) + sets->test.n * sizeof(int32_t);
+}
+
+size_t score_columns(const struct embed *embed, const struct policy *policy)
+{
+    return embed ? embed_dim(embed->net, embed->feature) : embed_pixel_dim(policy);
+}
+
+int score_features(float **out, const struct score_side *side, const struct embed *embed,
+                   const struct policy *policy, int raw, const struct moco_simd *simd)
+{
+    size_t bytes = side->n * score_columns(embed, policy) * sizeof **out;
+    *out = malloc(bytes);
+    if (!*out)
+        return error_memory("features", bytes);
+    if (!embed)
+        return embed_pixels(*out, side->source, side->index, side->n, policy, raw, simd, NULL);
+    struct embed with = *embed;
+    with.raw = raw;
+    return embed_source(*out, &with, side->source, side->index, side->n, policy);
 }
 
 /* What kNN compares of a side. */
@@ -142,7 +161,7 @@ static int features(struct rows *rows, struct score_sets *sets, struct score_sid
         tolerant.bad = bad;
         rc = embed_source(rows->x, &tolerant, side->source, side->index, side->n, policy);
     } else if (!rc) {
-        rc = embed_pixels(rows->x, side->source, side->index, side->n, policy, simd, bad);
+        rc = embed_pixels(rows->x, side->source, side->index, side->n, policy, 0, simd, bad);
     }
     if (!rc)
         rc = leave_out(rows, sets, side, bad, D);
@@ -156,7 +175,7 @@ int score_run(double *top1, struct score_sets *sets, const struct embed *embed,
               const struct policy *policy, int k, double T, const struct moco_simd *simd)
 {
     struct knn_config config = {.k = k, .T = (float)T, .classes = sets->classes};
-    size_t D = embed ? embed_dim(embed->net, embed->feature) : embed_pixel_dim(policy);
+    size_t D = score_columns(embed, policy);
     struct rows train = {0}, test = {0};
     int32_t *predicted = malloc(sets->test.n * sizeof *predicted);
     int rc = predicted ? MOCO_OK

@@ -31,6 +31,14 @@ int score_split(struct score_sets *sets, struct source *source);
 
 void score_close(struct score_sets *sets);
 
+/* Columns of what `embed` gives; NULL: raw pixels. */
+size_t score_columns(const struct embed *embed, const struct policy *policy);
+
+/* *out: (side->n, score_columns()) for free(), set on an error too. raw: rows are not brought to
+ * unit length. */
+int score_features(float **out, const struct score_side *side, const struct embed *embed,
+                   const struct policy *policy, int raw, const struct moco_simd *simd);
+
 /* Memory of the features of D columns that score_run() compares. */
 size_t score_bytes(const struct score_sets *sets, size_t D);
 

@@ -189,10 +189,16 @@ static int forward_op(struct encoder *e, const struct net *net, struct tape *t,
     return MOCO_OK;
 }
 
+static void pool_forward(const struct net *net, struct tape *t)
+{
+    const struct value *v = &net->values[net->pooled];
+    avgpool_forward(net->config.number, t->pooled, value_at(net, t, net->pooled),
+                    net->config.batch, v->C, v->H * v->W, net->lanes);
+}
+
 int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, float *features,
                     float *backbone, const float *x, enum net_mode mode)
 {
-    const struct value *v = &net->values[net->pooled];
     int err = MOCO_OK;
 
     t->x = x;
@@ -203,14 +209,42 @@ int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, fl
     }
     if (err)
         return err;
-    avgpool_forward(net->config.number, t->pooled, value_at(net, t, net->pooled),
-                    net->config.batch, v->C, v->H * v->W, net->lanes);
+    pool_forward(net, t);
     if (backbone)
         memcpy(backbone, t->pooled,
-               (size_t)net->config.batch * (size_t)v->C * sizeof *backbone);
+               (size_t)net->config.batch * net_backbone_dim(net) * sizeof *backbone);
     head_forward(e, net, &t->head, features, t->pooled, mode);
     e->batches += mode == NET_TRAIN;
     return MOCO_OK;
+}
+
+/* Infinite and NaN have all bits of the exponent set, and their upper halves are a bfloat16's. */
+static int all_finite(enum moco_number number, const void *x, size_t n)
+{
+    const uint32_t *floats = x;
+    const moco_bf16 *halves = x;
+    for (size_t i = 0; i < n; i++) {
+        uint32_t upper = number == MOCO_BF16 ? halves[i] : floats[i] >> 16;
+        if ((upper & 0x7f80) == 0x7f80)
+            return 0;
+    }
+    return 1;
+}
+
+int encoder_trace(struct encoder *e, const struct net *net, struct tape *t, float *features,
+                  const float *x)
+{
+    size_t D = (size_t)net->config.dim;
+    t->x = x;
+    for (int i = 0; i < net->op_count; i++) {
+        int dst = net->ops[i].dst;
+        if (forward_op(e, net, t, &net->ops[i], NET_TRAIN) ||
+            !all_finite(net->config.number, value_at(net, t, dst), net->values[dst].numbers))
+            return i;
+    }
+    pool_forward(net, t);
+    head_forward(e, net, &t->head, features, t->pooled, NET_TRAIN);
+    return all_finite(MOCO_FP32, features, (size_t)net->config.batch * D) ? -1 : net->op_count;
 }
 
 /* Where an operation puts a gradient of `value`; finish_gradient() completes it. */

@@ -120,6 +120,11 @@ struct op_clock {
 /* encoder.c */
 struct op_clock *tape_clock(const struct tape *tape, int op);
 
+/* A NET_TRAIN pass as far as the first operation whose result is not finite: its index, op_count
+ * for pooling and head, -1 where all are finite. */
+int encoder_trace(struct encoder *encoder, const struct net *net, struct tape *tape,
+                  float *features, const float *x);
+
 /* norm.c: BatchNorm over strided groups of the batch, on activations of the kernels' numbers. */
 struct norm_pass {
     const struct moco_activation *kernels;

@@ -1,4 +1,4 @@
-/* report.c: names and times of a net's operations; see report.h. */
+/* report.c: names, times and numbers of a net's operations; see report.h. */
 #include "engine/net/report.h"
 
 #include <stdio.h>
@@ -31,6 +31,27 @@ static void describe_conv(struct layer_report *out, const struct op *op)
         out->who[pass] = conv_kind(op->conv, (enum conv_direction)pass);
 }
 
+static void name_op(char *out, size_t size, const struct net *net, const struct op *op)
+{
+    if (op->kind == OP_MAXPOOL)
+        snprintf(out, size, "maxpool");
+    else
+        name_of(out, size, net, op->kind == OP_CONV ? op->weight : op->gamma);
+}
+
+int layer_trace(char name[64], struct encoder *encoder, const struct net *net, struct tape *tape,
+                float *features, const float *x)
+{
+    int i = encoder_trace(encoder, net, tape, features, x);
+    if (i < 0)
+        return 0;
+    if (i < net->op_count)
+        name_op(name, 64, net, &net->ops[i]);
+    else
+        snprintf(name, 64, "fc");
+    return 1;
+}
+
 int layer_report(struct layer_report *out, const struct net *net, const struct tape *tape, int i)
 {
     if (i < 0 || i >= net->op_count)
@@ -39,10 +60,7 @@ int layer_report(struct layer_report *out, const struct net *net, const struct t
     const struct value *v = &net->values[op->dst];
     const struct op_clock *clock = tape_clock(tape, i);
     *out = (struct layer_report){ .flops = 0 };
-    if (op->kind == OP_MAXPOOL)
-        snprintf(out->name, sizeof out->name, "maxpool");
-    else
-        name_of(out->name, sizeof out->name, net, op->kind == OP_CONV ? op->weight : op->gamma);
+    name_op(out->name, sizeof out->name, net, op);
     if (op->kind == OP_CONV)
         describe_conv(out, op);
     else

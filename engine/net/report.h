@@ -1,4 +1,5 @@
-/* report.h: where the time of a net goes, layer by layer, for `moco train --profile`. */
+/* report.h: a net layer by layer: where the time goes, for `moco train --profile`, and where numbers
+ * stop being finite. */
 #ifndef MOCO_ENGINE_NET_REPORT_H
 #define MOCO_ENGINE_NET_REPORT_H
 
@@ -17,6 +18,11 @@ struct layer_report {
 
 /* The i-th operation of the passes on `tape` so far; 0 when there are no more. */
 int layer_report(struct layer_report *out, const struct net *net, const struct tape *tape, int i);
+
+/* Repeats encoder_forward() in NET_TRAIN as far as the first operation whose output is not finite:
+ * 1 and its name ("layer1.0.conv1", "fc"), or 0. features: (B, D); running statistics move. */
+int layer_trace(char name[64], struct encoder *encoder, const struct net *net, struct tape *tape,
+                float *features, const float *x);
 
 /* Means over the passes from here on. */
 void layer_report_restart(const struct net *net, struct tape *tape);

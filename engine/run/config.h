@@ -97,6 +97,9 @@ int config_preset(struct config *config, const char *name);
 /* Reads a JSON object of settings (config.json of another run will do) with origin FROM_FILE. */
 int config_read(struct config *config, const char *path);
 
+/* The same from JSON text; `path` names it in sentences. */
+int config_read_text(struct config *config, const char *text, const char *path);
+
 /* Writes every resolved setting, its origin, version, CPU and kernels; temporary, flush, rename. */
 int config_write(const struct config *config, const char *path, const char *simd_name);
 

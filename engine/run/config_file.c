@@ -197,14 +197,11 @@ static int apply_item(struct config *config, const cJSON *item, const char *path
     return MOCO_OK;
 }
 
-int config_read(struct config *config, const char *path)
+int config_read_text(struct config *config, const char *text, const char *path)
 {
-    char *text;
+    int rc = MOCO_OK;
     const cJSON *item;
     const char *end = NULL;
-    int rc = read_text(&text, path);
-    if (rc)
-        return rc;
     cJSON *object = cJSON_ParseWithOpts(text, &end, 1);
     if (!cJSON_IsObject(object))
         rc = error_set(MOCO_EFORMAT, "%s is no JSON object of settings: byte %zu is the first that "
@@ -214,6 +211,15 @@ int config_read(struct config *config, const char *path)
             rc = apply_item(config, item, path);
     }
     cJSON_Delete(object);
+    return rc;
+}
+
+int config_read(struct config *config, const char *path)
+{
+    char *text;
+    int rc = read_text(&text, path);
+    if (!rc)
+        rc = config_read_text(config, text, path);
     free(text);
     return rc;
 }

@@ -12,6 +12,7 @@
 #include "engine/run/log.h"
 #include "engine/run/memory.h"
 #include "engine/run/train.h"
+#include "engine/run/watchdog.h"
 
 enum { PATH_SIZE = 1100 };
 
@@ -45,6 +46,7 @@ struct run {
     double all_s;                         /* this process, and its steps */
     uint64_t all_steps;
     double lr, knn;
+    struct watchdog dog;
 };
 
 /* In this order: data, settings and what memory they need; loader and step. run_open() does both

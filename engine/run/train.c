@@ -12,7 +12,7 @@
 #include "engine/net/report.h"
 #include "engine/run/run.h"
 
-enum { WATCHDOG_EPOCHS = 3, FILL_EPOCH = 1 << 30 };
+enum { FILL_EPOCH = 1 << 30 };
 
 static int score(struct run *run)
 {
@@ -26,25 +26,24 @@ static int score(struct run *run)
     return rc;
 }
 
-/* A weight that is no longer finite must not replace the last good checkpoint. */
-static int check_finite(const struct run *run)
+static int diverged(const struct run *run, uint64_t step)
 {
-    size_t count = net_param_count(run->step.net);
-    float sum = 0.0f;
-    for (size_t i = 0; i < count; i++)
-        sum += run->step.q.params[i] * 0.0f;
-    if (sum == 0.0f)
-        return MOCO_OK;
-    return error_set(MOCO_EDIVERGED, "a weight is no longer finite after step %llu; the last good "
-                     "checkpoint in %s is kept; try a smaller --lr or --warmup",
-                     (unsigned long long)run->info.step, run->c->out);
+    const char *cause = run->dog.cause;
+    return error_set(MOCO_EDIVERGED, "%s%s no longer finite in step %llu (epoch %llu); %s%s; try a "
+                     "smaller --lr or --warmup", cause[0] ? cause : "the loss or a gradient",
+                     cause[0] ? ", the first of all, is" : " is", (unsigned long long)step,
+                     (unsigned long long)((step - 1) / run->steps + 1),
+                     run_exists(run->checkpoint) ? "the last good checkpoint is kept in "
+                                                 : "there is no checkpoint yet in ", run->c->out);
 }
 
+/* A weight that is no longer finite must not replace the last good checkpoint. */
 static int save(struct run *run)
 {
     run->info.log_bytes = run->log.bytes;
-    int rc = check_finite(run);
-    return rc ? rc : checkpoint_save(run->checkpoint, &run->step, &run->info, run->recipe);
+    if (watchdog_weights(&run->dog, &run->step))
+        return diverged(run, run->info.step);
+    return checkpoint_save(run->checkpoint, &run->step, &run->info, run->recipe);
 }
 
 static double fill_share(const struct run *run)
@@ -89,16 +88,6 @@ static void report(const struct run *run, const struct train_progress *p)
         run->hooks->progress(run->hooks->user, p);
 }
 
-static int diverged(const struct run *run)
-{
-    return error_set(MOCO_EDIVERGED, "the loss or a gradient is no longer finite in step %llu "
-                     "(epoch %llu); %s%s; try a smaller --lr or --warmup",
-                     (unsigned long long)run->info.step + 1,
-                     (unsigned long long)epoch_of(run) + 1,
-                     run_exists(run->checkpoint) ? "the last good checkpoint is kept in "
-                                             : "there is no checkpoint yet in ", run->c->out);
-}
-
 /* Learning rate of a step of this epoch, counted from 0. */
 static double lr_of(const struct run *run, uint64_t step)
 {
@@ -140,8 +129,12 @@ int run_step(struct run *run, double lr, double *data_s)
                                    .labels = batch_labels(run, batch->ids),
                                    .m = (float)momentum_of(run)};
         rc = step_part(&run->step, &input);
+        if (!rc)
+            rc = watchdog_part(&run->dog, &run->step, &input);
     }
-    return rc ? rc : step_end(&run->step, (float)lr);
+    if (!rc)
+        rc = step_end(&run->step, (float)lr);
+    return rc ? rc : watchdog_step(&run->dog, &run->step);
 }
 
 static int train_step(struct run *run)
@@ -149,8 +142,8 @@ static int train_step(struct run *run)
     double start = clock_seconds(), data_s, whole_s;
     run->lr = lr_of(run, run->info.epoch_steps);
     int rc = run_step(run, run->lr, &data_s);
-    if (rc == MOCO_EDIVERGED || (!rc && !isfinite(run->step.loss)))
-        return diverged(run);
+    if (rc == MOCO_EDIVERGED)
+        return diverged(run, run->info.step + 1);
     if (rc)
         return rc;
     whole_s = clock_seconds() - start;
@@ -195,10 +188,7 @@ static int end_epoch(struct run *run)
         return rc;
     p.epoch_done = 1;
     report(run, &p);
-    if (done == WATCHDOG_EPOCHS && fabs(p.loss - p.ln_k1) < 0.01 * p.ln_k1)
-        run_notice(run->hooks, "after %d epochs the loss is still at %.3f, that of guessing "
-                               "(%.3f): nothing is learnt; check --lr, the views and the data",
-                   WATCHDOG_EPOCHS, p.loss, p.ln_k1);
+    watchdog_epoch(&run->dog, &p, &run->step, run->hooks);
     bad_end_epoch(run, done);
     run->info.epoch_steps = 0;
     run->info.loss_sum = run->info.top1_sum = 0.0;

@@ -1,0 +1,118 @@
+/* metrics.c: moco metrics: what an encoder's features say about themselves, without labels. */
+#include "engine/cli/cli.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "engine/base/error.h"
+#include "engine/eval/metrics.h"
+
+/* Views as the encoder was trained on; those of the defaults where the file does not say. */
+static int views_of(struct policy *out, const struct model *model)
+{
+    struct config config;
+    const char *recipe = safetensors_meta(model->file, "recipe");
+    config_default(&config);
+    int rc = recipe ? config_read_text(&config, recipe, safetensors_path(model->file)) : MOCO_OK;
+    if (!rc && !recipe)
+        fprintf(stderr, "moco: %s does not say on which views it was trained; the defaults' are "
+                        "taken\n", safetensors_path(model->file));
+    if (!rc)
+        rc = config_set(&config, "mean", "0", FROM_FLAG); /* the model's replace them below */
+    if (!rc)
+        rc = config_set(&config, "std", "1", FROM_FLAG);
+    if (!rc)
+        rc = config_policy(out, &config.value, model->policy.channels);
+    out->side = model->policy.side;
+    for (int c = 0; c < model->policy.channels && !rc; c++) {
+        out->mean[c] = model->policy.mean[c];
+        out->std[c] = model->policy.std[c];
+    }
+    return rc;
+}
+
+static void print(const struct metrics *m, size_t n, size_t D, const char *feature, int json)
+{
+    double sphere = 1.0 / sqrt((double)D);
+    if (json)
+        printf("{\"alignment\":%.6f,\"uniformity\":%.6f,\"deviation\":%.6f,\"deviation_min\":%.6f,"
+               "\"deviation_sphere\":%.6f,\"pretext_top1\":%.4f,\"images\":%zu,\"columns\":%zu,"
+               "\"feature\":\"%s\"}\n", m->alignment, m->uniformity, m->deviation, m->least, sphere,
+               m->top1, n, D, feature);
+    else
+        printf("alignment     %8.4f   mean squared distance of two views of an image\n"
+               "uniformity    %8.4f   log mean exp(-2 d^2) over pairs of images; 0: all the same\n"
+               "deviation     %8.4f   of a column; least %.4f, spread over the sphere %.4f\n"
+               "pretext top-1 %8.2f %% one of %zu images told by its other view (%s)\n",
+               m->alignment, m->uniformity, m->deviation, m->least, sphere, m->top1, n, feature);
+}
+
+/* x: (2, n, D) of n images spread over the set. */
+static int embed_pairs(float *x, const struct embed *embed, const struct source *source, size_t n,
+                       size_t D, const struct policy *views, uint64_t seed)
+{
+    size_t *index = malloc(n * sizeof *index);
+    int rc = index ? MOCO_OK : error_memory("the list of images", n * sizeof *index);
+    for (size_t i = 0; i < n && !rc; i++)
+        index[i] = i * source->count / n;
+    for (int which = 0; which < 2 && !rc; which++) {
+        struct view_draw draw = {.seed = seed, .which = which};
+        rc = embed_views(x + (size_t)which * n * D, embed, source, index, n, views, &draw);
+    }
+    free(index);
+    return rc;
+}
+
+static int measure(const struct model *model, const struct source *source, struct embed *embed,
+                   const char *feature, size_t n, uint64_t seed, int json)
+{
+    struct metrics metrics;
+    struct policy views;
+    size_t D = embed_dim(model->net, embed->feature);
+    n = n < source->count ? n : source->count;
+    float *x = malloc((2 * n * D + 1) * sizeof *x);
+    int rc = x ? views_of(&views, model) : error_memory("features", 2 * n * D * sizeof *x);
+    if (!rc)
+        rc = embed_pairs(x, embed, source, n, D, &views, seed);
+    if (!rc)
+        rc = metrics_of_views(&metrics, x, x + n * D, n, D, embed->simd);
+    if (!rc)
+        print(&metrics, n, D, feature, json);
+    free(x);
+    return rc;
+}
+
+int command_metrics(int argc, char **argv)
+{
+    const char *feature = "head", *cap = NULL, *words[2];
+    int images = 2000, seed = 1, threads = 0, json = 0;
+    struct moco_simd simd;
+    struct model model = {0};
+    struct source *source = NULL;
+    const struct option options[] = {
+        {"--feature", OPTION_TEXT, &feature}, {"--images", OPTION_INT, &images},
+        {"--seed", OPTION_INT, &seed}, {"--threads", OPTION_INT, &threads},
+        {"--simd", OPTION_TEXT, &cap}, {"--json", OPTION_SWITCH, &json},
+    };
+    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, words, 2);
+    if (rc)
+        return rc;
+    if (images < 2)
+        return cli_usage("--images must be at least 2");
+    struct embed embed = {.simd = &simd};
+    rc = cli_machine(&simd, threads, cap);
+    if (!rc)
+        rc = embed_feature_named(&embed.feature, feature);
+    if (!rc)
+        rc = model_open(&model, words[0], &simd);
+    if (!rc)
+        rc = source_open(&source, words[1]);
+    embed.net = model.net;
+    embed.encoder = &model.encoder;
+    if (!rc)
+        cli_note(source), rc = measure(&model, source, &embed, feature, (size_t)images,
+                                       (uint64_t)seed, json);
+    source_close(&source);
+    model_close(&model);
+    return rc ? cli_failed() : EXIT_DONE;
+}

@@ -1,0 +1,58 @@
+/* probe.c: what moco knn and moco linear judge: labelled images and an encoder, or pixels. */
+#include "engine/cli/cli.h"
+
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/run/train.h"
+
+/* Side, mean and deviation from the training images. */
+static int pixel_policy(struct policy *out, const struct source *source)
+{
+    struct config config;
+    config_default(&config);
+    int rc = views_resolve(&config, source, NULL);
+    return rc ? rc : config_policy(out, &config.value, source->channels);
+}
+
+static int open_model(struct probe *probe, const char *weights, const struct moco_simd *simd)
+{
+    int rc = model_open(&probe->model, weights, simd);
+    if (rc)
+        return rc;
+    probe->has_model = 1;
+    probe->policy = probe->model.policy;
+    if (!probe->with)
+        return MOCO_OK;
+    probe->embed.net = probe->model.net;
+    probe->embed.encoder = &probe->model.encoder;
+    return embed_feature_named(&probe->embed.feature, probe->feature);
+}
+
+int probe_open(struct probe *probe, const char *weights, const char *train, const char *test,
+               const char *feature, const struct moco_simd *simd)
+{
+    int pixels = strcmp(weights, "pixels") == 0, rc = MOCO_OK;
+    *probe = (struct probe){.embed.simd = simd, .feature = feature ? feature : "backbone"};
+    if (pixels && feature && strcmp(feature, "pixels"))
+        return error_set(MOCO_EARG, "pixels have no feature '%s'", feature);
+    if (pixels)
+        probe->feature = "pixels";
+    probe->with = strcmp(probe->feature, "pixels") ? &probe->embed : NULL;
+    if (!pixels)
+        rc = open_model(probe, weights, simd);
+    if (!rc)
+        rc = score_open(&probe->sets, train, test);
+    if (rc)
+        return rc;
+    cli_note(probe->sets.train.source);
+    cli_note(probe->sets.test.source);
+    return pixels ? pixel_policy(&probe->policy, probe->sets.train.source) : MOCO_OK;
+}
+
+void probe_close(struct probe *probe)
+{
+    score_close(&probe->sets);
+    if (probe->has_model)
+        model_close(&probe->model);
+}
