@@ -4,10 +4,11 @@
 set -u
 list=$("$1" --benchmark_list_tests) || exit 1
 isa=$(printf '%s\n' "$list" | sed -n 's|^softmax/256/65536/\([a-z0-9]*\)/real_time$|\1|p' | tail -1)
-names="triad sgemm/2048 augment/cifar-demo augment/moco-v2-jpeg
+names="triad sgemm/2048 augment/cifar-demo augment/moco-v2-jpeg view/decode/500x375
 step/resnet18/64/32/128 step/resnet18/16/32/128 step/resnet50/64/224/16"
 for name in infonce/128/4096/128 softmax/256/65536 ema/25557032 sgd_ema/25557032 \
-    bn_add_relu_fwd/128/64/32 bn_add_relu_bwd/128/64/32; do
+    bn_add_relu_fwd/128/64/32 bn_add_relu_bwd/128/64/32 view/resize/224 view/jitter/224 \
+    view/hue/224 view/blur/224 view/normalise/224; do
     names="$names $name/$isa"
 done
 if [ "$isa" != ref ]; then

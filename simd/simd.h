@@ -2,10 +2,10 @@
  *
  * A kernel works on one thread; callers split the work. Every variant of a kernel (`_ref`, the
  * plain C specification, included) gives the same bytes, whatever the split of rows, planes or
- * elements: fused multiply-add everywhere, each dot product one sequential FMA chain over its D
- * terms, 16 virtual lanes where scalars are summed, fixed key blocks, one exp polynomial. Tests
- * hold every level to it, and the level "ext" of vec_ext.h, which has AVX-512's shapes and runs
- * anywhere. Nothing here allocates, fails, or knows the engine.
+ * elements: fused multiply-add everywhere but in views, each dot product one sequential FMA chain
+ * over its D terms, 16 virtual lanes where scalars are summed, fixed key blocks, one exp
+ * polynomial. Tests hold every level to it, and the level "ext" of vec_ext.h, which has AVX-512's
+ * shapes and runs anywhere. Nothing here allocates, fails, or knows the engine.
  *
  * Letters: B rows (queries), K keys, D columns, T temperature. Rows are dense, unaligned is fine.
  * Error bounds are against exact arithmetic on the stored inputs; u = FLT_EPSILON / 2. */
