@@ -14,12 +14,13 @@
 #include "simd/simd.h"
 #include "tests/check.h"
 
-enum { EPOCHS = 2, STEPS = 3, BYTES = 1 << 22 };
+enum { EPOCHS = 2, STEPS = 3, BYTES = 1 << 23 };
 
 static const char *const files[] = { "weights.safetensors", "checkpoint.safetensors" };
 static char folder[64];
 static struct moco_simd simd;
 static const char *more[4][2]; /* further settings of the runs being made */
+static const char *knn_every = "1";
 
 struct stopper {
     int after, seen; /* steps of this process */
@@ -42,7 +43,7 @@ static int train(const char *out, int after)
     static const char *const settings[][2] = {
         { "width", "8" }, { "side", "8" }, { "batch-size", "16" }, { "moco-k", "16" },
         { "moco-dim", "16" }, { "bn-splits", "2" }, { "negatives", "20" }, { "moco-mlp-dim", "24" },
-        { "epochs", "2" }, { "knn-every", "1" }, { "threads", "1" }, { "workers", "1" },
+        { "epochs", "2" }, { "threads", "1" }, { "workers", "1" },
     };
     struct config config;
     char path[128];
@@ -56,6 +57,7 @@ static int train(const char *out, int after)
     for (size_t i = 0; i < 4 && more[i][0]; i++)
         CHECK_MSG(config_set(&config, more[i][0], more[i][1], FROM_FLAG) == MOCO_OK, "%s",
                   error_text());
+    config_set(&config, "knn-every", knn_every, FROM_FLAG);
     snprintf(path, sizeof path, "%s/%s", folder, out);
     config_set(&config, "out", path, FROM_FLAG);
     config_set(&config, "resume", "1", FROM_FLAG);
@@ -172,6 +174,7 @@ int main(void)
     test_stops();
     more[0][0] = "accumulate", more[0][1] = "4";
     test_stops();
+    knn_every = "0";
     test_methods();
     CHECK(rmdir(folder) == 0);
     return check_summary("resume");

@@ -3,8 +3,8 @@
  * on rows (B, width).
  *
  * Each layer's output is kept on the tape, so that the backward pass finds every operand. A
- * BatchNorm's statistics are those of the strided groups of the batch, as in norm.c: sums over a
- * column are in double and in the order of the batch, whatever the number of threads. */
+ * BatchNorm's statistics here are those of the whole batch, whatever bn-splits says of the network:
+ * sums over a column are in double and in the order of the batch, whatever the number of threads. */
 #include <math.h>
 #include <string.h>
 
@@ -19,11 +19,10 @@ static size_t rows_floats(const struct net *net, int width)
     return arena_round((size_t)net->config.batch * (size_t)width * sizeof(float)) / sizeof(float);
 }
 
-/* Mean and inverse deviation of every group, (2, splits, width). */
-static size_t saved_floats(const struct net *net, int width)
+/* Mean and inverse deviation, (2, width). */
+static size_t saved_floats(int width)
 {
-    return arena_round(2 * (size_t)net->config.bn_splits * (size_t)width * sizeof(float)) /
-           sizeof(float);
+    return arena_round(2 * (size_t)width * sizeof(float)) / sizeof(float);
 }
 
 static int widest(const struct net *net)
@@ -51,7 +50,7 @@ size_t head_floats(const struct net *net, int keep)
     for (int i = 0; i < net->head_count; i++) {
         floats += rows_floats(net, net->head[i].out);
         if (net->head[i].kind == HEAD_NORM)
-            floats += saved_floats(net, net->head[i].out);
+            floats += saved_floats(net->head[i].out);
     }
     return floats;
 }
@@ -64,7 +63,7 @@ void head_carve(struct head_tape *t, const struct net *net, int keep, float *flo
         floats += rows_floats(net, net->head[i].out);
         t->saved[i] = floats;
         if (net->head[i].kind == HEAD_NORM)
-            floats += saved_floats(net, net->head[i].out);
+            floats += saved_floats(net->head[i].out);
     }
     for (int i = 0; i < 2 && keep; i++) {
         t->d[i] = floats;
@@ -77,68 +76,67 @@ void head_carve(struct head_tape *t, const struct net *net, int keep, float *flo
 
 struct norm_rows {
     const struct head_layer *layer;
-    int B, splits;
-    float *mean, *inv; /* (splits, width) */
+    int B;
+    float *mean, *inv; /* (width) */
 };
 
 static struct norm_rows norm_of(const struct net *net, const struct head_tape *t, int i)
 {
     const struct head_layer *l = &net->head[i];
-    struct norm_rows n = { .layer = l, .B = net->config.batch, .splits = net->config.bn_splits };
-    n.mean = t->saved[i];
-    n.inv = n.mean + (size_t)n.splits * (size_t)l->out;
-    return n;
+    return (struct norm_rows){ .layer = l, .B = net->config.batch, .mean = t->saved[i],
+                               .inv = t->saved[i] + l->out };
 }
 
-/* Statistics of one column of one group: mean and Σ (x - mean)². */
-static void column_sums(double *mean, double *square, const struct norm_rows *n, const float *x,
-                        int group)
+/* Mean and Σ (x - mean)² of column c. */
+static void column_sums(double *mean, double *square, const struct norm_rows *n, const float *src,
+                        int c)
 {
+    const float *x = src + c;
     size_t width = (size_t)n->layer->out;
-    int count = n->B / n->splits;
     *mean = *square = 0.0;
-    for (int r = group; r < n->B; r += n->splits)
+    for (int r = 0; r < n->B; r++)
         *mean += (double)x[(size_t)r * width];
-    *mean /= count;
-    for (int r = group; r < n->B; r += n->splits) {
+    *mean /= n->B;
+    for (int r = 0; r < n->B; r++) {
         double d = (double)x[(size_t)r * width] - *mean;
         *square += d * d;
     }
 }
 
-/* Every group's statistics of column c, and one move of the running ones towards their averages,
- * the variance unbiased. */
-static void column_statistics(const struct norm_rows *n, struct encoder *e, const float *src, int c)
+/* Those of the batch; the running ones move towards them, the variance unbiased. */
+static void batch_statistics(const struct norm_rows *n, struct encoder *e, const float *src, int c)
 {
-    const struct head_layer *l = n->layer;
-    int count = n->B / n->splits, width = l->out;
-    double means = 0.0, variances = 0.0, mean, square;
-    for (int g = 0; g < n->splits; g++) {
-        column_sums(&mean, &square, n, src + c, g);
-        n->mean[g * width + c] = (float)mean;
-        n->inv[g * width + c] = (float)(1.0 / sqrt(square / count + EPSILON));
-        means += mean / n->splits;
-        variances += square / (count > 1 ? count - 1 : 1) / n->splits;
-    }
-    float *running_mean = &e->stats[l->mean + (size_t)c];
-    float *running_var = &e->stats[l->var + (size_t)c];
-    *running_mean += MOMENTUM * ((float)means - *running_mean);
-    *running_var += MOMENTUM * ((float)variances - *running_var);
+    float *running_mean = &e->stats[n->layer->mean + (size_t)c];
+    float *running_var = &e->stats[n->layer->var + (size_t)c];
+    double mean, square;
+    column_sums(&mean, &square, n, src, c);
+    n->mean[c] = (float)mean;
+    n->inv[c] = (float)(1.0 / sqrt(square / n->B + EPSILON));
+    *running_mean += MOMENTUM * ((float)mean - *running_mean);
+    *running_var += MOMENTUM * ((float)(square / (n->B > 1 ? n->B - 1 : 1)) - *running_var);
 }
 
 static void running_statistics(const struct norm_rows *n, const struct encoder *e, int c)
 {
-    const struct head_layer *l = n->layer;
-    for (int g = 0; g < n->splits; g++) {
-        n->mean[g * l->out + c] = e->stats[l->mean + (size_t)c];
-        n->inv[g * l->out + c] =
-            (float)(1.0 / sqrt((double)e->stats[l->var + (size_t)c] + EPSILON));
-    }
+    n->mean[c] = e->stats[n->layer->mean + (size_t)c];
+    n->inv[c] = (float)(1.0 / sqrt((double)e->stats[n->layer->var + (size_t)c] + EPSILON));
 }
 
 static float gamma_of(const struct head_layer *l, const struct encoder *e, int c)
 {
     return l->affine ? e->params[l->gamma + (size_t)c] : 1.0f;
+}
+
+static void norm_columns(const struct norm_rows *n, const struct encoder *e, float *dst,
+                         const float *src, int first, int last)
+{
+    const struct head_layer *l = n->layer;
+    for (int r = 0; r < n->B; r++)
+        for (int c = first; c < last; c++) {
+            size_t at = (size_t)r * (size_t)l->out + (size_t)c;
+            float beta = l->affine ? e->params[l->beta + (size_t)c] : 0.0f;
+            dst[at] = (src[at] - n->mean[c]) * n->inv[c] * gamma_of(l, e, c) + beta;
+        }
 }
 
 static void norm_rows_forward(const struct norm_rows *n, struct encoder *e, float *dst,
@@ -150,42 +148,32 @@ static void norm_rows_forward(const struct norm_rows *n, struct encoder *e, floa
         int last = first + COLUMNS < width ? first + COLUMNS : width;
         for (int c = first; c < last; c++) {
             if (mode == NET_TRAIN)
-                column_statistics(n, e, src, c);
+                batch_statistics(n, e, src, c);
             else
                 running_statistics(n, e, c);
         }
-        for (int r = 0; r < n->B; r++) {
-            const float *mean = n->mean + (r % n->splits) * width;
-            const float *inv = n->inv + (r % n->splits) * width;
-            for (int c = first; c < last; c++) {
-                size_t at = (size_t)r * (size_t)width + (size_t)c;
-                float beta = n->layer->affine ? e->params[n->layer->beta + (size_t)c] : 0.0f;
-                dst[at] = (src[at] - mean[c]) * inv[c] * gamma_of(n->layer, e, c) + beta;
-            }
-        }
+        norm_columns(n, e, dst, src, first, last);
     }
 }
 
-/* One column of one group: d_src = γ inv (g - mean(g) - x̂ mean(g x̂)). */
+/* d_src = γ inv (g - mean(g) - x̂ mean(g x̂)) of column c. */
 static void column_gradient(const struct norm_rows *n, struct encoder *e, float *d_src,
-                            const float *d_dst, const float *src, int c, int group)
+                            const float *d_dst, const float *src, int c)
 {
     const struct head_layer *l = n->layer;
     size_t width = (size_t)l->out;
-    double mean = (double)n->mean[(size_t)group * width + (size_t)c];
-    double inv = (double)n->inv[(size_t)group * width + (size_t)c];
-    double sum = 0.0, sum_x = 0.0, count = (double)n->B / n->splits;
+    double mean = (double)n->mean[c], inv = (double)n->inv[c], sum = 0.0, sum_x = 0.0;
 
-    for (int r = group; r < n->B; r += n->splits) {
+    for (int r = 0; r < n->B; r++) {
         size_t at = (size_t)r * width + (size_t)c;
         sum += (double)d_dst[at];
         sum_x += (double)d_dst[at] * ((double)src[at] - mean) * inv;
     }
-    for (int r = group; r < n->B; r += n->splits) {
+    for (int r = 0; r < n->B; r++) {
         size_t at = (size_t)r * width + (size_t)c;
         double x = ((double)src[at] - mean) * inv;
         d_src[at] = (float)((double)gamma_of(l, e, c) * inv *
-                            ((double)d_dst[at] - sum / count - x * sum_x / count));
+                            ((double)d_dst[at] - sum / n->B - x * sum_x / n->B));
     }
     if (l->affine) {
         e->grads[l->gamma + (size_t)c] += (float)sum_x;
@@ -198,8 +186,7 @@ static void norm_rows_backward(const struct norm_rows *n, struct encoder *e, flo
 {
 #pragma omp parallel for schedule(static)
     for (int c = 0; c < n->layer->out; c++)
-        for (int g = 0; g < n->splits; g++)
-            column_gradient(n, e, d_src, d_dst, src, c, g);
+        column_gradient(n, e, d_src, d_dst, src, c);
 }
 
 /* ---- the list ---- */

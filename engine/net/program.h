@@ -170,7 +170,7 @@ void avgpool_backward(enum moco_number number, void *d_src, const float *d_dst, 
 /* head.c: what a tape keeps of the head. */
 struct head_tape {
     float *out[HEAD_LAYERS_MAX];   /* (B, out) of each layer */
-    float *saved[HEAD_LAYERS_MAX]; /* of a norm: means, inverse deviations, (2, splits, out) */
+    float *saved[HEAD_LAYERS_MAX]; /* of a norm: means, inverse deviations, (2, out) */
     float *d[2];                   /* gradients, taking turns */
     float *room;                   /* of linear_backward() */
 };
