@@ -1,4 +1,4 @@
-/* eval.c: moco knn and moco embed: features of a trained encoder. */
+/* eval.c: moco knn and moco embed: features of a trained encoder, or of none but the pixels. */
 #include "engine/cli/cli.h"
 
 #include <errno.h>
@@ -8,38 +8,80 @@
 
 #include "engine/base/error.h"
 #include "engine/eval/score.h"
+#include "engine/run/train.h"
 
-static void print_knn(double top1, int k, double t, const char *feature,
-                      const struct score_sets *sets, int json)
+/* What moco knn is asked for. */
+struct knn_job {
+    const char *weights, *train, *test, *feature; /* test NULL: train in fifths */
+    int k, side, json;                            /* side 0: of the images */
+    double t;
+};
+
+static void print_knn(double top1, const struct knn_job *job, const struct score_sets *sets)
 {
-    if (json)
+    size_t all = sets->train.n, votes = sets->test.n ? all : all - (all + 4) / 5;
+    size_t judged = sets->test.n ? sets->test.n : all;
+    if (job->json)
         printf("{\"top1\":%.4f,\"k\":%d,\"t\":%.9g,\"feature\":\"%s\",\"n_train\":%zu,"
-               "\"n_test\":%zu}\n", top1, k, t, feature, sets->train.n, sets->test.n);
+               "\"n_test\":%zu}\n", top1, job->k, job->t, job->feature, votes, judged);
+    else if (sets->test.n)
+        printf("kNN top-1 %.2f %% (k %d, t %g, %s, %zu -> %zu images)\n", top1, job->k, job->t,
+               job->feature, votes, judged);
     else
-        printf("kNN top-1 %.2f %% (k %d, t %g, %s, %zu -> %zu images)\n", top1, k, t, feature,
-               sets->train.n, sets->test.n);
+        printf("kNN top-1 %.2f %% (k %d, t %g, %s, each fifth of %zu images by the others)\n",
+               top1, job->k, job->t, job->feature, all);
 }
 
-static int knn(const char *weights, const char *train, const char *test, const char *feature,
-               int k, double t, const struct moco_simd *simd, int json)
+/* Evaluation views of the pixels themselves: a run's default size, mean and deviation of train. */
+static int pixel_policy(struct policy *policy, const struct source *source, int side)
+{
+    struct config config;
+    char text[16];
+    config_default(&config);
+    snprintf(text, sizeof text, "%d", side);
+    int rc = side ? config_set(&config, "side", text, FROM_FLAG) : MOCO_OK;
+    if (!rc)
+        rc = views_resolve(&config, source, NULL);
+    return rc ? rc : config_policy(policy, &config.value, source->channels);
+}
+
+/* The encoder in embed, or none of it for pixels; policy of its views. */
+static int open_features(struct embed **embed, struct model *model, const struct knn_job *job,
+                         const struct source *train, const struct moco_simd *simd)
+{
+    if (!strcmp(job->weights, "pixels")) {
+        *embed = NULL;
+        return pixel_policy(&model->policy, train, job->side);
+    }
+    if (job->side)
+        return error_set(MOCO_EARG, "--side is for pixels: an encoder has a side of its own");
+    int rc = embed_feature_named(&(*embed)->feature, job->feature);
+    if (!rc)
+        rc = model_open(model, job->weights, simd);
+    (*embed)->net = model->net;
+    (*embed)->encoder = &model->encoder;
+    return rc;
+}
+
+static int knn(struct knn_job *job, const struct moco_simd *simd)
 {
     struct model model = {0};
     struct score_sets sets = {0};
-    struct embed embed = {.simd = simd};
+    struct embed encoder = {.simd = simd}, *embed = &encoder;
     double top1 = 0.0;
-    int rc = embed_feature_named(&embed.feature, feature);
+    int rc = score_open(&sets, job->train, job->test);
     if (!rc)
-        rc = model_open(&model, weights, simd);
+        rc = open_features(&embed, &model, job, sets.train.source, simd);
     if (!rc)
-        rc = score_open(&sets, train, test);
+        cli_note(sets.train.source);
+    if (!rc && job->test)
+        cli_note(sets.test.source);
     if (!rc)
-        cli_note(sets.train.source), cli_note(sets.test.source);
-    embed.net = model.net;
-    embed.encoder = &model.encoder;
+        rc = score_run(&top1, &sets, embed, &model.policy, job->k, job->t, simd);
+    if (!embed)
+        job->feature = "pixels";
     if (!rc)
-        rc = score_run(&top1, &sets, &embed, &model.policy, k, t, simd);
-    if (!rc)
-        print_knn(top1, k, t, feature, &sets, json);
+        print_knn(top1, job, &sets);
     score_close(&sets);
     model_close(&model);
     return rc;
@@ -47,25 +89,26 @@ static int knn(const char *weights, const char *train, const char *test, const c
 
 int command_knn(int argc, char **argv)
 {
-    const char *train = NULL, *test = NULL, *feature = "backbone", *cap = NULL, *weights;
-    int k = 200, threads = 0, json = 0;
-    double t = 0.1;
+    struct knn_job job = {.feature = "backbone", .k = 200, .t = 0.1};
+    const char *cap = NULL;
+    int threads = 0;
     struct moco_simd simd;
     const struct option options[] = {
-        {"--train", OPTION_TEXT, &train}, {"--test", OPTION_TEXT, &test},
-        {"--feature", OPTION_TEXT, &feature}, {"--knn-k", OPTION_INT, &k},
-        {"--knn-t", OPTION_DOUBLE, &t}, {"--threads", OPTION_INT, &threads},
-        {"--simd", OPTION_TEXT, &cap}, {"--json", OPTION_SWITCH, &json},
+        {"--train", OPTION_TEXT, &job.train}, {"--test", OPTION_TEXT, &job.test},
+        {"--feature", OPTION_TEXT, &job.feature}, {"--knn-k", OPTION_INT, &job.k},
+        {"--knn-t", OPTION_DOUBLE, &job.t}, {"--side", OPTION_INT, &job.side},
+        {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
+        {"--json", OPTION_SWITCH, &job.json},
     };
-    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &weights, 1);
+    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &job.weights, 1);
     if (rc)
         return rc;
-    if (!train || !test)
-        return cli_usage("moco knn needs --train DATA and --test DATA");
-    if (k < 1 || !(t > 0.0))
+    if (!job.train)
+        return cli_usage("moco knn needs --train DATA, and --test DATA unless each fifth of "
+                         "--train is to be classified by the others");
+    if (job.k < 1 || !(job.t > 0.0))
         return cli_usage("--knn-k and --knn-t must be above 0");
-    if (cli_machine(&simd, threads, cap) ||
-        knn(weights, train, test, feature, k, t, &simd, json))
+    if (cli_machine(&simd, threads, cap) || knn(&job, &simd))
         return cli_failed();
     return EXIT_DONE;
 }

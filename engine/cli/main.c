@@ -15,8 +15,10 @@ static const struct command {
      "train an encoder (moco train --help lists all settings)", command_train},
     {"bench", "DATA [SETTINGS of train]",
      "how fast, how long and how large a run of these settings will be", command_bench},
-    {"knn", "WEIGHTS --train DATA --test DATA [--feature backbone|head] [--knn-k 200 --knn-t .1]",
-     "k-nearest-neighbour accuracy of its features", command_knn},
+    {"knn", "WEIGHTS|pixels --train DATA [--test DATA] [--feature backbone|head] [--knn-k 200] "
+            "[--knn-t .1]",
+     "k-nearest-neighbour accuracy of its features; without --test of each fifth by the others",
+     command_knn},
     {"embed", "WEIGHTS DATA -o X.npy [--feature backbone|head]",
      "write the features of images, one row an image", command_embed},
     {"info", "[FILE]", "this machine and build, or what is in a file", command_info},
