@@ -224,6 +224,16 @@ status 0 "knn" knn "$work/whole/weights.safetensors" --train $data --test \
     $data,split=test --json
 grep -q '"top1":[0-9]' "$work/out"
 check $? 0 "knn --json prints top1"
+status 0 "knn of each fifth by the others" knn "$work/whole" --train $data --json --knn-k 5
+grep -q '"n_train":204,"n_test":256' "$work/out"
+check $? 0 "knn without --test judges all images"
+status 0 "knn of raw pixels" knn pixels --train $data --test $data --knn-k 1
+grep -q 'top-1 100.00 % (k 1, t 0.1, pixels, 256 -> 256 images)' "$work/out"
+check $? 0 "each image is its own nearest"
+status 0 "knn of small pixels" knn pixels --train $data --side 4 --knn-k 300
+grep -q 'all of the 204 images vote' "$work/err"
+check $? 0 "knn says that k is too large"
+status 1 "a side for an encoder" knn "$work/whole" --train $data --side 8
 status 0 "knn of a checkpoint" knn "$work/whole/checkpoint.safetensors" --train $data --test $data
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy"
 head -c 128 "$work/x.npy" | grep -q "'shape': (256, 128)"

@@ -17,16 +17,21 @@ struct knn_job {
     double t;
 };
 
+/* Images that vote on one: of fifths, the fewest. */
+static size_t votes(const struct score_sets *sets)
+{
+    return sets->test.n ? sets->train.n : sets->train.n - (sets->train.n + 4) / 5;
+}
+
 static void print_knn(double top1, const struct knn_job *job, const struct score_sets *sets)
 {
-    size_t all = sets->train.n, votes = sets->test.n ? all : all - (all + 4) / 5;
-    size_t judged = sets->test.n ? sets->test.n : all;
+    size_t all = sets->train.n, judged = sets->test.n ? sets->test.n : all;
     if (job->json)
         printf("{\"top1\":%.4f,\"k\":%d,\"t\":%.9g,\"feature\":\"%s\",\"n_train\":%zu,"
-               "\"n_test\":%zu}\n", top1, job->k, job->t, job->feature, votes, judged);
+               "\"n_test\":%zu}\n", top1, job->k, job->t, job->feature, votes(sets), judged);
     else if (sets->test.n)
         printf("kNN top-1 %.2f %% (k %d, t %g, %s, %zu -> %zu images)\n", top1, job->k, job->t,
-               job->feature, votes, judged);
+               job->feature, all, judged);
     else
         printf("kNN top-1 %.2f %% (k %d, t %g, %s, each fifth of %zu images by the others)\n",
                top1, job->k, job->t, job->feature, all);
@@ -76,6 +81,9 @@ static int knn(struct knn_job *job, const struct moco_simd *simd)
         cli_note(sets.train.source);
     if (!rc && job->test)
         cli_note(sets.test.source);
+    if (!rc && (size_t)job->k > votes(&sets))
+        fprintf(stderr, "moco: all of the %zu images vote where k is %d; a smaller --knn-k asks the "
+                        "nearest\n", votes(&sets), job->k);
     if (!rc)
         rc = score_run(&top1, &sets, embed, &model.policy, job->k, job->t, simd);
     if (!embed)
