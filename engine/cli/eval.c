@@ -82,8 +82,8 @@ static int knn(struct knn_job *job, const struct moco_simd *simd)
     if (!rc && job->test)
         cli_note(sets.test.source);
     if (!rc && (size_t)job->k > votes(&sets))
-        fprintf(stderr, "moco: all of the %zu images vote where k is %d; a smaller --knn-k asks the "
-                        "nearest\n", votes(&sets), job->k);
+        fprintf(stderr, "moco: all of the %zu images vote where k is %d; a smaller --knn-k asks "
+                        "the nearest\n", votes(&sets), job->k);
     if (!rc)
         rc = score_run(&top1, &sets, embed, &model.policy, job->k, job->t, simd);
     if (!embed)

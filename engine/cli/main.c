@@ -23,7 +23,7 @@ static const struct command {
      "write the features of images, one row an image", command_embed},
     {"info", "[FILE]", "this machine and build, or what is in a file", command_info},
     {"data", "DATA", "what is in a data set", command_data},
-    {"views", "DATA -o SHEET.png [--count 8 --views 2] [SETTINGS of train]",
+    {"views", "DATA -o SHEET.png [--count 8 --views 2 --show R,G,B] [SETTINGS of train]",
      "a contact sheet of images and their views", command_views},
     {"export", "RUN|CHECKPOINT -o W.safetensors", "write the query network alone", command_export},
     {"demo", "[DATA]", "train on images for about two minutes and judge the features",
