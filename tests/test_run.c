@@ -401,7 +401,7 @@ static void test_sizes(void)
     CHECK(v->batch == 512 && v->queue == 4096 && v->bn_splits == 8 && v->shuffle_bn);
     CHECK(v->lr == 0.06 && v->m == 0.99 && !reasons[0]);
     resolve(&c, 1215, NULL);
-    CHECK(v->batch == 64 && v->queue == 512 && v->bn_splits == 2 && v->shuffle_bn && v->m == 0.99);
+    CHECK(v->batch == 64 && v->queue == 512 && v->bn_splits == 1 && !v->shuffle_bn && v->m == 0.99);
     CHECK(v->lr == 0.06);
     CHECK_MSG(strstr(reasons, "batch-size 64 (18 steps") &&
               strstr(reasons, "moco-k 512 (at most half"), "%s", reasons);
@@ -423,7 +423,8 @@ static void test_sizes_given(void)
     const struct run_config *v = &c.value;
     const char *reasons = c.reasons;
     resolve(&c, 1215, batch);
-    CHECK(v->batch == 128 && v->bn_splits == 4 && v->lr == 0.06 && v->queue == 512);
+    CHECK(v->batch == 128 && v->bn_splits == 2 && v->shuffle_bn);
+    CHECK(v->lr == 0.06 && v->queue == 512);
     CHECK(!strstr(reasons, "batch-size 128 ("));
     resolve(&c, 1215, parts);
     CHECK(v->bn_splits == 1 && !v->shuffle_bn);

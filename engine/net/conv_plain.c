@@ -1,10 +1,10 @@
 /* conv_plain.c: the stem's convolution of images of many channels.
  *
- * oneDNN's fast code takes plain images (B, C, H, W) of up to three channels. Beyond that its weight
- * gradient, and with many channels its forward pass too, is plain loops: a 3x3 stem on 32 images of
- * 4 x 32 x 32 took 1.2 s for it on two Zen 4 threads, twenty times the rest of the step. So such
- * images get what other layers have: whole blocks of channels in a copy, those that are missing
- * filled up with zeros, and weights for them; an ordinary convolution does the rest. */
+ * oneDNN has fast code for plain images (B, C, H, W) of up to three channels. Beyond that its
+ * weight gradient, and with many channels its forward pass too, is plain loops: of a 3x3 stem on 32
+ * images of 4 x 32 x 32 it took 876 ms on two Zen 4 threads, and 0.9 here. Such images get what
+ * other layers have: whole blocks of channels in a copy, those that are missing filled up with
+ * zeros, and weights for them; an ordinary convolution does the rest. */
 #include "engine/net/conv_impl.h"
 
 #include <stdlib.h>
