@@ -436,6 +436,34 @@ static void test_sizes_given(void)
     CHECK(v->batch == 512 && v->queue == 4096 && v->lr == 0.06 && v->bn_splits == 8 && !reasons[0]);
 }
 
+static void count_notice(void *user, const char *sentence)
+{
+    *(int *)user += strstr(sentence, "taken for colours") != NULL;
+}
+
+/* Three channels of a detector look like colours to nobody but the defaults. */
+static void test_measurements(void)
+{
+    static const struct {
+        enum source_dtype dtype;
+        const char *name, *text;
+        int notices;
+    } cases[] = { { DTYPE_U16, "flip", "0", 1 }, { DTYPE_U8, "flip", "0", 0 },
+                  { DTYPE_F32, "jitter", "0", 1 }, { DTYPE_F32, "per-channel", "on", 0 } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct source source = { .count = 9, .channels = 3, .height = 16, .width = 16,
+                                 .dtype = cases[i].dtype };
+        struct config c;
+        int seen = 0;
+        struct train_hooks hooks = { .user = &seen, .notice = count_notice };
+        config_default(&c);
+        CHECK(sets(&c, "mean", "0.5", FROM_FLAG) && sets(&c, "std", "0.5", FROM_FLAG));
+        CHECK(sets(&c, cases[i].name, cases[i].text, FROM_FLAG));
+        CHECK_MSG(views_resolve(&c, &source, &hooks) == MOCO_OK, "%s", error_text());
+        CHECK_MSG(seen == cases[i].notices, "case %zu: %d notices", i, seen);
+    }
+}
+
 int main(void)
 {
     char *dir = getenv("TMPDIR");
@@ -454,6 +482,7 @@ int main(void)
     test_parts();
     test_sizes();
     test_sizes_given();
+    test_measurements();
     static const char *const names[] = { "sample.safetensors", "damaged.safetensors",
                                          "foreign.safetensors", "config.json" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -156,10 +156,14 @@ static int resolve_sizes(struct config *config, size_t count)
 }
 
 /* What the settings ask for and these images can not give. */
-static void notice_channels(const struct run_config *c, int channels,
+static void notice_channels(const struct run_config *c, const struct source *source,
                             const struct train_hooks *hooks)
 {
-    int colours = channels == 3 && !c->per_channel;
+    int channels = source->channels, colours = channels == 3 && !c->per_channel;
+    if (colours && source->dtype != DTYPE_U8 && (c->jitter_p > 0 || c->grey_p > 0))
+        run_notice(hooks, "three channels of more than 8 bits are taken for colours: where they "
+                          "are measurements, --jitter 0 --grey 0 leaves them as they are and "
+                          "--per-channel tells them apart");
     if (!colours && c->jitter_p > 0 && (c->saturation > 0 || c->hue > 0))
         run_notice(hooks, "images of %d channel%s%s: saturation and hue are off%s", channels,
                    channels == 1 ? "" : "s", c->per_channel ? " that are no colours" : "",
@@ -182,7 +186,7 @@ int views_resolve(struct config *config, const struct source *source,
     if (!rc)
         rc = resolve_normalisation(config, source);
     if (!rc)
-        notice_channels(&config->value, source->channels, hooks);
+        notice_channels(&config->value, source, hooks);
     return rc;
 }
 
@@ -202,7 +206,7 @@ int train_resolve(struct config *config, const struct source *source,
     if (!rc)
         rc = resolve_normalisation(config, source);
     if (!rc)
-        notice_channels(&config->value, source->channels, hooks);
+        notice_channels(&config->value, source, hooks);
     if (!rc && strcmp(config->value.method, "moco") == 0 &&
         (size_t)config->value.queue > source->count)
         run_notice(hooks, "the queue (%d keys) is longer than the data set (%zu images): every "
