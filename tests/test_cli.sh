@@ -105,6 +105,16 @@ check "$(grep -c "$wanted" "$work/out")" 4 "views --json prints one object a vie
 status 2 "views without -o" views $data
 check "$(cat "$work/err")" "moco: moco views needs -o SHEET.png (moco help shows the usage)" \
     "the sentence for views without -o"
+status 0 "views of chosen channels" views $data -o "$work/shown.png" --count 2 --show 2,2,2
+grep -q 'channels 2, 2 and 2 of 3 are shown' "$work/err"
+check $? 0 "views say which channels are shown"
+status 0 "views of the first channels" views $data -o "$work/first.png" --count 2
+cmp -s "$work/shown.png" "$work/first.png"
+check $? 1 "other channels look different"
+status 1 "a channel that is not there" views $data -o "$work/x.png" --show 0,1,3
+check "$(cat "$work/err")" \
+    "moco: --show takes three channels from 0 to 2, as 2,1,0, not '0,1,3'" "sentence about channels"
+status 1 "two channels" views $data -o "$work/x.png" --show 0,1
 status 2 "views of nothing" views -o "$work/sheet.png"
 status 2 "views with -o alone" views $data -o
 status 2 "no views" views $data -o "$work/sheet.png" --views 0
@@ -234,6 +244,16 @@ status 0 "knn" knn "$work/whole/weights.safetensors" --train $data --test \
     $data,split=test --json
 grep -q '"top1":[0-9]' "$work/out"
 check $? 0 "knn --json prints top1"
+status 0 "knn of each fifth by the others" knn "$work/whole" --train $data --json --knn-k 5
+grep -q '"n_train":204,"n_test":256' "$work/out"
+check $? 0 "knn without --test judges all images"
+status 0 "knn of raw pixels" knn pixels --train $data --test $data --knn-k 1
+grep -q 'top-1 100.00 % (k 1, t 0.1, pixels, 256 -> 256 images)' "$work/out"
+check $? 0 "each image is its own nearest"
+status 0 "knn of small pixels" knn pixels --train $data --side 4 --knn-k 300
+grep -q 'all of the 204 images vote' "$work/err"
+check $? 0 "knn says that k is too large"
+status 1 "a side for an encoder" knn "$work/whole" --train $data --side 8
 status 0 "knn of a checkpoint" knn "$work/whole/checkpoint.safetensors" --train $data --test $data
 status 0 "knn of pixels" knn pixels --train $data --test $data,split=test --json
 grep -q '"top1":[0-9].*"feature":"pixels"' "$work/out"

@@ -91,8 +91,14 @@ struct probe {
     const struct embed *with; /* NULL: pixels */
     const char *feature;      /* "backbone", "head", "pixels" */
 };
-int probe_open(struct probe *probe, const char *weights, const char *train, const char *test,
-               const char *feature, const struct moco_simd *simd);
+
+/* What is asked for. test NULL: there is one set. feature NULL: backbone, or pixels. side: of the
+ * views of pixels, 0 for that of a run on these images. */
+struct probe_job {
+    const char *weights, *train, *test, *feature;
+    int side;
+};
+int probe_open(struct probe *probe, const struct probe_job *job, const struct moco_simd *simd);
 void probe_close(struct probe *probe);
 
 /* The file meant by a path: of a run folder, its `first` or else its `second` file. */

@@ -1,57 +1,77 @@
-/* eval.c: moco knn: the accuracy of a trained encoder's features. */
+/* eval.c: moco knn: the accuracy of a trained encoder's features, or of none but the pixels. */
 #include "engine/cli/cli.h"
 
+/* What moco knn is asked for. */
+struct knn_job {
+    struct probe_job probe;
+    int k, json;
+    double t;
+};
 
-static void print_knn(double top1, int k, double t, const char *feature,
-                      const struct score_sets *sets, int json)
+/* Images that vote on one: of fifths, the fewest. */
+static size_t votes(const struct score_sets *sets)
 {
-    size_t n_train = sets->train.n - sets->train.left_out;
-    size_t n_test = sets->test.n - sets->test.left_out;
-    if (sets->why[0])
-        fprintf(stderr, "moco: %s\n", sets->why);
-    if (json)
-        printf("{\"top1\":%.4f,\"k\":%d,\"t\":%.9g,\"feature\":\"%s\",\"n_train\":%zu,"
-               "\"n_test\":%zu}\n", top1, k, t, feature, n_train, n_test);
-    else
-        printf("kNN top-1 %.2f %% (k %d, t %g, %s, %zu -> %zu images)\n", top1, k, t, feature,
-               n_train, n_test);
+    size_t n = sets->train.n - sets->train.left_out;
+    return sets->test.n ? n : n - (n + 4) / 5;
 }
 
-static int knn(const char *weights, const char *train, const char *test, const char *feature,
-               int k, double t, const struct moco_simd *simd, int json)
+static void print_knn(double top1, const struct knn_job *job, const struct score_sets *sets,
+                      const char *feature)
+{
+    size_t all = sets->train.n - sets->train.left_out;
+    size_t judged = sets->test.n ? sets->test.n - sets->test.left_out : all;
+    if (sets->why[0])
+        fprintf(stderr, "moco: %s\n", sets->why);
+    if (job->json)
+        printf("{\"top1\":%.4f,\"k\":%d,\"t\":%.9g,\"feature\":\"%s\",\"n_train\":%zu,"
+               "\"n_test\":%zu}\n", top1, job->k, job->t, feature, votes(sets), judged);
+    else if (sets->test.n)
+        printf("kNN top-1 %.2f %% (k %d, t %g, %s, %zu -> %zu images)\n", top1, job->k, job->t,
+               feature, all, judged);
+    else
+        printf("kNN top-1 %.2f %% (k %d, t %g, %s, each fifth of %zu images by the others)\n",
+               top1, job->k, job->t, feature, all);
+}
+
+static int knn(const struct knn_job *job, const struct moco_simd *simd)
 {
     struct probe probe;
     double top1 = 0.0;
-    int rc = probe_open(&probe, weights, train, test, feature, simd);
+    int rc = probe_open(&probe, &job->probe, simd);
+    if (!rc && (size_t)job->k > votes(&probe.sets))
+        fprintf(stderr, "moco: all of the %zu images vote where k is %d; a smaller --knn-k asks "
+                        "the nearest\n", votes(&probe.sets), job->k);
     if (!rc)
-        rc = score_run(&top1, &probe.sets, probe.with, &probe.policy, k, t, simd);
+        rc = score_run(&top1, &probe.sets, probe.with, &probe.policy, job->k, job->t, simd);
     if (!rc)
-        print_knn(top1, k, t, probe.feature, &probe.sets, json);
+        print_knn(top1, job, &probe.sets, probe.feature);
     probe_close(&probe);
     return rc;
 }
 
 int command_knn(int argc, char **argv)
 {
-    const char *train = NULL, *test = NULL, *feature = NULL, *cap = NULL, *weights;
-    int k = 200, threads = 0, json = 0;
-    double t = 0.1;
+    struct knn_job job = {.k = 200, .t = 0.1};
+    const char *cap = NULL;
+    int threads = 0;
     struct moco_simd simd;
     const struct option options[] = {
-        {"--train", OPTION_TEXT, &train}, {"--test", OPTION_TEXT, &test},
-        {"--feature", OPTION_TEXT, &feature}, {"--knn-k", OPTION_INT, &k},
-        {"--knn-t", OPTION_DOUBLE, &t}, {"--threads", OPTION_INT, &threads},
-        {"--simd", OPTION_TEXT, &cap}, {"--json", OPTION_SWITCH, &json},
+        {"--train", OPTION_TEXT, &job.probe.train}, {"--test", OPTION_TEXT, &job.probe.test},
+        {"--feature", OPTION_TEXT, &job.probe.feature}, {"--knn-k", OPTION_INT, &job.k},
+        {"--knn-t", OPTION_DOUBLE, &job.t}, {"--side", OPTION_INT, &job.probe.side},
+        {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
+        {"--json", OPTION_SWITCH, &job.json},
     };
-    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &weights, 1);
+    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &job.probe.weights,
+                       1);
     if (rc)
         return rc;
-    if (!train || !test)
-        return cli_usage("moco knn needs --train DATA and --test DATA");
-    if (k < 1 || !(t > 0.0))
+    if (!job.probe.train)
+        return cli_usage("moco knn needs --train DATA, and --test DATA unless each fifth of "
+                         "--train is to be classified by the others");
+    if (job.k < 1 || !(job.t > 0.0))
         return cli_usage("--knn-k and --knn-t must be above 0");
-    if (cli_machine(&simd, threads, cap) ||
-        knn(weights, train, test, feature, k, t, &simd, json))
+    if (cli_machine(&simd, threads, cap) || knn(&job, &simd))
         return cli_failed();
     return EXIT_DONE;
 }

@@ -113,7 +113,7 @@ int command_linear(int argc, char **argv)
                                     .user = &epochs};
     if (cli_machine(&simd, threads, cap))
         return cli_failed();
-    rc = probe_open(&probe, weights, train, test, feature, &simd);
+    rc = probe_open(&probe, &(struct probe_job){weights, train, test, feature, 0}, &simd);
     if (!rc)
         rc = run(&probe, &config, protocol, per_class, json, &simd);
     probe_close(&probe);

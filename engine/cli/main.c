@@ -15,9 +15,10 @@ static const struct command {
      "train an encoder (moco train --help lists all settings)", command_train},
     {"bench", "DATA [SETTINGS of train]",
      "how fast, how long and how large a run of these settings will be", command_bench},
-    {"knn", "WEIGHTS|pixels --train DATA --test DATA [--feature backbone|head|pixels] "
-            "[--knn-k 200 --knn-t .1]",
-     "k-nearest-neighbour accuracy of its features", command_knn},
+    {"knn", "WEIGHTS|pixels --train DATA [--test DATA] [--feature backbone|head|pixels]\n"
+            "      [--knn-k 200 --knn-t .1 --side N]",
+     "k-nearest-neighbour accuracy of its features; without --test of each fifth by the others",
+     command_knn},
     {"linear", "WEIGHTS|pixels --train DATA --test DATA [--feature backbone|head|pixels] [--l2 X]\n"
                "      [--protocol solver|moco] [--lr 30 --epochs 100 --seed 1] [--per-class]",
      "accuracy of a linear classifier on its features, the encoder frozen", command_linear},
@@ -28,7 +29,7 @@ static const struct command {
      "      which images they are", command_embed},
     {"info", "[FILE]", "this machine and build, or what is in a file", command_info},
     {"data", "DATA", "what is in a data set", command_data},
-    {"views", "DATA -o SHEET.png [--count 8 --views 2] [SETTINGS of train]",
+    {"views", "DATA -o SHEET.png [--count 8 --views 2 --show R,G,B] [SETTINGS of train]",
      "a contact sheet of images and their views", command_views},
     {"export", "RUN|CHECKPOINT -o W.safetensors", "write the query network alone", command_export},
     {"demo", "[DATA]", "train on images for about two minutes and judge the features",

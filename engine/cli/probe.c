@@ -6,12 +6,16 @@
 #include "engine/base/error.h"
 #include "engine/run/train.h"
 
-/* Side, mean and deviation from the training images. */
-static int pixel_policy(struct policy *out, const struct source *source)
+/* Mean and deviation from the training images, and the side where it is 0. */
+static int pixel_policy(struct policy *out, const struct source *source, int side)
 {
     struct config config;
+    char text[16];
     config_default(&config);
-    int rc = views_resolve(&config, source, NULL);
+    snprintf(text, sizeof text, "%d", side);
+    int rc = side ? config_set(&config, "side", text, FROM_FLAG) : MOCO_OK;
+    if (!rc)
+        rc = views_resolve(&config, source, NULL);
     return rc ? rc : config_policy(out, &config.value, source->channels);
 }
 
@@ -29,25 +33,28 @@ static int open_model(struct probe *probe, const char *weights, const struct moc
     return embed_feature_named(&probe->embed.feature, probe->feature);
 }
 
-int probe_open(struct probe *probe, const char *weights, const char *train, const char *test,
-               const char *feature, const struct moco_simd *simd)
+int probe_open(struct probe *probe, const struct probe_job *job, const struct moco_simd *simd)
 {
-    int pixels = strcmp(weights, "pixels") == 0, rc = MOCO_OK;
+    const char *feature = job->feature;
+    int pixels = strcmp(job->weights, "pixels") == 0, rc = MOCO_OK;
     *probe = (struct probe){.embed.simd = simd, .feature = feature ? feature : "backbone"};
     if (pixels && feature && strcmp(feature, "pixels"))
         return error_set(MOCO_EARG, "pixels have no feature '%s'", feature);
+    if (job->side && !pixels)
+        return error_set(MOCO_EARG, "--side is for pixels: an encoder has a side of its own");
     if (pixels)
         probe->feature = "pixels";
     probe->with = strcmp(probe->feature, "pixels") ? &probe->embed : NULL;
     if (!pixels)
-        rc = open_model(probe, weights, simd);
+        rc = open_model(probe, job->weights, simd);
     if (!rc)
-        rc = score_open(&probe->sets, train, test);
+        rc = score_open(&probe->sets, job->train, job->test);
     if (rc)
         return rc;
     cli_note(probe->sets.train.source);
-    cli_note(probe->sets.test.source);
-    return pixels ? pixel_policy(&probe->policy, probe->sets.train.source) : MOCO_OK;
+    if (job->test)
+        cli_note(probe->sets.test.source);
+    return pixels ? pixel_policy(&probe->policy, probe->sets.train.source, job->side) : MOCO_OK;
 }
 
 void probe_close(struct probe *probe)

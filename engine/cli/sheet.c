@@ -104,7 +104,7 @@ void sheet_picture(struct sheet *sheet, int row, int column, const float *x, int
         for (int j = 0; j < w; j++) {
             struct part rows = part_of(i, h, height), columns = part_of(j, w, width);
             for (int c = 0; c < 3 && c < channels; c++)
-                values[c] = mean_of(x + (size_t)c * plane, width, rows, columns);
+                values[c] = mean_of(x + (size_t)tone->channel[c] * plane, width, rows, columns);
             paint(cell + 3 * ((size_t)i * (size_t)sheet->width + (size_t)j), values, channels,
                   tone);
         }

@@ -11,8 +11,9 @@ struct sheet {
     int width, height, cell; /* cell: side of a picture's square */
 };
 
-/* How values become brightness: (x - low) * scale, by shown channel. */
+/* How values become brightness: (x - low) * scale, by shown channel; and which are shown. */
 struct tone {
+    int channel[3]; /* as red, green and blue */
     float low[3], scale[3];
 };
 
@@ -20,8 +21,7 @@ int sheet_open(struct sheet *sheet, int rows, int columns, int cell);
 void sheet_close(struct sheet *sheet);
 
 /* (channels, height, width) in the square of a cell, in proportion: pixels are repeated where it
- * grows and averaged where it shrinks. The first three channels are red, green and blue; of fewer,
- * the mean is shown in grey. */
+ * grows and averaged where it shrinks. Of fewer than three channels the mean is shown in grey. */
 void sheet_picture(struct sheet *sheet, int row, int column, const float *x, int channels,
                    int height, int width, const struct tone *tone);
 

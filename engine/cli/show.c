@@ -75,9 +75,12 @@ static void on_started(void *user, const struct config *config, uint64_t step, u
         config_text(text, sizeof text, config, &rows[i]);
         if (column > 70)
             column = 0, fputc('\n', stderr);
-        column += fprintf(stderr, "  %s %.60s (%s)", rows[i].name, text,
-                          origin_name(config->origin[i]));
+        column += fprintf(stderr, "  %s %.60s%s (%s)", rows[i].name, text,
+                          strlen(text) > 60 ? "..." : "", origin_name(config->origin[i]));
     }
+    if (config->reasons[0])
+        fprintf(stderr, "%s  from the number of images: %s", column ? "\n" : "", config->reasons),
+            column = 1;
     fprintf(stderr, "%s  steps %llu of %llu done\n", column ? "\n" : "",
             (unsigned long long)step, (unsigned long long)steps);
 }

@@ -3,7 +3,8 @@
  * Views 1 and 2 of an image are those of the first epoch of a run with these settings, 3 and 4
  * those of the second, and so on. Images stand at even distances in the data. Data of 8 bits are
  * shown as they are; of others each channel is stretched from the 1st to the 99th percentile of the
- * image, and its views by the same numbers. */
+ * image, and its views by the same numbers. Of more than four channels three far apart are shown,
+ * the last as red, as in a spectrum; --show takes others. */
 #include "engine/cli/cli.h"
 
 #include <math.h>
@@ -27,6 +28,8 @@ struct views {
     struct image image;
     struct augment_scratch scratch;
     float *view; /* (C, side, side) */
+    const char *show; /* --show, or NULL */
+    int shown[3];     /* channels that are red, green and blue */
 };
 
 /* ---- what happened to a view, in words ---- */
@@ -94,20 +97,24 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-static int tone_of(struct tone *tone, const struct source *source, const struct image *image)
+static int tone_of(struct tone *tone, const struct views *v)
 {
+    const struct source *source = v->source;
+    const struct image *image = &v->image;
     size_t n = (size_t)image->height * (size_t)image->width;
     *tone = (struct tone){ .scale = { 1.0f, 1.0f, 1.0f } };
+    memcpy(tone->channel, v->shown, sizeof tone->channel);
     if (source->dtype == DTYPE_U8)
         return MOCO_OK;
     float *sorted = malloc(n * sizeof *sorted);
     if (!sorted)
         return error_memory("the sorted pixels of an image", n * sizeof *sorted);
     for (int c = 0; c < 3 && c < image->channels; c++) {
+        const float *plane = image->pixels + (size_t)tone->channel[c] * n;
         size_t kept = 0;
         for (size_t i = 0; i < n; i++)
-            if (isfinite(image->pixels[(size_t)c * n + i]))
-                sorted[kept++] = image->pixels[(size_t)c * n + i];
+            if (isfinite(plane[i]))
+                sorted[kept++] = plane[i];
         qsort(sorted, kept, sizeof *sorted, ascending);
         float low = kept ? sorted[kept / 100] : 0.0f;
         float high = kept ? sorted[kept - 1 - kept / 100] : 1.0f;
@@ -184,7 +191,7 @@ static int show_row(struct views *v, int row)
     int label = source_label(v->source, index);
     int rc = v->source->read(v->source, index, &v->image);
     if (!rc)
-        rc = tone_of(&tone, v->source, &v->image);
+        rc = tone_of(&tone, v);
     if (rc)
         return rc;
     snprintf(text, sizeof text, "#%zu %dx%d", index, v->image.width, v->image.height);
@@ -207,6 +214,24 @@ static void on_notice(void *user, const char *sentence)
     fprintf(stderr, "moco: %s\n", sentence);
 }
 
+static int choose_channels(struct views *v)
+{
+    int C = v->policy.channels, *shown = v->shown, end = 0;
+    for (int c = 0; c < 3; c++)
+        shown[c] = C > 4 ? (5 - 2 * c) * C / 6 : c;
+    if (v->show) {
+        int got = sscanf(v->show, "%d,%d,%d%n", &shown[0], &shown[1], &shown[2], &end);
+        for (int c = 0; c < 3; c++)
+            if (got != 3 || v->show[end] || shown[c] < 0 || shown[c] >= C)
+                return error_set(MOCO_EARG, "--show takes three channels from 0 to %d, as 2,1,0, "
+                                 "not '%.64s'", C - 1, v->show);
+    }
+    if (C > 3 || v->show)
+        fprintf(stderr, "moco: channels %d, %d and %d of %d are shown as red, green and blue%s\n",
+                shown[0], shown[1], shown[2], C, v->show ? "" : "; --show R,G,B chooses others");
+    return MOCO_OK;
+}
+
 static int open_views(struct views *v, const struct moco_simd *simd)
 {
     const struct train_hooks hooks = { .notice = on_notice };
@@ -215,6 +240,8 @@ static int open_views(struct views *v, const struct moco_simd *simd)
         rc = views_resolve(&v->config, v->source, &hooks);
     if (!rc)
         rc = config_policy(&v->policy, &v->config.value, v->source->channels);
+    if (!rc)
+        rc = choose_channels(v);
     if (rc)
         return rc;
     v->policy.simd = simd;
@@ -251,7 +278,7 @@ static int take_options(struct views *v, int *argc, char **argv)
 {
     const struct option options[] = {
         { "-o", OPTION_TEXT, &v->out }, { "--count", OPTION_INT, &v->count },
-        { "--views", OPTION_INT, &v->views },
+        { "--views", OPTION_INT, &v->views }, { "--show", OPTION_TEXT, &v->show },
     };
     int kept = 0;
     for (int i = 0; i < *argc; i++) {

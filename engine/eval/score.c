@@ -8,6 +8,8 @@
 #include "engine/base/error.h"
 #include "engine/eval/knn.h"
 
+enum { FIFTHS = 5 };
+
 static void side_close(struct score_side *side)
 {
     free(side->index);
@@ -29,7 +31,7 @@ static int side_list(struct score_side *side, int part)
     for (size_t i = 0; i < source->count; i++) {
         if (source_label(source, i) < 0)
             continue;
-        int test = (views > 1 ? i / views : labelled++) % 5 == 4;
+        int test = (views > 1 ? i / views : labelled++) % FIFTHS == FIFTHS - 1;
         if (part >= 0 && test != part)
             continue;
         side->index[side->n] = i;
@@ -45,13 +47,20 @@ static int finish(struct score_sets *sets, int split, int rc)
 {
     if (!rc)
         rc = side_list(&sets->train, split ? 0 : -1);
-    if (!rc)
+    if (!rc && sets->test.source)
         rc = side_list(&sets->test, split ? 1 : -1);
+    if (!rc && !sets->test.source && source_views(sets->train.source) > 1)
+        rc = error_set(MOCO_EARG, "%s has several images of a sample, which would come into "
+                       "different fifths: give --test", sets->train.source->where);
+    if (!rc && !sets->test.source && sets->train.n < FIFTHS)
+        rc = error_set(MOCO_EARG, "%s has %zu labelled images: kNN of each fifth by the others "
+                       "needs %d", sets->train.source->where, sets->train.n, FIFTHS);
     if (rc) {
         score_close(sets);
         return rc;
     }
-    int a = sets->train.source->classes, b = sets->test.source->classes;
+    int a = sets->train.source->classes;
+    int b = sets->test.source ? sets->test.source->classes : 0;
     sets->classes = a > b ? a : b;
     return MOCO_OK;
 }
@@ -60,7 +69,7 @@ int score_open(struct score_sets *sets, const char *train, const char *test)
 {
     *sets = (struct score_sets){.train.owned = 1, .test.owned = 1};
     int rc = source_open(&sets->train.source, train);
-    if (!rc)
+    if (!rc && test)
         rc = source_open(&sets->test.source, test);
     return finish(sets, 0, rc);
 }
@@ -79,8 +88,9 @@ void score_close(struct score_sets *sets)
 
 size_t score_bytes(const struct score_sets *sets, size_t D)
 {
-    size_t n = sets->train.n + sets->test.n;
-    return n * (D * sizeof(float) + sizeof(int32_t) + 1) + sets->test.n * sizeof(int32_t);
+    size_t test = sets->test.n ? sets->test.n : sets->train.n; /* fifths: copies */
+    size_t n = sets->train.n + test;
+    return n * (D * sizeof(float) + sizeof(int32_t) + 1) + test * sizeof(int32_t);
 }
 
 size_t score_columns(const struct embed *embed, const struct policy *policy)
@@ -171,26 +181,90 @@ static int features(struct rows *rows, struct score_sets *sets, struct score_sid
     return rc;
 }
 
+/* Two sets: the right of test in percent. */
+static int run_sets(double *top1, const struct rows *train, const struct rows *test, size_t D,
+                    const struct knn_config *config, const struct moco_simd *simd)
+{
+    int32_t *predicted = malloc(test->n * sizeof *predicted);
+    if (!predicted)
+        return error_memory("predictions", test->n * sizeof *predicted);
+    int rc = knn_classify(NULL, predicted, train->x, train->labels, train->n, test->x, test->n, D,
+                          config, simd);
+    if (!rc)
+        *top1 = knn_accuracy(predicted, test->labels, test->n);
+    free(predicted);
+    return rc;
+}
+
+/* A set dealt out anew: part 0 has all fifths but one, part 1 that one. */
+struct deal {
+    float *x[2];         /* (n[part], D) */
+    int32_t *labels[2];  /* (n[part]) */
+    int32_t *predicted;  /* (n[1]) */
+    size_t n[2];
+};
+
+static void deal_out(struct deal *deal, const struct rows *all, size_t D, size_t fifth)
+{
+    deal->n[0] = deal->n[1] = 0;
+    for (size_t i = 0; i < all->n; i++) {
+        int part = i % FIFTHS == fifth;
+        size_t at = deal->n[part]++;
+        memcpy(deal->x[part] + at * D, all->x + i * D, D * sizeof *all->x);
+        deal->labels[part][at] = all->labels[i];
+    }
+}
+
+static int deal_open(struct deal *deal, size_t n, size_t D)
+{
+    size_t first = n - n / FIFTHS; /* at most; what is left, rounded up, is the other part */
+    size_t rows = n + 1;
+    deal->x[0] = malloc(rows * D * sizeof(float));
+    deal->labels[0] = malloc(rows * sizeof(int32_t));
+    deal->predicted = malloc(rows * sizeof(int32_t));
+    if (!deal->x[0] || !deal->labels[0] || !deal->predicted)
+        return error_memory("features in fifths", rows * D * sizeof(float));
+    deal->x[1] = deal->x[0] + first * D;
+    deal->labels[1] = deal->labels[0] + first;
+    return MOCO_OK;
+}
+
+/* One set: every image is classified once, by the four fifths that it is not in. */
+static int run_fifths(double *top1, const struct rows *all, size_t D,
+                      const struct knn_config *config, const struct moco_simd *simd)
+{
+    struct deal deal = {0};
+    double right = 0.0;
+    int rc = all->n < FIFTHS ? error_set(MOCO_EFORMAT, "kNN: %zu images could be read, fifths of "
+                                         "them need %d", all->n, FIFTHS)
+                             : deal_open(&deal, all->n, D);
+    for (size_t fifth = 0; fifth < FIFTHS && !rc; fifth++) {
+        deal_out(&deal, all, D, fifth);
+        rc = knn_classify(NULL, deal.predicted, deal.x[0], deal.labels[0], deal.n[0], deal.x[1],
+                          deal.n[1], D, config, simd);
+        if (!rc)
+            right += knn_accuracy(deal.predicted, deal.labels[1], deal.n[1]) * (double)deal.n[1];
+    }
+    *top1 = right / (double)all->n;
+    free(deal.x[0]);
+    free(deal.labels[0]);
+    free(deal.predicted);
+    return rc;
+}
+
 int score_run(double *top1, struct score_sets *sets, const struct embed *embed,
               const struct policy *policy, int k, double T, const struct moco_simd *simd)
 {
     struct knn_config config = {.k = k, .T = (float)T, .classes = sets->classes};
     size_t D = score_columns(embed, policy);
     struct rows train = {0}, test = {0};
-    int32_t *predicted = malloc(sets->test.n * sizeof *predicted);
-    int rc = predicted ? MOCO_OK
-                       : error_memory("predictions", sets->test.n * sizeof *predicted);
     sets->why[0] = '\0';
-    if (!rc)
-        rc = features(&train, sets, &sets->train, embed, policy, D, simd);
-    if (!rc)
+    int rc = features(&train, sets, &sets->train, embed, policy, D, simd);
+    if (!rc && sets->test.n)
         rc = features(&test, sets, &sets->test, embed, policy, D, simd);
     if (!rc)
-        rc = knn_classify(NULL, predicted, train.x, train.labels, train.n, test.x, test.n, D,
-                          &config, simd);
-    if (!rc)
-        *top1 = knn_accuracy(predicted, test.labels, test.n);
-    free(predicted);
+        rc = sets->test.n ? run_sets(top1, &train, &test, D, &config, simd)
+                          : run_fifths(top1, &train, D, &config, simd);
     rows_close(&train);
     rows_close(&test);
     return rc;

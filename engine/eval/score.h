@@ -1,7 +1,7 @@
 /* score.h: kNN accuracy of an encoder on two labelled sets.
  *
- * In: two sources (or one, split 80/20) and an encoder, or none for the raw-pixel baseline.
- * Out: the accuracy in percent of weighted kNN (knn.h) on their embeddings (embed.h). */
+ * In: two sources (or one, split 80/20 or into fifths) and an encoder, or none for the raw-pixel
+ * baseline. Out: the accuracy in percent of weighted kNN (knn.h) on their embeddings (embed.h). */
 #ifndef MOCO_ENGINE_EVAL_SCORE_H
 #define MOCO_ENGINE_EVAL_SCORE_H
 
@@ -18,12 +18,13 @@ struct score_side {
 };
 
 struct score_sets {
-    struct score_side train, test;
+    struct score_side train, test; /* test.n 0: each fifth of train is classified by the others */
     int classes;
     char why[1400]; /* a sentence about images that were left out, "" without any */
 };
 
-/* Opens two data arguments; images without a label are left out. */
+/* Opens two data arguments; images without a label are left out. test NULL: there is one set, and
+ * score_run() classifies all of it, every fifth image by the others, five times. */
 int score_open(struct score_sets *sets, const char *train, const char *test);
 
 /* Splits the labelled images of one source, every fifth for testing; it is borrowed. */

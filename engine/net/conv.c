@@ -20,6 +20,7 @@ struct conv {
     unsigned own; /* directions that our own kernels compute */
     struct winograd *winograd;
     struct onednn *onednn;
+    struct plain *plain; /* or all by this one */
     enum door door;
     size_t src, dst, weights; /* numbers of each operand */
     moco_widen_fn *widen;
@@ -97,12 +98,17 @@ int conv_open(struct conv **out, const struct conv_shape *shape, const struct mo
     if (!c)
         return error_memory("a convolution", sizeof *c);
     c->shape = *shape;
+    if (plain_fits(shape)) {
+        err = plain_open(&c->plain, shape, simd, name);
+        goto done;
+    }
     c->own = own_directions(shape, simd);
     set_operands(c, simd);
     if (c->own)
         err = winograd_open(&c->winograd, shape, simd, c->own);
     if (!err && c->own != CONV_ALL)
         err = open_onednn(c, name);
+done:
     if (err)
         conv_close(out);
     return err;
@@ -113,6 +119,7 @@ void conv_close(struct conv **conv)
     struct conv *c = *conv;
     if (!c)
         return;
+    plain_close(&c->plain);
     winograd_close(&c->winograd);
     onednn_close(&c->onednn);
     free(c);
@@ -126,6 +133,8 @@ const struct conv_shape *conv_get_shape(const struct conv *conv)
 
 const char *conv_kind(const struct conv *conv, enum conv_direction direction)
 {
+    if (conv->plain)
+        return conv_kind(plain_inner(conv->plain), direction);
     if (conv->own & conv_bit(direction))
         return "own";
     return conv->door == WIDENED ? "widened" : "onednn";
@@ -140,6 +149,8 @@ static size_t copy_floats(const struct conv *c)
 
 size_t conv_scratch_bytes(const struct conv *conv)
 {
+    if (conv->plain)
+        return plain_scratch_bytes(conv->plain);
     size_t own = conv->winograd ? winograd_scratch_bytes(conv->winograd) : 0, library = 0;
     if (conv->onednn)
         library = onednn_scratch_bytes(conv->onednn) + copy_floats(conv) * sizeof(float);
@@ -209,6 +220,8 @@ static int run(struct conv *c, enum conv_direction direction, void *out, const v
 {
     float *rest = scratch;
 
+    if (c->plain)
+        return plain_run(c->plain, direction, out, a, b, scratch);
     if (c->own & conv_bit(direction)) {
         winograd_run(c->winograd, direction, out, a, b, scratch);
         return MOCO_OK;

@@ -1,5 +1,6 @@
-/* conv_impl.h: the two implementations that conv.c chooses from, direction by direction.
- * Private to conv.c, dnnl.c and winograd.c; net.c asks for onednn_has_bf16(). */
+/* conv_impl.h: the implementations that conv.c chooses from: two direction by direction, and one
+ * for stems. Private to conv.c, conv_plain.c, dnnl.c and winograd.c; net.c asks for
+ * onednn_has_bf16(). */
 #ifndef MOCO_ENGINE_NET_CONV_IMPL_H
 #define MOCO_ENGINE_NET_CONV_IMPL_H
 
@@ -34,5 +35,17 @@ void winograd_close(struct winograd **conv);
 size_t winograd_scratch_bytes(const struct winograd *conv);
 void winograd_run(struct winograd *conv, enum conv_direction direction, void *out, const void *a,
                   const void *b, void *scratch);
+
+/* conv_plain.c: a plain source of more channels than oneDNN likes, by way of a copy in blocks. It
+ * gives no data gradient, as no plain source gets one. */
+struct plain;
+int plain_fits(const struct conv_shape *shape);
+int plain_open(struct plain **out, const struct conv_shape *shape, const struct moco_simd *simd,
+               const char *name);
+void plain_close(struct plain **plain);
+const struct conv *plain_inner(const struct plain *plain);
+size_t plain_scratch_bytes(const struct plain *plain);
+int plain_run(struct plain *plain, enum conv_direction direction, void *out, const float *src,
+              const void *b, void *scratch);
 
 #endif

@@ -94,6 +94,9 @@ static int open_scores(struct run *run)
         rc = score_split(&run->sets, run->source);
     }
     run->scored = !rc;
+    if (!rc && (size_t)c->knn_k > run->sets.train.n)
+        run_notice(run->hooks, "kNN: all of the %zu images vote where knn-k is %d; a smaller "
+                               "--knn-k asks the nearest", run->sets.train.n, c->knn_k);
     if (!rc && c->knn_train[0]) {
         note(run, run->sets.train.source);
         note(run, run->sets.test.source);

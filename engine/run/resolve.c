@@ -1,5 +1,8 @@
 /* resolve.c: settings that follow from the data where nobody gave them: side and stem from the
- * image size, mean and deviation from the pixels, queue length from the number of images. */
+ * image size, mean and deviation from the pixels, batch, BN groups, queue length and momentum from
+ * the number of images. The learning rate stays: with batches of 64 and 32 it was better than one
+ * that falls with the root of the batch (docs/recipes.md). */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,17 +56,103 @@ static int resolve_side(struct config *config, const struct source *source)
     return rc;
 }
 
+/* ---- sizes that follow from the number of images ---- */
+
+enum { STEPS_WANTED = 16, BATCH_LEAST = 32, GROUP_LEAST = 64 };
+enum { MANY_IMAGES = 200000 }; /* from here on He et al.'s ImageNet settings of queue and m */
+
+static void give_reason(struct config *config, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void give_reason(struct config *config, const char *format, ...)
+{
+    va_list args;
+    char *text = config->reasons;
+    size_t size = sizeof config->reasons, used = strlen(text);
+    if (used)
+        used += (size_t)snprintf(text + used, size - used, ", ");
+    if (used >= size)
+        return;
+    va_start(args, format);
+    vsnprintf(text + used, size - used, format, args);
+    va_end(args);
+}
+
+/* 1 where the setting was the data's to give and is another now. */
+static int follow(struct config *config, const char *name, const char *text, int *rc)
+{
+    char before[64], after[64];
+    const struct setting *row = config_setting(name);
+    if (*rc)
+        return 0;
+    config_text(before, sizeof before, config, row);
+    *rc = config_set(config, name, text, FROM_DATA);
+    config_text(after, sizeof after, config, row);
+    return !*rc && strcmp(before, after);
+}
+
+static int follow_int(struct config *config, const char *name, int value, int *rc)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", value);
+    return follow(config, name, text, rc);
+}
+
+/* Halved until an epoch has some steps. */
+static int resolve_batch(struct config *config, size_t count)
+{
+    int rc = MOCO_OK, batch = config->value.batch;
+    while (batch > BATCH_LEAST && (size_t)batch * STEPS_WANTED > count)
+        batch /= 2;
+    while (batch > 2 && (size_t)batch > count)
+        batch /= 2;
+    if (follow_int(config, "batch-size", batch, &rc))
+        give_reason(config, "batch-size %d (%d steps an epoch)", batch,
+                    (int)(count / (size_t)batch));
+    return rc;
+}
+
+/* Statistics of a few images are noise. cifar-demo has groups of 64; two of 32 lost to one of 64 in
+ * docs/recipes.md. */
+static int resolve_groups(struct config *config)
+{
+    const struct run_config *c = &config->value;
+    int rc = MOCO_OK, splits = c->bn_splits;
+    if (c->accumulate < 1)
+        return MOCO_OK; /* config_check() will refuse it */
+    int rows = c->batch / c->accumulate;
+    while (splits > 1 && (rows / splits < GROUP_LEAST || rows % splits))
+        splits--;
+    if (follow_int(config, "bn-splits", splits, &rc))
+        give_reason(config, "bn-splits %d (groups of %d images or more)", splits, GROUP_LEAST);
+    return rc;
+}
+
 /* K: at most half the data set, so that few keys of an image meet their own query. */
 static int resolve_queue(struct config *config, size_t count)
 {
-    char text[32];
-    int K = config->value.queue;
-    while ((size_t)K > count / 2 && K / 2 >= config->value.batch)
+    const struct run_config *c = &config->value;
+    int rc = MOCO_OK, K = count < MANY_IMAGES ? c->queue : 65536;
+    int keys = c->batch * (c->symmetric ? 2 : 1); /* of a step */
+    while ((size_t)K > count / 2 && K / 2 >= keys)
         K /= 2;
-    if (K == config->value.queue)
-        return MOCO_OK;
-    snprintf(text, sizeof text, "%d", K);
-    return config_set(config, "moco-k", text, FROM_DATA);
+    if (follow_int(config, "moco-k", K, &rc))
+        give_reason(config, count < MANY_IMAGES ? "moco-k %d (at most half of the images)"
+                                                 : "moco-k %d (many images)", K);
+    if (count >= MANY_IMAGES && follow(config, "moco-m", "0.999", &rc))
+        give_reason(config, "moco-m 0.999 (many images)");
+    return rc;
+}
+
+static int resolve_sizes(struct config *config, size_t count)
+{
+    config->reasons[0] = '\0';
+    int rc = resolve_batch(config, count);
+    if (!rc)
+        rc = resolve_groups(config);
+    if (!rc && !strcmp(config->value.method, "moco"))
+        rc = resolve_queue(config, count);
+    return rc;
 }
 
 /* What the method needs, where nobody chose. */
@@ -81,10 +170,14 @@ static int resolve_key_encoder(struct config *config)
 }
 
 /* What the settings ask for and these images can not give. */
-static void notice_channels(const struct run_config *c, int channels,
+static void notice_channels(const struct run_config *c, const struct source *source,
                             const struct train_hooks *hooks)
 {
-    int colours = channels == 3 && !c->per_channel;
+    int channels = source->channels, colours = channels == 3 && !c->per_channel;
+    if (colours && source->dtype != DTYPE_U8 && (c->jitter_p > 0 || c->grey_p > 0))
+        run_notice(hooks, "three channels of more than 8 bits are taken for colours: where they "
+                          "are measurements, --jitter 0 --grey 0 leaves them as they are and "
+                          "--per-channel tells them apart");
     if (!colours && c->jitter_p > 0 && (c->saturation > 0 || c->hue > 0))
         run_notice(hooks, "images of %d channel%s%s: saturation and hue are off%s", channels,
                    channels == 1 ? "" : "s", c->per_channel ? " that are no colours" : "",
@@ -107,7 +200,7 @@ int views_resolve(struct config *config, const struct source *source,
     if (!rc)
         rc = resolve_normalisation(config, source);
     if (!rc)
-        notice_channels(&config->value, source->channels, hooks);
+        notice_channels(&config->value, source, hooks);
     return rc;
 }
 
@@ -119,7 +212,9 @@ int train_resolve(struct config *config, const struct source *source,
                                     "on images of one kind", source->where);
     int rc = resolve_side(config, source);
     if (!rc)
-        rc = resolve_queue(config, source_samples(source));
+        rc = resolve_sizes(config, source_samples(source));
+    if (!rc)
+        rc = resolve_key_encoder(config);
     if (!rc)
         rc = resolve_key_encoder(config);
     if (!rc)
@@ -127,7 +222,7 @@ int train_resolve(struct config *config, const struct source *source,
     if (!rc)
         rc = resolve_normalisation(config, source);
     if (!rc)
-        notice_channels(&config->value, source->channels, hooks);
+        notice_channels(&config->value, source, hooks);
     if (!rc && strcmp(config->value.method, "moco") == 0 &&
         (size_t)config->value.queue > source_samples(source))
         run_notice(hooks, "the queue (%d keys) is longer than the data set (%zu images): every "

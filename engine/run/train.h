@@ -45,7 +45,8 @@ struct train_hooks {
 int train_run(struct config *config, const struct moco_simd *simd,
               const struct train_hooks *hooks);
 
-/* Fills in what follows from the data: side, stem, mean, std, K. Part of train_run(). */
+/* Fills in what follows from the data: side, stem, mean, std, batch, BN groups, K, m. Part of
+ * train_run(). */
 int train_resolve(struct config *config, const struct source *source,
                   const struct train_hooks *hooks);
 
