@@ -204,7 +204,8 @@ check "$(grep -c '^{.*"img_s":[0-9].*"total_s":[0-9].*"memory_predicted":[0-9].*
 status 2 "bench without data" bench --json
 
 # One run interrupted by each signal and killed five times, each time resumed; another left alone.
-long="--epochs 12 --checkpoint-every 1"
+# Its images are shuffled in windows.
+long="--epochs 12 --checkpoint-every 1 --shuffle-window 64"
 # shellcheck disable=SC2086
 train "$work/left" $long
 check $? 0 "the longer run"
@@ -229,6 +230,12 @@ start_long
 wait $!
 check $? 0 "resumed after kill -9: $(tail -1 "$work/err")"
 same "$work/left" "$work/long" "a run stopped seven times"
+train "$work/long" --epochs 12 --resume
+check $? 1 "resumed with another window"
+grep -q 'shuffle-window 64, this run has the default' "$work/err"
+check $? 0 "sentence about the window: $(tail -1 "$work/err")"
+train "$work/x" --shuffle-window 63
+check $? 1 "a window that is too small"
 
 status 0 "knn" knn "$work/whole/weights.safetensors" --train $data --test \
     $data,split=test --json
@@ -241,6 +248,15 @@ check $? 0 "shape of the NPY"
 check "$(wc -c <"$work/x.npy" | tr -d ' ')" $((128 + 256 * 128 * 4)) "size of the NPY"
 check "$(head -2 "$work/x.csv" | tr '\n' ' ')" "index,name,label,class 0,,0,disc " "the first row's image"
 check "$(grep -c . "$work/x.csv")" 257 "lines of the table"
+status 0 "embed in two blocks" embed "$work/whole" synthetic:n=2100,classes=4,side=16,seed=1 \
+    -o "$work/two.npy"
+head -c 128 "$work/two.npy" | grep -q "'shape': (2100, 128)"
+check $? 0 "shape of the NPY of two blocks"
+check "$(wc -c <"$work/two.npy" | tr -d ' ')" $((128 + 2100 * 128 * 4)) "its size"
+check "$(tail -1 "$work/two.csv")" "2099,,3,cross" "the last row's image"
+for f in x two; do tail -c +129 "$work/$f.npy" | head -c $((256 * 512)) >"$work/$f.rows"; done
+cmp "$work/x.rows" "$work/two.rows" >/dev/null
+check $? 0 "the first rows of both"
 
 # Files with names, one of them unreadable: it has a row nowhere, and the table names the others.
 mkdir -p "$work/files/a, b" "$work/files/c"

@@ -18,7 +18,8 @@ static const struct command {
     {"knn", "WEIGHTS --train DATA --test DATA [--feature backbone|head] [--knn-k 200 --knn-t .1]",
      "k-nearest-neighbour accuracy of its features", command_knn},
     {"embed", "WEIGHTS DATA -o X.npy [--ids X.csv] [--feature backbone|head]",
-     "write the features of images, one row an image, and a table of which images they are", command_embed},
+     "write the features of images, one row an image, and a table of which image each row is",
+     command_embed},
     {"info", "[FILE]", "this machine and build, or what is in a file", command_info},
     {"data", "DATA", "what is in a data set", command_data},
     {"views", "DATA -o SHEET.png [--count 8 --views 2] [SETTINGS of train]",
@@ -38,12 +39,13 @@ static int help(FILE *out)
                 commands[i].summary);
     fprintf(out, "\nDATA: a path, or cifar10:DIR[:test]  cifar100:DIR[:test]  "
                  "idx:IMAGES[,LABELS]  folder:DIR\n      npy:X.npy[,Y.npy]  "
-                 "npz:X.npz[:IMAGES[,LABELS]]\n      "
-                 "tiff:FILE-OR-DIR[:pages=images|channels|views]  hdf5:FILE[:IMAGES[,LABELS]]\n      "
+                 "npz:X.npz[:IMAGES[,LABELS]]  hdf5:FILE[:IMAGES[,LABELS]]\n      "
+                 "tiff:FILE-OR-DIR[:pages=images|channels|views]\n      "
                  "fits:FILE-OR-DIR[:HDU][:pages=images|channels|views]\n      "
                  "synthetic:[n=4000,classes=8,side=32,seed=1,split=train]"
-                 "\n      :nhwc behind npy, npz, hdf5: channels are last; :views: axis 1 holds images "
-                 "of one sample\nEvery command takes --threads N, --simd ref|avx2|avx512|neon and --json.\n");
+                 "\n      behind npy, npz, hdf5: :nhwc (channels last), :views (N,T,...: images "
+                 "of one sample)\nEvery command takes --threads N, --simd ref|avx2|avx512|neon and "
+                 "--json.\n");
     return out == stdout ? EXIT_DONE : EXIT_USAGE;
 }
 
