@@ -193,6 +193,28 @@ if limited "$moco" --version >/dev/null 2>&1; then # not with a sanitizer
     check $? 0 "a run smaller than ulimit -v: $(tail -1 "$work/err")"
 fi
 
+# An array larger than the memory it may have: a window that fits is named. The file is a hole.
+{
+    printf '\223NUMPY\001\000\166\000'
+    printf '%-117s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': (4000000, 32, 32), }"
+} >"$work/huge.npy"
+roomy() { (ulimit -v $((4000000 + 1500000)) && "$@"); }
+if truncate -s $((128 + 4000000 * 1024)) "$work/huge.npy" 2>/dev/null &&
+    roomy "$moco" --version >/dev/null 2>&1; then
+    # shellcheck disable=SC2086
+    roomy "$moco" bench "$work/huge.npy" $small >"$work/out" 2>"$work/err"
+    check $? 0 "an array larger than memory: $(tail -1 "$work/err")"
+    window=$(sed -n 's/.*3.8 GiB, more than .* --shuffle-window \([0-9]*\) reads.*/\1/p' "$work/err")
+    [ "${window:-0}" -gt 100000 ] && [ "$window" -lt 750000 ]
+    check $? 0 "a window that fits in 1.5 GB: $window"
+    # shellcheck disable=SC2086
+    roomy "$moco" bench "$work/huge.npy" $small --shuffle-window "$window" >"$work/out" 2>"$work/err"
+    check $? 0 "that window: $(tail -1 "$work/err")"
+    check "$(grep -c 'takes 3.8 GiB' "$work/err")" 0 "notices where the window fits"
+    check "$(grep -c 'shuffled in windows of' "$work/err")" 1 "notice of windows"
+fi
+rm -f "$work/huge.npy"
+
 # shellcheck disable=SC2086
 status 0 "bench" bench $data $small --knn-every 1
 grep -q 'images/s, median of' "$work/out"

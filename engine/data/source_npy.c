@@ -55,6 +55,7 @@ int source_open_npy(struct source *source, const char *path)
         return error_memory("npy", sizeof *state);
     source->close = close_npy;
     source->read = npy_read_image;
+    source->mapped = 1;
     snprintf(whole, sizeof whole, "%s", path);
     raw_cut_axes(whole, &state->npy.axes);
     int rc = raw_split(images, labels, whole);

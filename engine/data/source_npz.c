@@ -314,6 +314,7 @@ int source_open_npz(struct source *source, const char *path)
         rc = read_directory(npz, file);
     if (rc == MOCO_OK)
         rc = open_arrays(source, names, file);
+    source->mapped = !npz->inflated;
     if (rc == MOCO_OK && npz->inflated)
         mapping_close(&npz->file);
     free(npz->members);
