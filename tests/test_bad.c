@@ -1,5 +1,5 @@
-/* test_bad: runs on folders in which files can not be read: one without a header, one that is cut off.
- * Each is warned about once and replaced by an image that depends on seed, epoch and index alone, so
+/* test_bad: runs on folders in which files can not be read: one without a header, one that is cut
+ * off. Each is warned about once and replaced by an image that depends on seed, epoch and index, so
  * neither the number of workers nor a stop and a resumption changes a byte; more than --max-bad of
  * them end the run in its first epoch; kNN and statistics are made without them. */
 #define _GNU_SOURCE

@@ -203,6 +203,28 @@ if limited "$moco" --version >/dev/null 2>&1; then # not with a sanitizer
     check $? 0 "a run smaller than ulimit -v: $(tail -1 "$work/err")"
 fi
 
+# An array larger than the memory it may have: a window that fits is named. The file is a hole.
+{
+    printf '\223NUMPY\001\000\166\000'
+    printf '%-117s\n' "{'descr': '|u1', 'fortran_order': False, 'shape': (4000000, 32, 32), }"
+} >"$work/huge.npy"
+roomy() { (ulimit -v $((4000000 + 1500000)) && "$@"); }
+if truncate -s $((128 + 4000000 * 1024)) "$work/huge.npy" 2>/dev/null &&
+    roomy "$moco" --version >/dev/null 2>&1; then
+    # shellcheck disable=SC2086
+    roomy "$moco" bench "$work/huge.npy" $small >"$work/out" 2>"$work/err"
+    check $? 0 "an array larger than memory: $(tail -1 "$work/err")"
+    window=$(sed -n 's/.*3.8 GiB, more than .* --shuffle-window \([0-9]*\) reads.*/\1/p' "$work/err")
+    [ "${window:-0}" -gt 100000 ] && [ "$window" -lt 750000 ]
+    check $? 0 "a window that fits in 1.5 GB: $window"
+    # shellcheck disable=SC2086
+    roomy "$moco" bench "$work/huge.npy" $small --shuffle-window "$window" >"$work/out" 2>"$work/err"
+    check $? 0 "that window: $(tail -1 "$work/err")"
+    check "$(grep -c 'takes 3.8 GiB' "$work/err")" 0 "notices where the window fits"
+    check "$(grep -c 'shuffled in windows of' "$work/err")" 1 "notice of windows"
+fi
+rm -f "$work/huge.npy"
+
 # shellcheck disable=SC2086
 status 0 "bench" bench $data $small --knn-every 1
 grep -q 'images/s, median of' "$work/out"
@@ -214,7 +236,8 @@ check "$(grep -c '^{.*"img_s":[0-9].*"total_s":[0-9].*"memory_predicted":[0-9].*
 status 2 "bench without data" bench --json
 
 # One run interrupted by each signal and killed five times, each time resumed; another left alone.
-long="--epochs 12 --checkpoint-every 1"
+# Its images are shuffled in windows.
+long="--epochs 12 --checkpoint-every 1 --shuffle-window 64"
 # shellcheck disable=SC2086
 train "$work/left" $long
 check $? 0 "the longer run"
@@ -239,6 +262,12 @@ start_long
 wait $!
 check $? 0 "resumed after kill -9: $(tail -1 "$work/err")"
 same "$work/left" "$work/long" "a run stopped seven times"
+train "$work/long" --epochs 12 --resume
+check $? 1 "resumed with another window"
+grep -q 'shuffle-window 64, this run has the default' "$work/err"
+check $? 0 "sentence about the window: $(tail -1 "$work/err")"
+train "$work/x" --shuffle-window 63
+check $? 1 "a window that is too small"
 
 status 0 "knn" knn "$work/whole/weights.safetensors" --train $data --test \
     $data,split=test --json
@@ -285,6 +314,15 @@ check $? 0 "shape of the NPY"
 check "$(wc -c <"$work/x.npy" | tr -d ' ')" $((128 + 256 * 128 * 4)) "size of the NPY"
 check "$(head -2 "$work/x.csv" | tr '\n' ' ')" "index,name,label,class 0,,0,disc " "the first row's image"
 check "$(grep -c . "$work/x.csv")" 257 "lines of the table"
+status 0 "embed in two blocks" embed "$work/whole" synthetic:n=2100,classes=4,side=16,seed=1 \
+    -o "$work/two.npy"
+head -c 128 "$work/two.npy" | grep -q "'shape': (2100, 128)"
+check $? 0 "shape of the NPY of two blocks"
+check "$(wc -c <"$work/two.npy" | tr -d ' ')" $((128 + 2100 * 128 * 4)) "its size"
+check "$(tail -1 "$work/two.csv")" "2099,,3,cross" "the last row's image"
+for f in x two; do tail -c +129 "$work/$f.npy" | head -c $((256 * 512)) >"$work/$f.rows"; done
+cmp "$work/x.rows" "$work/two.rows" >/dev/null
+check $? 0 "the first rows of both"
 
 # Files with names, one of them unreadable: it has a row nowhere, and the table names the others.
 mkdir -p "$work/files/a, b" "$work/files/c"

@@ -137,7 +137,7 @@ static void print_line(const struct views *v, size_t index, int number, const ch
         printf("}\n");
         return;
     }
-    if (number == 1)
+    if (number == 1 || source_views(v->source) > 1)
         printf("image %zu: %d x %d pixels%s%s\n", index, v->image.width, v->image.height,
                name ? ", " : "", name ? name : "");
     printf("  view %d: %s\n", number, text);

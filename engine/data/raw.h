@@ -49,7 +49,7 @@ struct raw_bad {
 };
 void raw_add_bad(struct source *source, struct raw_bad *bad);
 
-/* Refuses a folder where `files` has as many bad ones as good ones, else notes how many there are. */
+/* Refuses a folder of `files` where half or more are bad, else notes how many there are. */
 int raw_check_bad(struct source *source, const struct raw_bad *bad, size_t files);
 
 /* pages=views: `path` has `pages` images; the first that can be read sets source->views, the others

@@ -52,6 +52,7 @@ struct source {
     size_t decoder_bytes; /* most memory that decoding an image takes beside its floats */
     int classes;         /* largest label + 1; 0 without labels */
     enum source_dtype dtype;
+    int mapped;          /* images are read in a file's pages, which the system takes back */
     size_t decode_bytes; /* a number's bytes that read() holds beside the image; 0 if mapped */
     const int32_t *labels; /* (count), -1 unlabelled; NULL when nothing is labelled; owned */
     const char *const *class_names; /* (classes), or NULL; owned */

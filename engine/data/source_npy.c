@@ -1,7 +1,7 @@
 /* source_npy.c: NumPy's .npy files, mapped.
  *
  * X.npy[,Y.npy][:nhwc][:views]: X is (N, H, W), (N, C, H, W) or, with :nhwc, (N, H, W, C), with
- * :views (N, T, …), of u1, u2, i2, f2, f4 or f8; Y is (N) of any integer type. npy.c knows the
+ * :views a T behind N, of u1, u2, i2, f2, f4 or f8; Y is (N) of any integer type. npy.c knows the
  * arrays. An .npz file is handed over to source_npz.c. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
@@ -55,6 +55,7 @@ int source_open_npy(struct source *source, const char *path)
         return error_memory("npy", sizeof *state);
     source->close = close_npy;
     source->read = npy_read_image;
+    source->mapped = 1;
     snprintf(whole, sizeof whole, "%s", path);
     raw_cut_axes(whole, &state->npy.axes);
     int rc = raw_split(images, labels, whole);

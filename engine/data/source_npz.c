@@ -1,10 +1,10 @@
 /* source_npz.c: NumPy's .npz files, which are zip archives of .npy members.
  *
- * X.npz[:IMAGES[,LABELS]][:nhwc][:views]: names are those of np.load(); choose.h says what is taken when
- * they are missing. Stored members (np.savez) are mapped, deflated ones (np.savez_compressed)
- * inflated once, up to 4 GiB, and checked against their checksum. Sizes come from the central
- * directory, zip64 included, and are believed only as far as the file can hold them: deflate
- * shrinks at most 1032 times. */
+ * X.npz[:IMAGES[,LABELS]][:nhwc][:views]: names are those of np.load(); choose.h says what is
+ * taken when they are missing. Stored members (np.savez) are mapped, deflated ones
+ * (np.savez_compressed) inflated once, up to 4 GiB, and checked against their checksum. Sizes come
+ * from the central directory, zip64 included, and are believed only as far as the file can hold
+ * them: deflate shrinks at most 1032 times. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
@@ -314,6 +314,7 @@ int source_open_npz(struct source *source, const char *path)
         rc = read_directory(npz, file);
     if (rc == MOCO_OK)
         rc = open_arrays(source, names, file);
+    source->mapped = !npz->inflated;
     if (rc == MOCO_OK && npz->inflated)
         mapping_close(&npz->file);
     free(npz->members);

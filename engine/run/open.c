@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 
 #include "engine/base/error.h"
+#include "engine/data/order.h"
+#include "engine/data/raw.h"
 #include "engine/run/labels.h"
 #include "engine/run/run.h"
 
@@ -212,6 +214,25 @@ static int check_precision(const struct run *run)
                      "fp32, or give --force", run->simd->name);
 }
 
+/* Arrays that are read from the disk as views ask for them: in random order a small image costs the
+ * system's read-ahead each time, unless a window of them stays in memory. */
+static void notice_disk(const struct run *run)
+{
+    const struct source *source = run->source;
+    uint64_t free_bytes = run->limit.bytes, whole = raw_bytes(source);
+    uint64_t window = (uint64_t)run->c->shuffle_window, samples = source_samples(source);
+    if (!source->mapped || free_bytes == UINT64_MAX || whole <= free_bytes)
+        return;
+    uint64_t sample = whole / samples, fits = free_bytes / 2 / sample;
+    if ((window < samples ? window : samples) <= fits)
+        return;
+    run_notice(run->hooks, "%s takes %.1f GiB, more than the free memory of %.1f GiB: "
+                           "--shuffle-window %llu reads it about once an epoch, a larger window "
+                           "many times where images are small", source->where,
+               (double)whole / 0x1p30, (double)free_bytes / 0x1p30,
+               (unsigned long long)(fits < ORDER_WINDOW_MIN ? ORDER_WINDOW_MIN : fits));
+}
+
 int run_plan(struct run *run)
 {
     int rc = open_data(run);
@@ -225,6 +246,7 @@ int run_plan(struct run *run)
     if (rc)
         return rc;
     memory_limit(&run->limit, "");
+    notice_disk(run);
     return run->c->force ? MOCO_OK : memory_check(&run->plan, &run->limit, run->c);
 }
 

@@ -223,6 +223,9 @@ int train_resolve(struct config *config, const struct source *source,
         rc = resolve_normalisation(config, source);
     if (!rc)
         notice_channels(&config->value, source, hooks);
+    if (!rc && source_samples(source) > (size_t)config->value.shuffle_window)
+        run_notice(hooks, "%zu images are shuffled in windows of %d (--shuffle-window)",
+                   source_samples(source), config->value.shuffle_window);
     if (!rc && strcmp(config->value.method, "moco") == 0 &&
         (size_t)config->value.queue > source_samples(source))
         run_notice(hooks, "the queue (%d keys) is longer than the data set (%zu images): every "

@@ -1,4 +1,4 @@
-/* npy.c: an .npy file as images, and as labels of two images. */
+/* npy.c: an .npy file as images, as samples of several images, and as labels of two images. */
 #include <stdio.h>
 
 #include "tests/fuzz/fuzz.h"
@@ -13,6 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     snprintf(spec, sizeof spec, "npy:%s", path);
     fuzz_source(spec);
     snprintf(spec, sizeof spec, "npy:%s:nhwc", path);
+    fuzz_source(spec);
+    snprintf(spec, sizeof spec, "npy:%s,%s:views", path, fuzz_file(1, images, sizeof images - 1));
     fuzz_source(spec);
     snprintf(spec, sizeof spec, "npy:%s,%s", fuzz_file(1, images, sizeof images - 1), path);
     fuzz_source(spec);

@@ -208,6 +208,7 @@ static void npy_seeds(struct seeds *s)
     npy_seed(s, "f2.npy", 3, HEADER("<f2", "1, 2, 2, 3"), 24);
     npy_seed(s, "labels.npy", 1, HEADER("<i8", "2,"), 16);
     npy_seed(s, "big.npy", 1, HEADER(">i4", "2,"), 8);
+    npy_seed(s, "views.npy", 1, HEADER("|u1", "1, 2, 1, 2, 2"), 8);
 }
 
 static void idx_seeds(struct seeds *s)
