@@ -81,6 +81,12 @@ static int decode(float *x, const struct source *source, const size_t *index, si
     return failed ? error_set(failed, "%s", sentence) : MOCO_OK;
 }
 
+int embed_decode(float *x, const struct source *source, const size_t *index, size_t n,
+                 const struct policy *policy, const struct view_draw *draw)
+{
+    return decode(x, source, index, 0, n, policy, draw);
+}
+
 /* Working memory of one call. */
 struct work {
     struct arena arena;
