@@ -242,6 +242,7 @@ status 0 "linear of pixels" linear pixels --train $data --test $data --l2 1 --js
 status 0 "linear by SGD" linear "$work/whole" --train $data --test $data --protocol moco --epochs 2
 status 1 "linear by SGD of pixels" linear pixels --train $data --test $data --protocol moco
 status 2 "linear by what?" linear "$work/whole" --train $data --test $data --protocol svm
+status 2 "linear with a negative l2" linear pixels --train $data --test $data --l2 -1
 status 2 "linear without data" linear "$work/whole" --train $data
 status 0 "finetune" finetune "$work/whole" --train $data --test $data,split=test --fraction 0.25 \
     --epochs 2 --json
