@@ -67,6 +67,9 @@ static void ends(int rc, const char *part)
 static void put_images(const char *name, const float *x, size_t n, size_t side)
 {
     char *file = malloc(128 + n * side * side * sizeof *x), text[118];
+    CHECK(file != NULL);
+    if (!file)
+        return;
     memcpy(file, "\x93NUMPY\1\0\x76\0", 10);
     snprintf(text, sizeof text,
              "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, 1, %zu, %zu), }", n, side,
@@ -253,7 +256,8 @@ static void nothing(enum moco_number number, int width)
         x[i] = (float)rng_normal(&rng);
     open_step(&s, number, HEAD_FC, width);
     for (int i = 0; i < 2; i++)
-        CHECK_MSG(!layer_trace(name, &s.q, s.net, s.tape_q, s.raw, x), "width %d: %s", width, name);
+        CHECK_MSG(!layer_trace(name, &s.q, s.net, s.tape_q, s.raw, x), "width %d: %s", width,
+                  name);
     step_close(&s);
 }
 
