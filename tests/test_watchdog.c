@@ -211,7 +211,8 @@ static void open_step(struct step *s, enum moco_number number, enum net_head hea
 {
     struct step_config config = {
         .net = { .arch = "resnet18", .stem = STEM_CIFAR, .head = head, .width = width,
-                 .channels = 1, .side = SIDE, .batch = B, .dim = D, .bn_splits = 1, .number = number },
+                 .channels = 1, .side = SIDE, .batch = B, .dim = D, .bn_splits = 1,
+                 .number = number },
         .method = { .B = B, .D = D, .K = 32, .T = 0.2f, .seed = 5 },
         .kind = &method_moco, .accumulate = 1, .momentum = 0.9f, .seed = 5,
     };
