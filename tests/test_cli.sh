@@ -301,7 +301,18 @@ status 0 "linear of pixels" linear pixels --train $data --test $data --l2 1 --js
 status 0 "linear by SGD" linear "$work/whole" --train $data --test $data --protocol moco --epochs 2
 status 1 "linear by SGD of pixels" linear pixels --train $data --test $data --protocol moco
 status 2 "linear by what?" linear "$work/whole" --train $data --test $data --protocol svm
+status 2 "linear with a negative l2" linear pixels --train $data --test $data --l2 -1
 status 2 "linear without data" linear "$work/whole" --train $data
+status 0 "finetune" finetune "$work/whole" --train $data --test $data,split=test --fraction 0.25 \
+    --epochs 2 --json
+wanted='^{"top1":[0-9.]*,"n_train":64,"n_labelled":256,"n_test":256,"fraction":0.25,"start":"pretrained"'
+check "$(grep -c "$wanted" "$work/out")" 1 "finetune --json: $(cat "$work/out")"
+status 0 "finetune from scratch" finetune "$work/whole" --train $data --test $data --fraction 0.25 \
+    --epochs 1 --from-scratch
+grep -q '^finetune top-1 [0-9.]* % (random weights, 64 of 256 labels' "$work/out"
+check $? 0 "finetune from scratch says so"
+status 1 "finetune of pixels" finetune pixels --train $data --test $data
+status 2 "finetune on too much" finetune "$work/whole" --train $data --test $data --fraction 2
 status 0 "metrics" metrics "$work/whole" $data --images 100 --json
 wanted='^{"alignment":[0-9.]*,"uniformity":-[0-9.]*,"deviation":0[0-9.]*,.*"images":100,"columns":32,'
 check "$(grep -c "$wanted" "$work/out")" 1 "metrics --json: $(cat "$work/out")"

@@ -1,6 +1,6 @@
-/* test_watchdog.c: runs that go wrong, each for real, and what is said about them: a loss that stays
- * that of guessing, BatchNorm that gives keys away, collapsed features, numbers that are not finite
- * in views, weights, outputs and gradients. And runs about which nothing must be said. */
+/* test_watchdog.c: runs that go wrong, each for real, and what is said about them: a loss that
+ * stays that of guessing, BatchNorm that gives keys away, collapsed features, numbers that are not
+ * finite in views, weights, outputs and gradients. And runs about which nothing must be said. */
 #define _GNU_SOURCE /* files.h */
 #include "engine/run/watchdog.h"
 
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/rng.h"
+#include "engine/net/report.h"
 #include "engine/run/safetensors.h"
 #include "tests/check.h"
 #include "tests/files.h"
@@ -66,6 +67,9 @@ static void ends(int rc, const char *part)
 static void put_images(const char *name, const float *x, size_t n, size_t side)
 {
     char *file = malloc(128 + n * side * side * sizeof *x), text[118];
+    CHECK(file != NULL);
+    if (!file)
+        return;
     memcpy(file, "\x93NUMPY\1\0\x76\0", 10);
     snprintf(text, sizeof text,
              "{'descr': '<f4', 'fortran_order': False, 'shape': (%zu, 1, %zu, %zu), }", n, side,
@@ -203,11 +207,12 @@ static void pixel(void)
 
 enum { B = 8, D = 16, SIDE = 8 };
 
-static void open_step(struct step *s, enum moco_number number, enum net_head head)
+static void open_step(struct step *s, enum moco_number number, enum net_head head, int width)
 {
     struct step_config config = {
-        .net = { .arch = "resnet18", .stem = STEM_CIFAR, .head = head, .width = 16, .channels = 1,
-                 .side = SIDE, .batch = B, .dim = D, .bn_splits = 1, .number = number },
+        .net = { .arch = "resnet18", .stem = STEM_CIFAR, .head = head, .width = width,
+                 .channels = 1, .side = SIDE, .batch = B, .dim = D, .bn_splits = 1,
+                 .number = number },
         .method = { .B = B, .D = D, .K = 32, .T = 0.2f, .seed = 5 },
         .kind = &method_moco, .accumulate = 1, .optimiser = { .momentum = 0.9f }, .seed = 5,
     };
@@ -228,7 +233,7 @@ static void named(enum moco_number number, enum net_head head, int key, const ch
     size_t count;
     for (size_t i = 0; i < sizeof x / sizeof *x; i++)
         x[i] = (float)rng_normal(&rng);
-    open_step(&s, number, head);
+    open_step(&s, number, head, 16);
     const struct tensor *tensors = net_tensors(s.net, &count);
     for (size_t t = 0; t < count; t++)
         for (size_t i = 0; !strcmp(tensors[t].name, name) && i < tensors[t].count; i++)
@@ -241,11 +246,29 @@ static void named(enum moco_number number, enum net_head head, int key, const ch
     step_close(&s);
 }
 
+/* Nothing to find in a healthy network, padded channels included. */
+static void nothing(enum moco_number number, int width)
+{
+    static float x[B * SIDE * SIDE];
+    struct step s;
+    char name[64];
+    struct rng rng = rng_at(9, RNG_TEST, 0, 0);
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = (float)rng_normal(&rng);
+    open_step(&s, number, HEAD_FC, width);
+    for (int i = 0; i < 2; i++)
+        CHECK_MSG(!layer_trace(name, &s.q, s.net, s.tape_q, s.raw_q, x), "width %d: %s", width,
+                  name);
+    step_close(&s);
+}
+
 static void names(void)
 {
     static const enum moco_number both[] = { MOCO_FP32, MOCO_BF16 };
     for (int i = 0; i < 2; i++) {
         enum moco_number n = both[i];
+        nothing(n, 8);
+        nothing(n, 24);
         named(n, HEAD_FC, 0, "layer1.0.conv1.weight", 0.1f, "");
         named(n, HEAD_FC, 0, "layer2.1.bn1.weight", NAN,
               "the parameter layer2.1.bn1.weight of the query encoder");
@@ -266,7 +289,7 @@ static void weights(void)
     struct step s;
     struct watchdog dog = { 0 };
     size_t count;
-    open_step(&s, MOCO_FP32, HEAD_FC);
+    open_step(&s, MOCO_FP32, HEAD_FC, 16);
     const struct tensor *last = &net_tensors(s.net, &count)[0];
     last += count - 1;
     CHECK(watchdog_weights(&dog, &s) == MOCO_OK && !dog.cause[0]);

@@ -18,6 +18,7 @@ int command_demo(int argc, char **argv);
 int command_knn(int argc, char **argv);
 int command_linear(int argc, char **argv);
 int command_metrics(int argc, char **argv);
+int command_finetune(int argc, char **argv);
 int command_embed(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_data(int argc, char **argv);

@@ -87,7 +87,7 @@ int command_linear(int argc, char **argv)
     const char *train = NULL, *test = NULL, *feature = NULL, *cap = NULL, *weights;
     const char *protocol = "solver";
     int epochs = 100, seed = 1, threads = 0, per_class = 0, json = 0;
-    double l2 = -1.0, lr = 30.0;
+    double l2 = NAN, lr = 30.0;
     struct moco_simd simd;
     struct probe probe;
     struct linear_config config;
@@ -106,11 +106,11 @@ int command_linear(int argc, char **argv)
         return cli_usage("moco linear needs --train DATA and --test DATA");
     if (linear_protocol_named(&config.protocol, protocol))
         return cli_usage("%s", error_text());
-    if (!(lr > 0.0) || epochs < 1 || !isfinite(lr) || !isfinite(l2))
+    if (!(lr > 0.0) || epochs < 1 || !isfinite(lr) || l2 < 0.0 || isinf(l2))
         return cli_usage("--lr and --epochs must be above 0, --l2 a number from 0");
-    config = (struct linear_config){.protocol = config.protocol, .l2 = l2, .epochs = epochs,
-                                    .lr = lr, .seed = (uint64_t)seed, .progress = show_epoch,
-                                    .user = &epochs};
+    config = (struct linear_config){.protocol = config.protocol, .l2 = isnan(l2) ? -1.0 : l2,
+                                    .epochs = epochs, .lr = lr, .seed = (uint64_t)seed,
+                                    .progress = show_epoch, .user = &epochs};
     if (cli_machine(&simd, threads, cap))
         return cli_failed();
     rc = probe_open(&probe, &(struct probe_job){weights, train, test, feature, 0}, &simd);

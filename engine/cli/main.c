@@ -22,6 +22,9 @@ static const struct command {
     {"linear", "WEIGHTS|pixels --train DATA --test DATA [--feature backbone|head|pixels] [--l2 X]\n"
                "      [--protocol solver|moco] [--lr 30 --epochs 100 --seed 1] [--per-class]",
      "accuracy of a linear classifier on its features, the encoder frozen", command_linear},
+    {"finetune", "WEIGHTS --train DATA --test DATA [--fraction .01] [--from-scratch]\n"
+                 "      [--epochs E --batch-size 64 --lr .02 --wd .0001 --seed 1]",
+     "train it further with few labels, and judge it", command_finetune},
     {"metrics", "WEIGHTS DATA [--feature head|backbone] [--images 2000] [--seed 1]",
      "alignment, uniformity and spread of its features; no labels needed", command_metrics},
     {"embed", "WEIGHTS DATA -o X.npy [--ids X.csv] [--feature backbone|head] [--raw]",

@@ -126,6 +126,12 @@ size_t embed_pack(void *rows, size_t size, size_t n, const struct embed_bad *bad
     return kept;
 }
 
+int embed_decode(float *x, const struct source *source, const size_t *index, size_t n,
+                 const struct policy *policy, const struct view_draw *draw)
+{
+    return decode(x, source, index, 0, n, policy, draw, NULL);
+}
+
 /* Working memory of one call. */
 struct work {
     struct arena arena;

@@ -9,8 +9,10 @@
 
 enum { MEMORY = 12, TRIES = 40 };
 
-/* Values are sums of many rounded terms: a rise by this share of the value is none. */
-static const double noise = 1e-8;
+/* Near the minimum values differ by less than they are rounded. There a step counts as low enough
+ * where the slope at its end is, if the value has risen by no more than this share (Hager and Zhang
+ * 2005, section 1: the approximate Wolfe conditions). */
+static const double noise = 1e-6;
 
 struct search {
     lbfgs_fn *fn;
@@ -102,9 +104,12 @@ static int find_length(struct search *s, double first, double *value, int *found
         int err = evaluate(s, length, &tried);
         if (err)
             return err;
-        if (!(tried <= start + 1e-4 * length * slope + noise * fabs(start))) {
+        double end = dot(s->next_grad, s->direction, s->n);
+        int low_enough = tried <= start + 1e-4 * length * slope ||
+                         (tried <= start + noise * fabs(start) && end <= -0.8 * slope);
+        if (!low_enough) {
             high = length;
-        } else if (dot(s->next_grad, s->direction, s->n) < 0.9 * slope) {
+        } else if (end < 0.9 * slope) {
             low = length;
         } else {
             *value = tried;

@@ -9,7 +9,7 @@
 #include "engine/base/error.h"
 #include "engine/eval/linear_fit.h"
 
-enum { HELD = 5, TOP = 5, STRIP = 16 };
+enum { HELD = 5, STRIP = 16 };
 
 int linear_protocol_named(enum linear_protocol *out, const char *name)
 {
@@ -193,15 +193,6 @@ static int solver_rows(struct probe *p)
 
 /* ---- judgement ---- */
 
-/* Place of class y among the scores, 0 the first; of equals the lower number comes first. */
-static size_t place_of(const float *scores, size_t classes, size_t y)
-{
-    size_t before = 0;
-    for (size_t c = 0; c < classes; c++)
-        before += scores[c] > scores[y] || (scores[c] == scores[y] && c < y);
-    return before;
-}
-
 static void count(struct linear_result *out, struct class_score *classes, const struct probe *p,
                   const float *scores)
 {
@@ -209,16 +200,16 @@ static void count(struct linear_result *out, struct class_score *classes, const 
     size_t first = 0, among = 0, C = p->train.classes;
     for (size_t i = 0; i < test->n; i++) {
         int32_t y = p->train.number[test->labels[i]];
-        size_t place = y < 0 ? C : place_of(scores + i * C, C, (size_t)y);
+        size_t place = y < 0 ? C : score_place(scores + i * C, C, (size_t)y);
         first += place == 0;
-        among += place < TOP && y >= 0;
+        among += place < SCORE_TOP && y >= 0;
         if (classes) {
             classes[test->labels[i]].n++;
             classes[test->labels[i]].right += place == 0;
         }
     }
     out->top1 = 100.0 * (double)first / (double)test->n;
-    out->top5 = p->sets->classes > TOP ? 100.0 * (double)among / (double)test->n : NAN;
+    out->top5 = p->sets->classes > SCORE_TOP ? 100.0 * (double)among / (double)test->n : NAN;
 }
 
 static int judge(struct linear_result *out, struct class_score *classes, const struct probe *p)

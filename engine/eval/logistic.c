@@ -96,8 +96,8 @@ static void block_logits(const struct logistic *p, float *logits, float *part, c
     }
 }
 
-/* -log softmax(s)[y]; s becomes its gradient, softmax(s) minus a one at y. */
-static double row_loss(float *s, size_t classes, size_t y)
+/* The gradient is softmax(s) minus a one at y. */
+double logistic_row(float *s, size_t classes, size_t y)
 {
     double total = 0.0, top = s[0], own;
     for (size_t c = 1; c < classes; c++)
@@ -122,7 +122,7 @@ static void add_piece(struct logistic *p, size_t piece, float *scratch)
         const float *x = p->x + row * p->wide;
         block_logits(p, scratch, part, x, rows);
         for (size_t r = 0; r < rows; r++)
-            loss += row_loss(scratch + r * p->classes, p->classes, (size_t)p->y[row + r]);
+            loss += logistic_row(scratch + r * p->classes, p->classes, (size_t)p->y[row + r]);
         p->simd->winograd_product_grad(sum, scratch, p->classes, x, rows, p->classes, p->wide);
     }
     p->losses[piece] = loss;

@@ -44,6 +44,9 @@ void logistic_close(struct logistic *problem);
 /* f and its gradient at w; grad, w: (classes, wide). An lbfgs_fn of a struct logistic. */
 int logistic_value(void *problem, double *value, float *grad, const float *w);
 
+/* -log softmax(s)[y] of one row of logits; s: (classes) becomes its gradient. */
+double logistic_row(float *s, size_t classes, size_t y);
+
 /* scores: (n, classes) = X Wᵀ, for x: (n, wide). */
 void logistic_scores(float *scores, const float *x, const float *w, size_t n, size_t wide,
                      size_t classes, const struct moco_simd *simd);

@@ -269,3 +269,11 @@ int score_run(double *top1, struct score_sets *sets, const struct embed *embed,
     rows_close(&test);
     return rc;
 }
+
+size_t score_place(const float *scores, size_t classes, size_t y)
+{
+    size_t before = 0;
+    for (size_t c = 0; c < classes; c++)
+        before += scores[c] > scores[y] || (scores[c] == scores[y] && c < y);
+    return before;
+}

@@ -48,4 +48,10 @@ size_t score_bytes(const struct score_sets *sets, size_t D);
 int score_run(double *top1, struct score_sets *sets, const struct embed *embed,
               const struct policy *policy, int k, double T, const struct moco_simd *simd);
 
+enum { SCORE_TOP = 5 }; /* of top-5 */
+
+/* Place of class y among the scores of one image, 0 the first; of equals the lower class comes
+ * first. */
+size_t score_place(const float *scores, size_t classes, size_t y);
+
 #endif

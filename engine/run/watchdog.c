@@ -115,6 +115,11 @@ static int blame(struct watchdog *dog, const char *format, ...)
     return 1;
 }
 
+static int not_finite(const struct watchdog *dog)
+{
+    return error_set(MOCO_EDIVERGED, "%s is no longer finite", dog->cause);
+}
+
 /* The first tensor, or the last, whose numbers in an arena of parameters are not finite. */
 static const struct tensor *find_tensor(const struct net *net, const float *arena, int backwards)
 {
@@ -181,7 +186,7 @@ int watchdog_part(struct watchdog *dog, struct step *s, const struct step_input 
                 bad_view(dog, s, in) || bad_branches(dog, s, in);
     if (!found)
         blame(dog, "the loss of finite features");
-    return MOCO_EDIVERGED;
+    return not_finite(dog);
 }
 
 static int bad_gradient(struct watchdog *dog, const struct net *net, const struct encoder *e,
@@ -199,10 +204,10 @@ int watchdog_step(struct watchdog *dog, const struct step *s)
 {
     int bad = bad_gradient(dog, s->net, &s->q, "query") ||
               (s->config.key.kind == KEY_SEPARATE && bad_gradient(dog, s->net_k, &s->k, "key"));
-    return bad ? MOCO_EDIVERGED : MOCO_OK;
+    return bad ? not_finite(dog) : MOCO_OK;
 }
 
 int watchdog_weights(struct watchdog *dog, const struct step *s)
 {
-    return bad_weight(dog, s->net, &s->q, "query") ? MOCO_EDIVERGED : MOCO_OK;
+    return bad_weight(dog, s->net, &s->q, "query") ? not_finite(dog) : MOCO_OK;
 }

@@ -1,0 +1,85 @@
+/* finetune.c: moco finetune: accuracy of a whole network trained further with few labels. */
+#include "engine/cli/cli.h"
+
+#include <math.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "engine/eval/finetune.h"
+
+static void show_epoch(void *user, int epoch, int epochs, double loss)
+{
+    (void)user;
+    fprintf(stderr, "\rfinetune: epoch %d/%d loss %.4f%s", epoch, epochs, loss,
+            epoch == epochs ? "\n" : "");
+}
+
+static void print(const struct finetune_result *r, const struct finetune_config *config,
+                  const struct score_sets *sets, double seconds, int json)
+{
+    const char *start = config->from_scratch ? "random" : "pretrained";
+    if (json) {
+        printf("{\"top1\":%.4f", r->top1);
+        if (!isnan(r->top5))
+            printf(",\"top5\":%.4f", r->top5);
+        printf(",\"n_train\":%zu,\"n_labelled\":%zu,\"n_test\":%zu,\"fraction\":%.9g,"
+               "\"start\":\"%s\",\"epochs\":%d,\"batch\":%d,\"lr\":%.9g,\"loss\":%.6f,"
+               "\"seconds\":%.2f}\n", r->n, sets->train.n, sets->test.n, config->fraction, start,
+               r->epochs, r->batch, config->lr, r->loss, seconds);
+        return;
+    }
+    printf("finetune top-1 %.2f %%", r->top1);
+    if (!isnan(r->top5))
+        printf(", top-5 %.2f %%", r->top5);
+    printf(" (%s weights, %zu of %zu labels -> %zu images, %d epochs, %.0f s)\n", start, r->n,
+           sets->train.n, sets->test.n, r->epochs, seconds);
+}
+
+static int run(const char *weights, const char *train, const char *test,
+               const struct finetune_config *config, const struct moco_simd *simd, int json)
+{
+    struct probe probe;
+    struct finetune_result result;
+    double start = clock_seconds();
+    int rc = probe_open(&probe, &(struct probe_job){weights, train, test, NULL, 0}, simd);
+    if (!rc && !probe.with)
+        rc = error_set(MOCO_EARG, "finetune needs an encoder; pixels are none");
+    if (!rc)
+        rc = finetune_run(&result, &probe.sets, probe.model.net, &probe.model.encoder,
+                          &probe.policy, config, simd);
+    if (!rc)
+        print(&result, config, &probe.sets, clock_seconds() - start, json);
+    probe_close(&probe);
+    return rc;
+}
+
+int command_finetune(int argc, char **argv)
+{
+    const char *train = NULL, *test = NULL, *cap = NULL, *weights;
+    int seed = 1, threads = 0, json = 0;
+    struct moco_simd simd;
+    struct finetune_config c = {.fraction = 0.01, .batch = 64, .lr = 0.02, .wd = 1e-4,
+                                .progress = show_epoch};
+    const struct option options[] = {
+        {"--train", OPTION_TEXT, &train}, {"--test", OPTION_TEXT, &test},
+        {"--fraction", OPTION_DOUBLE, &c.fraction},
+        {"--from-scratch", OPTION_SWITCH, &c.from_scratch}, {"--epochs", OPTION_INT, &c.epochs},
+        {"--batch-size", OPTION_INT, &c.batch}, {"--lr", OPTION_DOUBLE, &c.lr},
+        {"--wd", OPTION_DOUBLE, &c.wd}, {"--seed", OPTION_INT, &seed},
+        {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
+        {"--json", OPTION_SWITCH, &json},
+    };
+    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &weights, 1);
+    if (rc)
+        return rc;
+    if (!train || !test)
+        return cli_usage("moco finetune needs --train DATA and --test DATA");
+    if (!(c.fraction > 0.0 && c.fraction <= 1.0))
+        return cli_usage("--fraction must be above 0 and at most 1");
+    if (c.batch < 2 || c.batch > 65536 || !(c.lr > 0.0) || !(c.wd >= 0.0))
+        return cli_usage("--batch-size must be from 2 to 65536, --lr above 0, --wd from 0");
+    c.seed = (uint64_t)seed;
+    if (cli_machine(&simd, threads, cap) || run(weights, train, test, &c, &simd, json))
+        return cli_failed();
+    return EXIT_DONE;
+}
