@@ -20,7 +20,7 @@ static const struct study_row rows[] = {
 };
 static const struct study tiny = {
     "tiny", "A tiny study", "width=8 batch-size=16 moco-k=32 moco-dim=16 bn-splits=2 lr=0.05",
-    "A remark.", rows, 4, 1,
+    "A remark.", rows, 4, .oscillation = 1,
 };
 
 /* ---- running ---- */
@@ -372,6 +372,23 @@ static void test_picture(void)
     free(svg);
 }
 
+/* Without kNN there is a loss to show all the same. */
+static void test_no_knn(void)
+{
+    struct config config;
+    struct study one = tiny;
+    struct counter counter = { 0 };
+    one.count = 1;
+    base_config(&config, "deep/er");
+    CHECK(config_set(&config, "knn-every", "0", FROM_FLAG) == MOCO_OK);
+    CHECK_MSG(train_with(&counter, &one, &config, 0) == MOCO_OK, "%s", error_text());
+    char *svg = text_of("deep/er", "study.svg"), *md = text_of("deep/er", "study.md");
+    CHECK(well_formed(svg) && !strstr(svg, "kNN") && count(svg, "<polyline") == 1);
+    CHECK_MSG(strstr(md, "| a group: m < 1 & \"more\" | `moco-m=0.9` | 2 | 2 | | "), "%s", md);
+    free(svg);
+    free(md);
+}
+
 /* ---- the named studies ---- */
 
 static void check_study(const struct study *study)
@@ -423,6 +440,7 @@ int main(void)
     test_refusals();
     test_minutes();
     test_picture();
+    test_no_knn();
     test_named();
     files_end();
     return check_summary("study");

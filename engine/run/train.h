@@ -54,4 +54,7 @@ int train_resolve(struct config *config, const struct source *source,
 int views_resolve(struct config *config, const struct source *source,
                   const struct train_hooks *hooks);
 
+/* Creates a folder and those above it, as far as they are missing. */
+int train_folder(const char *path);
+
 #endif

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { HEAD = 78, ROW = 22, GROUP = 30, LABELS = 230, GAP = 20, NUMBERS = 92, FOOT = 40 };
+enum { HEAD = 86, ROW = 22, GROUP = 30, LABELS = 230, GAP = 20, NUMBERS = 92, FOOT = 40 };
 
 enum { KNN, LOSS, OSCILLATION, PANELS };
 
@@ -50,10 +50,10 @@ static int lay_out(struct panel *panels, const struct study_state *state)
     return n;
 }
 
-/* "47.6 ± 1.2": two digits of the deviation, three behind the point for losses. */
+/* "47.6 ± 1.2" */
 static void number_text(char *out, size_t size, const struct study_moments *m, int kind)
 {
-    int digits = kind == KNN ? 1 : kind == LOSS ? 2 : 3;
+    int digits = (kind == KNN ? 1 : kind == LOSS ? 2 : 3) - (fabs(m->mean) >= 100);
     if (m->n > 1)
         snprintf(out, size, "%.*f ± %.*f", digits, m->mean, digits, m->std);
     else
@@ -145,14 +145,15 @@ static void draw_head(struct svg *svg, const struct study_state *state)
     size_t length = strlen(data);
     study_budget_text(budget, sizeof budget, state);
     svg_text(svg, PLOT_MARGIN, 32, 20, SVG_START, PLOT_INK, 1, state->study->title);
-    int used = snprintf(text, sizeof text, "%s%s, %zu images, %s a run, %s, width %d, side %d",
+    snprintf(text, sizeof text, "%s%s, %zu images, %s a run, %s, width %d, side %d",
                         length > 50 ? "…" : "", length > 50 ? data + length - 50 : data,
                         state->source->count, budget, c->arch, c->width, c->side);
-    if (state->budget.seeds > 1)
-        snprintf(text + used, sizeof text - (size_t)used,
-                 "; mean and single seeds (%d), bars: ± one standard deviation",
-                 state->budget.seeds);
     svg_text(svg, PLOT_MARGIN, 52, 12, SVG_START, PLOT_FAINT, 0, text);
+    if (state->budget.seeds == 1)
+        return;
+    snprintf(text, sizeof text, "large dots: mean of %d seeds, which are the small ones; bars and "
+             "bands: one standard deviation either way", state->budget.seeds);
+    svg_text(svg, PLOT_MARGIN, 69, 12, SVG_START, PLOT_FAINT, 0, text);
 }
 
 int study_write_plot(const struct study_state *state)

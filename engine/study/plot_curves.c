@@ -46,19 +46,29 @@ double plot_curves_height(const struct study_state *state)
     return groups(state) * (TITLE + panel_height(state->study) + BELOW);
 }
 
+static int has_knn(const struct study_state *state)
+{
+    for (int r = 0; r < state->study->count; r++)
+        if (state->results[r].knn.n)
+            return 1;
+    return 0;
+}
+
 static const struct study_moments *value_of(const struct study_point *point, int loss)
 {
     return loss ? &point->loss : &point->knn;
 }
 
-/* Scales over all rows, so that groups can be compared. */
-static struct curve_panel fit(const struct study_state *state, int loss, double left)
+/* Scales over rows first..end - 1 for the values, over all for the epochs. */
+static struct curve_panel fit(const struct study_state *state, int loss, double left, int first,
+                              int end)
 {
     struct plot_range epochs = { 0, 1 }, values = plot_nothing();
     for (int r = 0; r < state->study->count; r++)
         for (int i = 0; i < state->results[r].count; i++) {
             plot_include(&epochs, state->results[r].points[i].epoch);
-            plot_include_moments(&values, value_of(&state->results[r].points[i], loss));
+            if (r >= first && r < end)
+                plot_include_moments(&values, value_of(&state->results[r].points[i], loss));
         }
     struct curve_panel panel = { .loss = loss };
     panel.x = plot_fit(&epochs, 6, left, left + WIDTH);
@@ -92,7 +102,7 @@ static void draw_curve(struct svg *svg, const struct study_state *state, int r,
     char colour[8];
     const struct study_result *result = &state->results[r];
     struct svg_style line = { plot_colour(colour, state->study, r), 1.8, 0 };
-    struct svg_style band = { colour, 0, 0.12 };
+    struct svg_style band = { colour, 0, 0.1 };
     double *points = malloc((size_t)(result->count + 1) * 4 * sizeof *points);
     if (!points)
         return;
@@ -143,13 +153,18 @@ void plot_curves(struct svg *svg, const struct study_state *state, double top)
 {
     const struct study *study = state->study;
     double height = panel_height(study);
-    struct curve_panel knn = fit(state, 0, LEFT), loss = fit(state, 1, LEFT + WIDTH + BETWEEN);
+    struct curve_panel knn = fit(state, 0, LEFT, 0, study->count);
+    int both = has_knn(state), left = both ? LEFT + WIDTH + BETWEEN : LEFT;
+    struct curve_panel loss = fit(state, 1, left, 0, study->count);
     for (int r = 0, end; r < study->count; r = end) {
         double from = top + TITLE, to = from + height;
         end = plot_group_end(study, r);
         if (!trained(state, r, end))
             continue;
-        draw_panel(svg, state, r, end, &knn, from, to);
+        if (study->losses_differ)
+            loss = fit(state, 1, left, r, end);
+        if (both)
+            draw_panel(svg, state, r, end, &knn, from, to);
         draw_panel(svg, state, r, end, &loss, from, to);
         draw_key(svg, state, r, end, loss.x.to + 20, from + 8);
         top = to + BELOW;

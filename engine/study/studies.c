@@ -99,29 +99,29 @@ static const struct study_row proximal[] = {
     { "lambda-10", "", "λ = 10", BANK "proximal=10" },
 };
 
-#define ROWS(rows) rows, sizeof rows / sizeof *rows
+#define ROWS(list) .rows = list, .count = sizeof list / sizeof *list
 
 static const struct study studies[] = {
     { "mechanisms", "Where the negatives come from", BASE,
       "Losses of different methods, and of different numbers of negatives, are no scale: compare "
       "kNN. The learning rate of a row with another batch is scaled with the batch.",
-      ROWS(mechanisms), 0 },
-    { "momentum", "Momentum of the key encoder", BASE, "", ROWS(momentum), 0 },
+      ROWS(mechanisms), .losses_differ = 1 },
+    { "momentum", "Momentum of the key encoder", BASE, "", ROWS(momentum) },
     { "sharing", "One encoder for queries and keys, or two", BASE,
       "\"shared\": keys come from the query encoder itself; \"to STAGE\": the key encoder shares "
       "all up to that stage and follows with m = 0.99 behind it; else it is a copy with momentum "
-      "m.", ROWS(sharing), 0 },
+      "m.", ROWS(sharing) },
     { "queue", "Length of the queue", BASE,
       "The loss grows with ln K: compare it with the loss of a guess, or compare kNN.",
-      ROWS(queue), 0 },
+      ROWS(queue) },
     { "temperature", "Temperature of the softmax", BASE,
-      "Losses at different temperatures are no scale: compare kNN.", ROWS(temperature), 0 },
+      "Losses at different temperatures are no scale: compare kNN.", ROWS(temperature) },
     { "sampling", "Rows drawn from the memory bank", BASE,
-      "NCE, sampled and full softmax are three losses: compare kNN.", ROWS(sampling), 0 },
+      "NCE, sampled and full softmax are three losses: compare kNN.", ROWS(sampling), .losses_differ = 1 },
     { "proximal", "Proximal term of the memory bank", BASE " negatives=4096 nce=on",
       "The loss includes the term. Oscillation: standard deviation of the differences between the "
       "losses of steps that follow each other, over the last quarter of the epochs.",
-      ROWS(proximal), 1 },
+      ROWS(proximal), .oscillation = 1 },
 };
 
 enum { STUDIES = sizeof studies / sizeof *studies };

@@ -7,7 +7,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "engine/base/error.h"
 #include "engine/study/part.h"
@@ -55,13 +54,6 @@ static int on_stop(void *user)
 {
     const struct train_hooks *train = &((struct watch *)user)->hooks->train;
     return train->stop ? train->stop(train->user) : 0;
-}
-
-static int make_folder(const char *path)
-{
-    if (mkdir(path, 0777) && errno != EEXIST)
-        return error_set(MOCO_EIO, "creating folder %s: %s", path, strerror(errno));
-    return MOCO_OK;
 }
 
 /* One run to its end; one that diverges is a result too. */
@@ -145,7 +137,7 @@ int study_train(const struct study *study, const struct config *base,
                                    .hooks = hooks, .out = base->value.out };
     for (int r = 0; r < study->count; r++)
         clear(&state->results[r]);
-    int rc = make_folder(state->out);
+    int rc = train_folder(state->out);
     if (!rc)
         rc = study_plan(state);
     if (!rc)

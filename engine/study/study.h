@@ -26,6 +26,7 @@ struct study {
     const struct study_row *rows;
     int count;
     int oscillation;     /* the loss's oscillation is a result of the study */
+    int losses_differ;   /* groups have losses of different kinds: no common scale */
 };
 
 /* The study of that name; NULL, with a sentence that lists the known ones. */
