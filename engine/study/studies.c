@@ -117,7 +117,8 @@ static const struct study studies[] = {
     { "temperature", "Temperature of the softmax", BASE,
       "Losses at different temperatures are no scale: compare kNN.", ROWS(temperature) },
     { "sampling", "Rows drawn from the memory bank", BASE,
-      "NCE, sampled and full softmax are three losses: compare kNN.", ROWS(sampling), .losses_differ = 1 },
+      "NCE, sampled and full softmax are three losses: compare kNN.", ROWS(sampling),
+      .losses_differ = 1 },
     { "proximal", "Proximal term of the memory bank", BASE " negatives=4096 nce=on",
       "The loss includes the term. Oscillation: standard deviation of the differences between the "
       "losses of steps that follow each other, over the last quarter of the epochs.",
