@@ -365,6 +365,40 @@ cmp "$work/w.safetensors" "$work/whole/weights.safetensors" >/dev/null
 check $? 0 "export gives weights.safetensors"
 status 0 "info of a file" info "$work/w.safetensors"
 
+# A study, stopped by a signal and killed in the middle; the same command goes on.
+status 2 "compare without a study" compare $data --out "$work/study"
+status 2 "compare without --out" compare $data --study momentum
+status 2 "an unknown study" compare $data --study nothing --out "$work/study"
+check "$(cat "$work/err")" "moco: study 'nothing' is not known: one of mechanisms, momentum, sharing,\
+ queue, temperature, sampling, proximal (moco help shows the usage)" "the sentence for a study"
+status 2 "no seeds" compare $data --study momentum --out "$work/study" --seeds 0
+status 2 "two budgets" compare $data --study momentum --out "$work/study" --epochs 2 --minutes 1
+status 2 "no minutes" compare $data --study momentum --out "$work/study" --minutes x
+status 1 "a setting that all rows have" compare $data --study momentum --out "$work/study" --moco-m 0
+check "$(cat "$work/err")" "moco: --moco-m does not go with study momentum: each of its rows has a\
+ value of its own" "the sentence for a setting that all rows have"
+start_study() {
+    # shellcheck disable=SC2086
+    "$moco" compare $data --study momentum --out "$work/study" --seeds 1 $small >"$work/out" \
+        2>"$work/err" &
+}
+start_study
+send_when_saved TERM "$work/study/m-0/seed-1" $!
+check $? 143 "a study interrupted by TERM"
+sed 1d "$work/study/study.csv" >"$work/before.csv"
+check "$(grep -c '' "$work/before.csv")" 5 "rows of an interrupted study"
+start_study
+send_when_saved KILL "$work/study/m-0.9/seed-1" $! 2>/dev/null
+start_study
+wait $!
+check $? 0 "the study after kill -9: $(tail -1 "$work/err")"
+check "$(grep -c '^momentum,.*,2,1,[0-9.]*,,[0-9.]*,,' "$work/study/study.csv")" 5 "complete rows"
+check "$(grep -c '^| m = ' "$work/study/study.md")" 5 "rows of study.md"
+check "$(tail -c 7 "$work/study/study.svg")" "</svg>" "the end of study.svg"
+start_study
+wait $!
+check "$(grep -c 'is complete' "$work/err")" 5 "complete runs are not trained again"
+
 mkdir -p "$work/cut"
 head -c 5000 "$work/whole/checkpoint.safetensors" >"$work/cut/checkpoint.safetensors"
 train "$work/cut" --resume

@@ -15,6 +15,11 @@ static const struct command {
      "train an encoder (moco train --help lists all settings)", command_train},
     {"bench", "DATA [SETTINGS of train]",
      "how fast, how long and how large a run of these settings will be", command_bench},
+    {"compare", "DATA --study NAME --out DIR [--seeds 3] [--epochs N | --minutes M] [SETTINGS of "
+                "train]",
+     "train the rows of a study and compare them: mechanisms, momentum, sharing, queue,\n      "
+     "temperature, sampling or proximal; the same command goes on after an interruption",
+     command_compare},
     {"knn", "WEIGHTS|pixels --train DATA [--test DATA] [--feature backbone|head|pixels]\n"
             "      [--knn-k 200 --knn-t .1 --side N]",
      "k-nearest-neighbour accuracy of its features; without --test of each fifth by the others",
@@ -93,7 +98,7 @@ int main(int argc, char **argv)
             printf("moco %s %s\n  %s\n", commands[i].name, commands[i].arguments,
                    commands[i].summary);
             if (commands[i].run == command_train || commands[i].run == command_bench ||
-                commands[i].run == command_views)
+                commands[i].run == command_views || commands[i].run == command_compare)
                 train_help();
             return EXIT_DONE;
         }

@@ -28,12 +28,6 @@ static void catch_signals(void)
     sigaction(SIGTERM, &action, NULL);
 }
 
-struct show {
-    int terminal, json;
-    int open;     /* a line without its end stands on the terminal */
-    double shown; /* when */
-};
-
 static void end_line(struct show *show)
 {
     if (show->open)
@@ -149,17 +143,33 @@ static void on_progress(void *user, const struct train_progress *p)
         show->open = 0, fputc('\n', stderr);
 }
 
+void show_open(struct show *show, struct train_hooks *hooks, int json)
+{
+    *show = (struct show){.terminal = isatty(2), .json = json, .shown = clock_seconds()};
+    *hooks = (struct train_hooks){show, on_started, on_progress, on_notice, on_profile, on_stop};
+    catch_signals();
+}
+
+void show_close(struct show *show)
+{
+    end_line(show);
+}
+
+int show_interrupted(void)
+{
+    return 128 + caught;
+}
+
 int show_train(struct config *config, const struct moco_simd *simd)
 {
-    struct show show = {.terminal = isatty(2), .json = config->value.json,
-                        .shown = clock_seconds()};
-    struct train_hooks hooks = {&show, on_started, on_progress, on_notice, on_profile, on_stop};
-    catch_signals();
+    struct show show;
+    struct train_hooks hooks;
+    show_open(&show, &hooks, config->value.json);
     int rc = train_run(config, simd, &hooks);
-    end_line(&show);
+    show_close(&show);
     if (rc == TRAIN_INTERRUPTED) {
         fprintf(stderr, "moco: interrupted; the run is saved, go on with --resume\n");
-        return 128 + caught;
+        return show_interrupted();
     }
     if (rc)
         return cli_failed();

@@ -8,4 +8,15 @@
  * with a checkpoint on SIGINT and SIGTERM. Returns the exit status. */
 int show_train(struct config *config, const struct moco_simd *simd);
 
+/* The same for whoever starts several runs: fills the hooks and catches the signals. `show` must
+ * stay where it is. */
+struct show {
+    int terminal, json;
+    int open;     /* a line without its end stands on the terminal */
+    double shown; /* when */
+};
+void show_open(struct show *show, struct train_hooks *hooks, int json);
+void show_close(struct show *show);
+int show_interrupted(void); /* exit status after a signal */
+
 #endif

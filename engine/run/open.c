@@ -108,7 +108,7 @@ static int open_scores(struct run *run)
 
 /* ---- step and state ---- */
 
-static int make_folder(const char *path)
+int train_folder(const char *path)
 {
     char part[PATH_SIZE];
     snprintf(part, sizeof part, "%s", path);
@@ -142,7 +142,7 @@ static int open_state(struct run *run)
                            run->source->count);
     } else {
         step_init(&run->step);
-        rc = make_folder(out);
+        rc = train_folder(out);
     }
     if (!rc)
         rc = log_open(&run->log, path, resumed ? run->info.log_bytes : 0);

@@ -74,7 +74,8 @@ static void progress_of(struct train_progress *p, const struct run *run)
     *p = (struct train_progress){
         .epoch = (int)epoch_of(run) + 1, .epochs = run->c->epochs, .step = run->info.epoch_steps,
         .steps = run->steps, .loss = run->info.loss_sum / n, .top1 = run->info.top1_sum / n,
-        .ln_k1 = guess_loss(run), .lr = run->lr, .queue_fill = fill_share(run),
+        .step_loss = run->step.loss, .ln_k1 = guess_loss(run), .lr = run->lr,
+        .queue_fill = fill_share(run),
         .img_s = seconds > 0 ? (double)run->timed * run->c->batch / seconds : 0.0,
         .data_s = run->data_s, .compute_s = run->compute_s, .knn = NAN,
         .eta_s = run->all_steps ? run->all_s / (double)run->all_steps *

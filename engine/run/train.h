@@ -19,6 +19,7 @@ struct train_progress {
     int epoch, epochs;          /* epoch from 1 */
     uint64_t step, steps;       /* in this epoch */
     double loss, top1;          /* mean of this epoch so far */
+    double step_loss;           /* of the newest step alone */
     double ln_k1;               /* loss of a dictionary that tells nothing apart */
     double lr;
     double queue_fill;          /* 0..1; NAN without a queue */
@@ -53,5 +54,8 @@ int train_resolve(struct config *config, const struct source *source,
 /* The part of it that views need. */
 int views_resolve(struct config *config, const struct source *source,
                   const struct train_hooks *hooks);
+
+/* Creates a folder and those above it, as far as they are missing. */
+int train_folder(const char *path);
 
 #endif
