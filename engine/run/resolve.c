@@ -124,7 +124,7 @@ static int resolve_groups(struct config *config)
     while (splits > 1 && (rows / splits < GROUP_LEAST || rows % splits))
         splits--;
     if (follow_int(config, "bn-splits", splits, &rc))
-        give_reason(config, "bn-splits %d (groups of %d images or more)", splits, GROUP_LEAST);
+        give_reason(config, "bn-splits %d (no groups below %d images)", splits, GROUP_LEAST);
     return rc;
 }
 
