@@ -94,11 +94,12 @@ struct probe {
     const char *feature;      /* "backbone", "head", "pixels" */
 };
 
-/* What is asked for. test NULL: there is one set. feature NULL: backbone, or pixels. side: of the
- * views of pixels, 0 for that of a run on these images. */
+/* What is asked for. test NULL: there is one set, which kNN takes in fifths; with split every fifth
+ * of its images becomes the test set. feature NULL: backbone, or pixels. side: of the views of
+ * pixels, 0 for that of a run on these images. */
 struct probe_job {
     const char *weights, *train, *test, *feature;
-    int side;
+    int side, split;
 };
 int probe_open(struct probe *probe, const struct probe_job *job, const struct moco_simd *simd);
 void probe_close(struct probe *probe);

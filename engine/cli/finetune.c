@@ -41,7 +41,7 @@ static int run(const char *weights, const char *train, const char *test,
     struct probe probe;
     struct finetune_result result;
     double start = clock_seconds();
-    int rc = probe_open(&probe, &(struct probe_job){weights, train, test, NULL, 0}, simd);
+    int rc = probe_open(&probe, &(struct probe_job){weights, train, test, NULL, 0, 0}, simd);
     if (!rc && !probe.with)
         rc = error_set(MOCO_EARG, "finetune needs an encoder; pixels are none");
     if (!rc)

@@ -102,8 +102,9 @@ int command_linear(int argc, char **argv)
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &weights, 1);
     if (rc)
         return rc;
-    if (!train || !test)
-        return cli_usage("moco linear needs --train DATA and --test DATA");
+    if (!train)
+        return cli_usage("moco linear needs --train DATA, and --test DATA unless every fifth image "
+                         "of --train is to be the test set");
     if (linear_protocol_named(&config.protocol, protocol))
         return cli_usage("%s", error_text());
     if (!(lr > 0.0) || epochs < 1 || !isfinite(lr) || l2 < 0.0 || isinf(l2))
@@ -113,7 +114,7 @@ int command_linear(int argc, char **argv)
                                     .progress = show_epoch, .user = &epochs};
     if (cli_machine(&simd, threads, cap))
         return cli_failed();
-    rc = probe_open(&probe, &(struct probe_job){weights, train, test, feature, 0}, &simd);
+    rc = probe_open(&probe, &(struct probe_job){weights, train, test, feature, 0, 1}, &simd);
     if (!rc)
         rc = run(&probe, &config, protocol, per_class, json, &simd);
     probe_close(&probe);

@@ -33,6 +33,21 @@ static int open_model(struct probe *probe, const char *weights, const struct moc
     return embed_feature_named(&probe->embed.feature, probe->feature);
 }
 
+/* The test set is every fifth labelled image. */
+static int open_split(struct score_sets *sets, const char *data)
+{
+    struct source *source;
+    int rc = source_open(&source, data);
+    if (rc)
+        return rc;
+    rc = score_split(sets, source);
+    if (rc)
+        source_close(&source);
+    else
+        sets->train.owned = 1;
+    return rc;
+}
+
 int probe_open(struct probe *probe, const struct probe_job *job, const struct moco_simd *simd)
 {
     const char *feature = job->feature;
@@ -48,7 +63,8 @@ int probe_open(struct probe *probe, const struct probe_job *job, const struct mo
     if (!pixels)
         rc = open_model(probe, job->weights, simd);
     if (!rc)
-        rc = score_open(&probe->sets, job->train, job->test);
+        rc = job->split && !job->test ? open_split(&probe->sets, job->train)
+                                      : score_open(&probe->sets, job->train, job->test);
     if (rc)
         return rc;
     cli_note(probe->sets.train.source);
