@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/cli/pack.h"
 
 enum { NAMED_MAX = 10 };
 
@@ -135,18 +136,22 @@ static int survey_source(const struct source *source, int json)
 
 int command_data(int argc, char **argv)
 {
-    const char *cap = NULL, *data;
+    const char *cap = NULL, *data, *pack = NULL;
     int threads = 0, json = 0;
+    struct pack_options packing = {.max_bad = 1};
     struct moco_simd simd;
     struct source *source = NULL;
     const struct option options[] = {
         {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
-        {"--json", OPTION_SWITCH, &json},
+        {"--json", OPTION_SWITCH, &json}, {"--pack", OPTION_TEXT, &pack},
+        {"--side", OPTION_INT, &packing.side}, {"--max-bad", OPTION_DOUBLE, &packing.max_bad},
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &data, 1);
     if (rc)
         return rc;
     rc = cli_machine(&simd, threads, cap);
+    if (!rc && pack)
+        return cli_pack(data, pack, &packing, json) ? cli_failed() : EXIT_DONE;
     if (!rc)
         rc = source_open(&source, data);
     if (!rc)

@@ -23,6 +23,21 @@ struct mapping {
 int mapping_open(struct mapping *mapping, const char *path);
 void mapping_close(struct mapping *mapping);
 
+/* The `size` bytes of a number, least significant first. */
+static inline uint64_t raw_get(const unsigned char *at, size_t size)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++)
+        value |= (uint64_t)at[i] << (8 * i);
+    return value;
+}
+
+static inline void raw_put(unsigned char *at, uint64_t value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        at[i] = (unsigned char)(value >> (8 * i));
+}
+
 /* Bytes of one number. */
 size_t raw_size(enum source_dtype dtype);
 

@@ -5,6 +5,7 @@
  *   folder:DIR  npy:X.npy[,Y.npy][:nhwc]  npz:X.npz[:IMAGES[,LABELS]][:nhwc]
  *   tiff:FILE-OR-DIR[:pages=images|channels]  hdf5:FILE[:IMAGES[,LABELS]][:nhwc]
  *   fits:FILE-OR-DIR[:HDU][:pages=images|channels]
+ *   packed:FILE
  *   synthetic:[n=4000,classes=8,side=32,seed=1,split=train]
  * Out: image i as planes of floats, its label or -1, its name. One file per format fills a
  * `struct source`; adding a format touches that file and the table in source.c. */
@@ -31,6 +32,9 @@ struct part {
     int divisor;                  /* 1, 2, 4 or 8 */
     int top, left, height, width; /* in pixels at that scale */
 };
+
+/* What an image had beside its pixels: bits. */
+enum { TRAIT_ALPHA = 1, TRAIT_ANIMATED = 2 };
 
 enum source_dtype { DTYPE_U8, DTYPE_U16, DTYPE_I16, DTYPE_F16, DTYPE_F32, DTYPE_F64 };
 
@@ -60,12 +64,18 @@ struct source {
                      struct part *part);
     /* A name of image `index` (a file's path below the root), or NULL. */
     const char *(*name)(const struct source *source, size_t index);
+    /* Bits TRAIT_... of image `index`, or NULL. */
+    int (*traits)(const struct source *source, size_t index);
     void (*close)(struct source *source);
     void *state; /* of the format's file */
+    int lenient; /* of source_open_lenient() */
 };
 
 /* Opens `spec`; on success *out is owned by the caller. */
 int source_open(struct source **out, const char *spec);
+/* The same for one who looks at every image: a file of a folder that cannot be read is an image
+ * whose read() gives the sentence. */
+int source_open_lenient(struct source **out, const char *spec);
 void source_close(struct source **source);
 
 /* Label of an image, -1 where there is none. */
@@ -89,6 +99,7 @@ int source_open_npz(struct source *source, const char *path);
 int source_open_tiff(struct source *source, const char *path); /* only with libtiff */
 int source_open_hdf5(struct source *source, const char *path); /* only with libhdf5 */
 int source_open_fits(struct source *source, const char *path); /* only with cfitsio */
+int source_open_packed(struct source *source, const char *path);
 int source_open_folder(struct source *source, const char *path);
 int source_open_synthetic(struct source *source, const char *path);
 

@@ -20,7 +20,8 @@
 
 struct folder {
     struct tree tree;
-    int (*sizes)[2]; /* (source->count) height and width of each image; owned */
+    int (*sizes)[2]; /* (source->count) height and width of each image; owned, as is: */
+    unsigned char *traits; /* (source->count) */
 };
 
 /* ---- files ---- */
@@ -84,14 +85,17 @@ static void take_header(struct source *source, size_t i, const struct decode_hea
     struct folder *folder = source->state;
     size_t pixels = (size_t)header->width * (size_t)header->height;
     size_t bytes = decode_bytes(header, file_size) + file_size;
+    int first = source->pixels_max == 0;
     folder->sizes[i][0] = header->height;
     folder->sizes[i][1] = header->width;
+    folder->traits[i] = (unsigned char)((header->alpha ? TRAIT_ALPHA : 0) |
+                                        (header->frames > 1 ? TRAIT_ANIMATED : 0));
     source->channels = header->channels == 3 ? 3 : source->channels;
     source->dtype = header->deep ? DTYPE_U16 : source->dtype;
     source->pixels_max = pixels > source->pixels_max ? pixels : source->pixels_max;
     source->decoder_bytes = bytes > source->decoder_bytes ? bytes : source->decoder_bytes;
-    source->width = i == 0 || source->width == header->width ? header->width : 0;
-    source->height = i == 0 || source->height == header->height ? header->height : 0;
+    source->width = first || source->width == header->width ? header->width : 0;
+    source->height = first || source->height == header->height ? header->height : 0;
 }
 
 /* Behind what the tree has noted. */
@@ -110,14 +114,17 @@ static int scan_headers(struct source *source)
     struct decode_header header;
     struct tally tally = { 0 };
     size_t size;
-    folder->sizes = malloc(source->count * sizeof *folder->sizes);
-    if (!folder->sizes)
+    folder->sizes = calloc(source->count, sizeof *folder->sizes);
+    folder->traits = calloc(source->count, 1);
+    if (!folder->sizes || !folder->traits)
         return error_memory("sizes of images", source->count * sizeof *folder->sizes);
     source->channels = 1;
     source->dtype = DTYPE_U8;
     for (size_t i = 0; i < source->count; i++) {
         full_path(path, source, i);
         int rc = read_header(&header, &size, path, DECODE_HEAD);
+        if (rc != MOCO_OK && source->lenient)
+            continue; /* reading it will give the same sentence */
         if (rc != MOCO_OK)
             return rc;
         take_header(source, i, &header, size);
@@ -164,11 +171,18 @@ static const char *name_of(const struct source *source, size_t index)
     return folder->tree.names[index];
 }
 
+static int traits_of(const struct source *source, size_t index)
+{
+    const struct folder *folder = source->state;
+    return folder->traits[index];
+}
+
 static void close_folder(struct source *source)
 {
     struct folder *folder = source->state;
     tree_close(&folder->tree);
     free(folder->sizes);
+    free(folder->traits);
     free(folder);
 }
 
@@ -192,6 +206,7 @@ int source_open_folder(struct source *source, const char *path)
     source->size = size_of;
     source->read_part = read_part;
     source->name = name_of;
+    source->traits = traits_of;
     int rc = tree_open(tree, path, TREE_IMAGE);
     if (rc == MOCO_OK && tree->count == 0)
         rc = error_set(MOCO_EFORMAT, "the folder %s holds no jpg, jpeg, png, bmp, ppm, pgm or tga "

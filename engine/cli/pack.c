@@ -1,0 +1,77 @@
+/* pack.c: moco data DATA --pack OUT: a data set as one file, and what was left out of it. */
+#include "engine/cli/pack.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "engine/base/clock.h"
+#include "engine/base/error.h"
+#include "engine/cli/cli.h"
+
+struct bar {
+    int terminal;
+    double shown; /* when */
+};
+
+/* A line that is written anew, on a terminal; elsewhere nothing. */
+static void on_progress(void *user, size_t done, size_t count)
+{
+    struct bar *bar = user;
+    double time = clock_seconds();
+    if (!bar->terminal || (time - bar->shown < 0.2 && done < count))
+        return;
+    bar->shown = time;
+    fprintf(stderr, "\r\033[K%zu of %zu images%s", done, count, done == count ? "\r\033[K" : "");
+}
+
+static void print_bad(const struct pack_report *report)
+{
+    if (!report->bad)
+        return;
+    fprintf(stderr, "moco: %zu image%s cannot be read and %s left out:\n", report->bad,
+            report->bad == 1 ? "" : "s", report->bad == 1 ? "is" : "are");
+    for (size_t i = 0; i < report->bad && i < PACK_NAMED; i++)
+        fprintf(stderr, "  %s\n", report->sentence[i]);
+    if (report->bad > PACK_NAMED)
+        fprintf(stderr, "  and %zu more\n", report->bad - PACK_NAMED);
+}
+
+static void print_report(const struct pack_report *report, const char *out, int side, int json)
+{
+    if (json) {
+        printf("{\"packed\":");
+        cli_json_text(out);
+        printf(",\"images\":%zu,\"scaled\":%zu,\"left_out\":%zu,\"bytes\":%llu}\n",
+               report->written, report->scaled, report->bad, (unsigned long long)report->bytes);
+        return;
+    }
+    printf("%s holds %zu images on %.1f MiB", out, report->written,
+           (double)report->bytes / (1 << 20));
+    if (side)
+        printf("; %zu were scaled to a shorter side of %d", report->scaled, side);
+    printf("\n");
+}
+
+int cli_pack(const char *data, const char *out, struct pack_options *options, int json)
+{
+    struct bar bar = { .terminal = isatty(2) };
+    struct pack_report *report = calloc(1, sizeof *report);
+    struct source *source = NULL;
+    int rc = report ? source_open_lenient(&source, data)
+                    : error_memory("a report on packing", sizeof *report);
+    if (!rc) {
+        cli_note(source);
+        options->progress = on_progress;
+        options->user = &bar;
+        rc = pack_write(report, out, source, options);
+    }
+    if (bar.shown > 0)
+        fprintf(stderr, "\r\033[K");
+    if (!rc) {
+        print_bad(report);
+        print_report(report, out, options->side, json);
+    }
+    source_close(&source);
+    free(report);
+    return rc;
+}
