@@ -1,8 +1,8 @@
 /* pack_write.c: from any source to a packed file; see pack.h.
  *
- * Threads read, scale and convert images side by side; each appends its own in the order of the
- * source, so the file does not depend on their number. Where reading fails the image is left out,
- * its sentence kept; where writing fails all ends. */
+ * Threads read, scale and convert a block of images; then these are written in the order of the
+ * source, so the file does not depend on the number of threads. Where reading fails the image is
+ * left out, its sentence kept; where writing fails all ends. */
 #define _GNU_SOURCE
 #include "engine/data/pack.h"
 
@@ -27,21 +27,23 @@ struct writer {
     unsigned char *index;  /* (source->count, PACK_ENTRY) */
     char *texts;
     size_t texts_size, texts_room;
-    size_t done;           /* images tried */
-    int rc;                /* of the first failure that is no image's */
-    char sentence[1024];   /* about it */
+};
+
+/* An image on its way from a thread to the file. */
+struct slot {
+    int rc;
+    char sentence[PACK_SENTENCE]; /* when rc says so */
+    int height, width, scaled;
+    enum source_dtype dtype;
+    unsigned char *numbers; /* owned */
+    size_t size, room;
+    uint32_t sum;
 };
 
 /* What a thread works with. */
 struct hand {
     struct image image;
     struct shrink shrink;
-    const struct image *result; /* one of the two */
-    enum source_dtype dtype;
-    unsigned char *numbers;
-    size_t size, room;
-    uint32_t sum;
-    int rc;
 };
 
 /* ---- an image ---- */
@@ -60,48 +62,56 @@ static enum source_dtype dtype_of(const struct image *image, enum source_dtype d
     return DTYPE_F32;
 }
 
-static int convert(struct hand *hand)
+static int convert(struct slot *slot, const struct image *image)
 {
-    const struct image *image = hand->result;
     size_t n = (size_t)image->channels * (size_t)image->height * (size_t)image->width;
-    size_t size = n * raw_size(hand->dtype);
-    if (size > hand->room) {
-        free(hand->numbers);
-        hand->numbers = malloc(size);
-        hand->room = hand->numbers ? size : 0;
-        if (!hand->numbers)
-            return error_memory("an image to be packed", size);
+    slot->size = n * raw_size(slot->dtype);
+    if (slot->size > slot->room) {
+        free(slot->numbers);
+        slot->numbers = malloc(slot->size);
+        slot->room = slot->numbers ? slot->size : 0;
+        if (!slot->numbers)
+            return error_memory("an image to be packed", slot->size);
     }
-    hand->size = size;
-    pack_numbers(hand->numbers, image->pixels, n, hand->dtype);
-    hand->sum = (uint32_t)crc32_z(0, hand->numbers, size);
+    slot->height = image->height;
+    slot->width = image->width;
+    pack_numbers(slot->numbers, image->pixels, n, slot->dtype);
+    slot->sum = (uint32_t)crc32_z(0, slot->numbers, slot->size);
     return MOCO_OK;
 }
 
-static void prepare(struct hand *hand, const struct writer *w, size_t i)
+static int fill(struct slot *slot, struct hand *hand, const struct writer *w, size_t i)
 {
     const struct source *source = w->source;
-    hand->result = &hand->image;
-    hand->rc = source->read(source, i, &hand->image);
-    if (hand->rc == MOCO_OK && hand->image.channels != source->channels)
-        hand->rc = error_set(MOCO_EFORMAT, "%s: image %zu has %d channels, not %d", source->where,
-                             i, hand->image.channels, source->channels);
-    if (hand->rc != MOCO_OK)
-        return;
-    hand->dtype = dtype_of(&hand->image, source->dtype);
-    if (shrink_due(&hand->image, w->options->side)) {
-        hand->rc = shrink_image(&hand->shrink, &hand->image, w->options->side);
-        hand->result = &hand->shrink.image;
-    }
-    if (hand->rc == MOCO_OK)
-        hand->rc = convert(hand);
+    int rc = source->read(source, i, &hand->image);
+    if (rc == MOCO_OK && hand->image.channels != source->channels)
+        rc = error_set(MOCO_EFORMAT, "%s: image %zu has %d channels, not %d", source->where, i,
+                       hand->image.channels, source->channels);
+    if (rc != MOCO_OK)
+        return rc;
+    slot->dtype = dtype_of(&hand->image, source->dtype);
+    slot->scaled = shrink_due(&hand->image, w->options->side);
+    if (slot->scaled)
+        rc = shrink_image(&hand->shrink, &hand->image, w->options->side);
+    if (rc == MOCO_OK)
+        rc = convert(slot, slot->scaled ? &hand->shrink.image : &hand->image);
+    return rc;
 }
 
-static void release(struct hand *hand)
+static void fill_block(struct slot *slots, const struct writer *w, size_t first, size_t count)
 {
-    image_close(&hand->image);
-    shrink_close(&hand->shrink);
-    free(hand->numbers);
+#pragma omp parallel
+    {
+        struct hand hand = { 0 };
+#pragma omp for schedule(dynamic)
+        for (size_t i = 0; i < count; i++) {
+            slots[i].rc = fill(&slots[i], &hand, w, first + i);
+            if (slots[i].rc != MOCO_OK)
+                snprintf(slots[i].sentence, PACK_SENTENCE, "%.399s", error_text());
+        }
+        image_close(&hand.image);
+        shrink_close(&hand.shrink);
+    }
 }
 
 /* ---- the file ---- */
@@ -139,7 +149,7 @@ static int add_text(struct writer *w, uint32_t *place, const char *text)
     return MOCO_OK;
 }
 
-static int append(struct writer *w, const struct hand *hand, size_t i)
+static int append(struct writer *w, const struct slot *slot, size_t i)
 {
     const struct source *source = w->source;
     const char *name = source->name ? source->name(source, i) : NULL;
@@ -149,70 +159,69 @@ static int append(struct writer *w, const struct hand *hand, size_t i)
     if (rc == MOCO_OK && name)
         rc = add_text(w, &place, name);
     raw_put(entry, w->at, 8);
-    raw_put(entry + 8, (uint64_t)hand->result->height, 4);
-    raw_put(entry + 12, (uint64_t)hand->result->width, 4);
+    raw_put(entry + 8, (uint64_t)slot->height, 4);
+    raw_put(entry + 12, (uint64_t)slot->width, 4);
     raw_put(entry + 16, (uint64_t)(int64_t)source_label(source, i), 4);
-    raw_put(entry + 20, hand->sum, 4);
+    raw_put(entry + 20, slot->sum, 4);
     raw_put(entry + 24, place, 4);
-    raw_put(entry + 28, (uint64_t)hand->dtype, 4);
+    raw_put(entry + 28, (uint64_t)slot->dtype, 4);
     if (rc == MOCO_OK)
-        rc = write_bytes(w, hand->numbers, hand->size);
+        rc = write_bytes(w, slot->numbers, slot->size);
     w->report->written++;
-    w->report->scaled += hand->result != &hand->image;
+    w->report->scaled += (size_t)slot->scaled;
     return rc;
 }
 
 /* A sentence on an unreadable image; a failure when there are too many of them. */
-static int leave_out(struct writer *w)
+static int leave_out(struct writer *w, const struct slot *slot, size_t i)
 {
     struct pack_report *report = w->report;
     double bad = (double)(report->bad + 1), count = (double)w->source->count;
+    if (slot->rc == MOCO_ENOMEM)
+        return error_set(slot->rc, "%s", slot->sentence);
     if (report->bad < PACK_NAMED)
-        snprintf(report->sentence[report->bad], PACK_SENTENCE, "%.399s", error_text());
+        memcpy(report->sentence[report->bad], slot->sentence, PACK_SENTENCE);
     report->bad++;
     if (100 * bad <= w->options->max_bad * count)
         return MOCO_OK;
     return error_set(MOCO_EFORMAT, "%zu of the first %zu images cannot be read, more than --max-bad "
-                     "%g %% of all %zu; the first: %s", report->bad, w->done, w->options->max_bad,
+                     "%g %% of all %zu; the first: %s", report->bad, i + 1, w->options->max_bad,
                      w->source->count, report->sentence[0]);
 }
 
-/* In the order of the source, one thread at a time. */
-static void take(struct writer *w, const struct hand *hand, size_t i)
+static int write_images(struct writer *w, struct slot *slots, size_t block)
 {
-    int rc = w->rc;
-    if (rc != MOCO_OK)
-        return;
-    w->done = i + 1;
-    if (hand->rc == MOCO_ENOMEM)
-        rc = hand->rc;
-    else
-        rc = hand->rc == MOCO_OK ? append(w, hand, i) : leave_out(w);
-    if (rc != MOCO_OK)
-        snprintf(w->sentence, sizeof w->sentence, "%s", error_text());
-    __atomic_store_n(&w->rc, rc, __ATOMIC_RELAXED);
-    if (rc == MOCO_OK && w->options->progress)
-        w->options->progress(w->options->user, w->done, w->source->count);
-}
-
-static int write_images(struct writer *w)
-{
-#pragma omp parallel
-    {
-        struct hand hand = { 0 };
-#pragma omp for ordered schedule(dynamic)
-        for (size_t i = 0; i < w->source->count; i++) {
-            if (__atomic_load_n(&w->rc, __ATOMIC_RELAXED) == MOCO_OK)
-                prepare(&hand, w, i);
-#pragma omp ordered
-            take(w, &hand, i);
-        }
-        release(&hand);
+    const struct pack_options *options = w->options;
+    size_t count = w->source->count;
+    int rc = MOCO_OK;
+    for (size_t i = 0; rc == MOCO_OK && i < count; i++) {
+        const struct slot *slot = &slots[i % block];
+        if (i % block == 0)
+            fill_block(slots, w, i, count - i < block ? count - i : block);
+        rc = slot->rc == MOCO_OK ? append(w, slot, i) : leave_out(w, slot, i);
+        if (rc == MOCO_OK && options->progress)
+            options->progress(options->user, i + 1, count);
     }
-    if (w->rc == MOCO_OK && w->report->written == 0)
+    if (rc == MOCO_OK && w->report->written == 0)
         return error_set(MOCO_EFORMAT, "%s: no image can be read; the first: %s", w->source->where,
                          w->report->sentence[0]);
-    return w->rc == MOCO_OK ? MOCO_OK : error_set(w->rc, "%s", w->sentence);
+    return rc;
+}
+
+/* As many images at a time as lie in some 64 MiB. */
+static int write_blocks(struct writer *w)
+{
+    enum { BLOCK_MIN = 4, BLOCK_MAX = 256, BLOCK_BYTES = 64 << 20 };
+    size_t block = BLOCK_BYTES / (source_reader_bytes(w->source) + 1);
+    block = block < BLOCK_MIN ? BLOCK_MIN : block > BLOCK_MAX ? BLOCK_MAX : block;
+    struct slot *slots = calloc(block, sizeof *slots);
+    if (!slots)
+        return error_memory("images to be packed", block * sizeof *slots);
+    int rc = write_images(w, slots, block);
+    for (size_t i = 0; i < block; i++)
+        free(slots[i].numbers);
+    free(slots);
+    return rc;
 }
 
 static void fill_header(unsigned char *header, const struct writer *w, uint64_t index)
@@ -268,7 +277,7 @@ static int write_all(struct writer *w)
     for (int c = 0; rc == MOCO_OK && w->source->class_names && c < w->source->classes; c++)
         rc = add_text(w, &place, w->source->class_names[c]);
     if (rc == MOCO_OK)
-        rc = write_images(w);
+        rc = write_blocks(w);
     return rc == MOCO_OK ? write_end(w) : rc;
 }
 
