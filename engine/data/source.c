@@ -293,7 +293,7 @@ static int sum_images(const struct source *source, double *sums, double *pixels,
     struct image image = { 0 };
     int rc = MOCO_OK;
     for (size_t i = 0; i < sample && rc == MOCO_OK; i++) {
-        size_t index = (size_t)((double)i / (double)sample * (double)source->count);
+        size_t index = i * source->count / sample; /* all where all are sampled */
         rc = source->read(source, index, &image);
         if (rc == MOCO_OK && image.channels != source->channels)
             rc = error_set(MOCO_EFORMAT, "%s: image %zu has %d channels, not %d", source->where,
