@@ -23,10 +23,14 @@ static const struct format formats[] = {
     { NULL, 0, tga_header, tga_image },
 };
 
+int decode_fail(int code, const struct decode_file *file, const char *why)
+{
+    return error_set(code, "%s: not a readable image (%s); repair or remove it", file->name, why);
+}
+
 int decode_refuse(const struct decode_file *file, const char *why)
 {
-    return error_set(MOCO_EFORMAT, "%s: not a readable image (%s); repair or remove it",
-                     file->name, why);
+    return decode_fail(MOCO_EFORMAT, file, why);
 }
 
 static int find_format(enum decode_format *out, const struct decode_file *file)
@@ -41,8 +45,8 @@ static int find_format(enum decode_format *out, const struct decode_file *file)
     *out = DECODE_TGA;
     if (dot && !strcasecmp(dot, ".tga"))
         return MOCO_OK;
-    return decode_refuse(file, file->size ? "it starts like no JPEG, PNG, BMP, PGM or PPM"
-                                          : "the file is empty");
+    return file->size ? decode_refuse(file, "it starts like no JPEG, PNG, BMP, PGM or PPM")
+                      : decode_fail(MOCO_ETRUNCATED, file, "the file is empty");
 }
 
 static int believable(const struct decode_header *header, const struct decode_file *file)
@@ -65,7 +69,8 @@ int decode_header(struct decode_header *out, const struct decode_file *file)
         return error_set(MOCO_EFORMAT, "%s: %d x %d pixels; at most %d megapixels are decoded",
                          file->name, out->width, out->height, DECODE_PIXELS_MAX / 1000000);
     if (!believable(out, file))
-        return decode_refuse(file, "its header promises more pixels than the file can hold");
+        return decode_fail(MOCO_ETRUNCATED, file, "its header promises more pixels than the file "
+                           "can hold");
     if (out->orientation >= 5) {
         int height = out->height;
         out->height = out->width;
@@ -98,7 +103,7 @@ int decode_image(struct image *out, const struct decode_file *file, int channels
 {
     struct decode_header header;
     if (file->size < file->whole)
-        return decode_refuse(file, "it is cut off");
+        return decode_fail(MOCO_ETRUNCATED, file, "it is cut off");
     int rc = decode_header(&header, file);
     if (rc != MOCO_OK)
         return rc;

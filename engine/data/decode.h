@@ -59,6 +59,9 @@ size_t decode_bytes(const struct decode_header *header, size_t file_size);
 
 /* ---- between the files of the decoder ---- */
 
+/* "not a readable image (WHY)" with a code: MOCO_ETRUNCATED and MOCO_EDAMAGED where that is known,
+ * else MOCO_EFORMAT, decode_refuse()'s. */
+int decode_fail(int code, const struct decode_file *file, const char *why);
 int decode_refuse(const struct decode_file *file, const char *why);
 
 /* Where pixel (row, column) of the file goes in a plane of `out`, and which are wanted. */

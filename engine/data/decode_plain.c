@@ -24,7 +24,7 @@ static uint32_t low(const struct decode_file *file, size_t at, int width)
 
 static int cut_off(const struct decode_file *file)
 {
-    return decode_refuse(file, "it is cut off");
+    return decode_fail(MOCO_ETRUNCATED, file, "it is cut off");
 }
 
 /* ---- BMP ---- */
@@ -315,7 +315,7 @@ static int tga_pixel(unsigned char *rgb, struct tga *tga, const struct decode_fi
     else if (tga->kind == TGA_COLOUR)
         tga_colour(rgb, value, tga->bytes);
     else if (value < tga->first || value >= tga->last)
-        return decode_refuse(file, "a TGA with a colour outside its palette");
+        return decode_fail(MOCO_EDAMAGED, file, "a TGA with a colour outside its palette");
     else
         tga_colour(rgb, low(file, tga->palette + value * (size_t)tga->entry, tga->entry),
                    tga->entry);

@@ -64,7 +64,7 @@ static int refuse(const char *path, int status)
     if (!fits_read_errmsg(text) || !text[0])
         fits_get_errstatus(status, text);
     fits_clear_errmsg();
-    return error_set(MOCO_EFORMAT, "%s: not a readable FITS file (%s); it is truncated or damaged",
+    return error_set(MOCO_EDAMAGED, "%s: not a readable FITS file (%s); it is truncated or damaged",
                      path, text);
 }
 

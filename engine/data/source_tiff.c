@@ -79,7 +79,7 @@ static int no_warning(TIFF *tif, void *user, const char *module, const char *for
 
 static int refuse(const char *path, const char *text)
 {
-    return error_set(MOCO_EFORMAT, "%s: not a readable TIFF (%s); it is truncated or damaged", path,
+    return error_set(MOCO_EDAMAGED, "%s: not a readable TIFF (%s); it is truncated or damaged", path,
                      text[0] ? text : "no reason given");
 }
 
@@ -168,7 +168,7 @@ static int check_size(const struct layout *l, TIFF *tif, const char *path)
              l->compression == COMPRESSION_DEFLATE || l->compression == COMPRESSION_ADOBE_DEFLATE)
         ratio = RATIO_MAX;
     if (ratio && bytes / ratio > file)
-        return error_set(MOCO_EFORMAT, "%s: the header promises %d x %d x %d numbers, more than a "
+        return error_set(MOCO_ETRUNCATED, "%s: the header promises %d x %d x %d numbers, more than a "
                          "file of %llu bytes can hold; it is truncated or damaged", path,
                          l->samples, l->height, l->width, (unsigned long long)file);
     if (strile == 0 || strile > strile_bytes_max)
@@ -179,7 +179,7 @@ static int check_size(const struct layout *l, TIFF *tif, const char *path)
         uint64_t at = TIFFGetStrileOffsetWithErr(tif, i, &bad);
         uint64_t size = bad ? 0 : TIFFGetStrileByteCountWithErr(tif, i, &bad);
         if (bad || size == 0 || at > file || size > file - at)
-            return error_set(MOCO_EFORMAT, "%s: strip or tile %u lies outside the file; it is "
+            return error_set(MOCO_ETRUNCATED, "%s: strip or tile %u lies outside the file; it is "
                              "truncated or damaged", path, i);
     }
     return MOCO_OK;
