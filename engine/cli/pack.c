@@ -2,27 +2,9 @@
 #include "engine/cli/pack.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
-#include "engine/base/clock.h"
 #include "engine/base/error.h"
 #include "engine/cli/cli.h"
-
-struct bar {
-    int terminal;
-    double shown; /* when */
-};
-
-/* A line that is written anew, on a terminal; elsewhere nothing. */
-static void on_progress(void *user, size_t done, size_t count)
-{
-    struct bar *bar = user;
-    double time = clock_seconds();
-    if (!bar->terminal || (time - bar->shown < 0.2 && done < count))
-        return;
-    bar->shown = time;
-    fprintf(stderr, "\r\033[K%zu of %zu images%s", done, count, done == count ? "\r\033[K" : "");
-}
 
 static void print_bad(const struct pack_report *report)
 {
@@ -54,19 +36,18 @@ static void print_report(const struct pack_report *report, const char *out, int 
 
 int cli_pack(const char *data, const char *out, struct pack_options *options, int json)
 {
-    struct bar bar = { .terminal = isatty(2) };
+    struct bar bar = cli_bar();
     struct pack_report *report = calloc(1, sizeof *report);
     struct source *source = NULL;
     int rc = report ? source_open_lenient(&source, data)
                     : error_memory("a report on packing", sizeof *report);
     if (!rc) {
         cli_note(source);
-        options->progress = on_progress;
+        options->progress = cli_bar_step;
         options->user = &bar;
         rc = pack_write(report, out, source, options);
     }
-    if (bar.shown > 0)
-        fprintf(stderr, "\r\033[K");
+    cli_bar_end(&bar);
     if (!rc) {
         print_bad(report);
         print_report(report, out, options->side, json);
