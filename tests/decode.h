@@ -33,8 +33,8 @@ static inline int decode_in(struct image *out, const void *bytes, size_t size, i
     return rc;
 }
 
-static inline void expect(const char *name, const void *bytes, size_t size, int channels, int height,
-                   int width, const float *want)
+static inline void expect(const char *name, const void *bytes, size_t size, int channels,
+                          int height, int width, const float *want)
 {
     struct image image = { 0 };
     int rc = decode_in(&image, bytes, size, channels, name);
@@ -82,7 +82,8 @@ static inline void add_chunk(struct bytes *png, const char *type, const void *da
     png->size += 12 + size;
 }
 
-static inline void begin_png(struct bytes *png, uint32_t width, uint32_t height, int depth, int colour)
+static inline void begin_png(struct bytes *png, uint32_t width, uint32_t height, int depth,
+                             int colour)
 {
     unsigned char ihdr[13] = { 0 };
     big32(ihdr, width);

@@ -154,11 +154,59 @@ static void test_png(void)
     refuse("depth.png", png.at, png.size, "depth");
 }
 
+/* ---- alpha as a channel ---- */
+
+static void test_alpha(void)
+{
+    static struct bytes png;
+    unsigned char b[256];
+    begin_png(&png, 1, 2, 8, 6);
+    end_png(&png, "\0\xff\x33\0\x80\0\0\0\xff\0", 10);
+    expect("rgba.png", png.at, png.size, 4, 2, 1,
+           (const float[]){ 1, 0, 0.2f, 0, 0, 1, 128 / 255.0f, 0 });
+    begin_png(&png, 2, 1, 16, 4);
+    end_png(&png, "\0\x12\x34\xff\xff\0\0\x80\0", 9);
+    expect("grey16.png", png.at, png.size, 2, 1, 2,
+           (const float[]){ 0x1234 / 65535.0f, 0, 1, 0x8000 / 65535.0f });
+    begin_png(&png, 2, 1, 8, 0); /* a grey value that is transparent */
+    add_chunk(&png, "tRNS", "\0\x33", 2);
+    end_png(&png, "\0\x33\xff", 3);
+    expect("trns.png", png.at, png.size, 2, 1, 2, (const float[]){ 0.2f, 1, 0, 1 });
+    expect("trns.png", png.at, png.size, 4, 1, 2, (const float[]){ .2f, 1, .2f, 1, .2f, 1, 0, 1 });
+    begin_png(&png, 2, 1, 8, 2); /* none: full */
+    end_png(&png, "\0\xff\0\x33\0\0\xff", 7);
+    expect("rgb.png", png.at, png.size, 4, 1, 2, (const float[]){ 1, 0, 0, 0, 0.2f, 1, 1, 1 });
+    expect("a.pgm", "P5\n2 1\n5\n\1\5", 11, 2, 1, 2, (const float[]){ 0.2f, 1, 1, 1 });
+    expect("a.ppm", "P6\n1 1\n255\n\xff\0\x33", 14, 4, 1, 1, (const float[]){ 1, 0, 0.2f, 1 });
+    static const unsigned char tga[] = { 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 2, 0, 32, 8,
+                                         0, 0, 255, 51, 255, 0, 0, 255 };
+    expect("rgba.tga", tga, sizeof tga, 4, 2, 1, (const float[]){ 0, 1, 0, 0, 1, 0, 1, 0.2f });
+    expect("rgba.tga", tga, sizeof tga, 3, 2, 1, (const float[]){ 0, 1, 0, 0, 1, 0 });
+    static const unsigned char grey[] = { 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 16, 8,
+                                          255, 51 };
+    expect("grey.tga", grey, sizeof grey, 2, 1, 1, (const float[]){ 1, 0.2f });
+    static const unsigned char rows[] = { 51, 0, 255, 102, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8 };
+    size_t size = make_bmp(b, 32, -2, rows, sizeof rows);
+    float want[16];
+    for (int i = 0; i < 16; i++) /* no mask for alpha: full */
+        want[i] = i < 12 ? (float)rows[i % 4 * 4 + 2 - i / 4] / 255.0f : 1.0f;
+    expect("rgb.bmp", b, size, 4, 2, 2, want);
+    b[30] = 3, b[14] = 56;
+    put32(b + 54, 0xff0000), put32(b + 58, 0xff00), put32(b + 62, 0xff);
+    memmove(b + 70, b + 66, size - 66);
+    put32(b + 66, 0xff000000u);
+    put32(b + 10, 70);
+    for (int i = 12; i < 16; i++)
+        want[i] = (float)rows[i % 4 * 4 + 3] / 255.0f;
+    expect("rgba.bmp", b, size + 4, 4, 2, 2, want);
+}
+
 int main(void)
 {
     test_pnm();
     test_bmp();
     test_tga();
     test_png();
+    test_alpha();
     return check_summary("decode");
 }

@@ -1,5 +1,6 @@
-/* test_decode_jpeg.c: JPEGs made here, where libjpeg writes them: the eight orientations, grey, colour,
- * CMYK and YCCK, parts and scales against whole images, damage; views of a folder from parts. */
+/* test_decode_jpeg.c: JPEGs made here, where libjpeg writes them: the eight orientations, grey,
+ * colour, CMYK and YCCK, parts and scales against whole images, damage; views of a folder from
+ * parts. */
 #define _GNU_SOURCE
 #include "tests/decode.h"
 
@@ -197,7 +198,8 @@ static void test_jpeg_damage(void)
                       MOCO_EFORMAT : MOCO_ETRUNCATED), "cut at %zu: %s", cut, error_text());
         CHECK(decode_in(&image, bytes, size - 1, 3, "cut.jpg") == MOCO_ETRUNCATED);
         memset(bytes + size / 2, 0xff, 40); /* markers amid the codes */
-        CHECK_MSG(decode_in(&image, bytes, size, 3, "bad.jpg") == MOCO_EDAMAGED, "%s", error_text());
+        CHECK_MSG(decode_in(&image, bytes, size, 3, "bad.jpg") == MOCO_EDAMAGED, "%s",
+                  error_text());
         free(bytes);
     }
     /* A second scan of a progressive file repeated: more scans than any encoder writes. */
@@ -229,6 +231,30 @@ static void test_jpeg_damage(void)
     refuse("large.jpg", bytes, size, "megapixels");
     free(bytes);
     image_close(&image);
+}
+
+/* The filler of four bytes a pixel is no alpha. */
+static void test_full_alpha(void)
+{
+    static const struct kind kinds[] = { { 40, 30, 1, 11, 0, 0 }, { 40, 30, 3, 22, 0, 0 },
+                                         { 40, 30, 4, 11, 0, 0 } };
+    for (int i = 0; i < 3; i++) {
+        int channels = i == 0 ? 1 : 3;
+        struct image with = { 0 }, without = { 0 };
+        unsigned char *bytes;
+        size_t size = make_jpeg(&bytes, &kinds[i], 0), plane = 40 * 30;
+        CHECK(!decode_in(&with, bytes, size, channels + 1, "a.jpg") &&
+              !decode_in(&without, bytes, size, channels, "a.jpg"));
+        CHECK(with.channels == channels + 1 &&
+              !memcmp(with.pixels, without.pixels, (size_t)channels * plane * sizeof(float)));
+        size_t full = 0;
+        for (size_t p = 0; p < plane; p++)
+            full += with.pixels[(size_t)channels * plane + p] == 1.0f;
+        CHECK_MSG(full == plane, "%zu of %zu pixels are full", full, plane);
+        free(bytes);
+        image_close(&with);
+        image_close(&without);
+    }
 }
 
 /* ---- views of a folder ---- */
@@ -351,6 +377,7 @@ static int test_jpeg(void)
     test_orientations();
     test_kinds();
     test_jpeg_damage();
+    test_full_alpha();
     for (int i = 0; i < 16; i++) {
         struct kind kind = { 211 + i, 163 + 3 * i, i % 5 == 4 ? 1 : 3, samples[i % 4], i / 8, 0 };
         test_parts(&kind, 1 + i % 8);

@@ -152,8 +152,8 @@ static void test_numbers(void)
     char header[128];
     put_npy("y.npy", "{'descr': '<i8', 'fortran_order': False, 'shape': (2,), }\n", labels, 16);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        snprintf(header, sizeof header,
-                 "{'descr': '%s', 'fortran_order': False, 'shape': (2, 3, 1, 1), }\n", rows[i].type);
+        snprintf(header, sizeof header, "{'descr': '%s', 'fortran_order': False, "
+                 "'shape': (2, 3, 1, 1), }\n", rows[i].type);
         put_npy("x.npy", header, rows[i].data, 6 * rows[i].size);
         char spec[2400];
         snprintf(spec, sizeof spec, "npy:%s,%s", at("x.npy"), at("y.npy"));

@@ -84,8 +84,8 @@ static void print_size(const struct audit *audit)
     if (!memcmp(s, l, 2 * sizeof *s))
         printf("size        %d x %d\n", s[1], s[0]);
     else
-        printf("size        %d x %d to %d x %d, median %d x %d (width x height)\n", s[1], s[0], l[1],
-               l[0], m[1], m[0]);
+        printf("size        %d x %d to %d x %d, median %d x %d (width x height)\n", s[1], s[0],
+               l[1], l[0], m[1], m[0]);
 }
 
 static void class_name(char *out, size_t size, const struct source *source, int c)

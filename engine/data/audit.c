@@ -36,7 +36,8 @@ static int find_simple(struct audit *audit)
     int rc = MOCO_OK;
     for (size_t i = 0; rc == MOCO_OK && i < source->count; i++) {
         struct audit_image *image = &audit->images[i];
-        int traits = source->traits ? source->traits(source, i) : 0, label = source_label(source, i);
+        int traits = source->traits ? source->traits(source, i) : 0;
+        int label = source_label(source, i);
         if (image->rc != MOCO_OK) {
             rc = audit_find(audit, kind_of(image->rc), i, i, image->sentence);
             image->sentence = rc == MOCO_OK ? NULL : image->sentence;

@@ -107,7 +107,7 @@ int decode_image(struct image *out, const struct decode_file *file, int channels
     int rc = decode_header(&header, file);
     if (rc != MOCO_OK)
         return rc;
-    if (channels == 1 && header.channels != 1)
+    if (channels < 3 && header.channels != 1)
         return error_set(MOCO_EFORMAT, "%s: a colour image where a grey one is expected",
                          file->name);
     return formats[header.format].image(out, file, &header, channels, part);
@@ -164,7 +164,7 @@ int decode_aim(struct decode_target *target, struct image *out, const struct dec
         .start = (up_down ? (ptrdiff_t)(whole.height - 1) * whole.width : 0) +
                  (left_right ? whole.width - 1 : 0),
         .down = swap ? right : down, .right = swap ? down : right,
-        .plane = (size_t)whole.height * (size_t)whole.width,
+        .plane = (size_t)whole.height * (size_t)whole.width, .alpha = header->alpha,
     };
     return image_resize(out, channels, whole.height, whole.width);
 }
@@ -175,10 +175,19 @@ int decode_aim(struct decode_target *target, struct image *out, const struct dec
 #define B64(n) B16(n), B16((n) + 16), B16((n) + 32), B16((n) + 48)
 static const float byte_float[256] = { B64(0), B64(64), B64(128), B64(192) };
 
-/* Channel c of `channels` comes from channel colour_of() of `from`. */
-static int colour_of(int c, int from)
+/* Channel c of `channels` comes from channel origin() of `from`; -1: from none, it is full. */
+static int origin(int c, int channels, int from, const struct decode_target *t)
 {
+    if (channels % 2 == 0 && c == channels - 1)
+        return t->alpha && from % 2 == 0 ? from - 1 : -1;
     return from >= 3 ? c : 0;
+}
+
+/* An alpha channel of a row where the file has none. */
+static void fill_row(float *dst, const struct decode_target *t)
+{
+    for (ptrdiff_t x = 0; x < t->width; x++)
+        dst[x * t->right] = 1.0f;
 }
 
 static float *row_start(float *pixels, const struct decode_target *t, int row, int c)
@@ -209,8 +218,13 @@ void decode_put8(float *pixels, const struct decode_target *t, int row, int chan
         return;
     }
     for (int c = 0; c < channels; c++) {
-        const unsigned char *at = in + colour_of(c, from);
+        int channel = origin(c, channels, from, t);
+        const unsigned char *at = in + (channel < 0 ? 0 : channel);
         float *dst = row_start(pixels, t, row, c);
+        if (channel < 0) {
+            fill_row(dst, t);
+            continue;
+        }
         for (ptrdiff_t x = 0; x < t->width; x++)
             dst[x * t->right] = byte_float[at[x * from]];
     }
@@ -220,8 +234,13 @@ void decode_put16(float *pixels, const struct decode_target *t, int row, int cha
                   const uint16_t *in, int from)
 {
     for (int c = 0; c < channels; c++) {
-        const uint16_t *at = in + colour_of(c, from);
+        int channel = origin(c, channels, from, t);
+        const uint16_t *at = in + (channel < 0 ? 0 : channel);
         float *dst = row_start(pixels, t, row, c);
+        if (channel < 0) {
+            fill_row(dst, t);
+            continue;
+        }
         for (ptrdiff_t x = 0; x < t->width; x++)
             dst[x * t->right] = (float)at[x * from] / 65535.0f;
     }

@@ -184,9 +184,9 @@ static int leave_out(struct writer *w, const struct slot *slot, size_t i)
     report->bad++;
     if (100 * bad <= w->options->max_bad * count)
         return MOCO_OK;
-    return error_set(MOCO_EFORMAT, "%zu of the first %zu images cannot be read, more than --max-bad "
-                     "%g %% of all %zu; the first: %s", report->bad, i + 1, w->options->max_bad,
-                     w->source->count, report->sentence[0]);
+    return error_set(MOCO_EFORMAT, "%zu of the first %zu images cannot be read, more than "
+                     "--max-bad %g %% of all %zu; the first: %s", report->bad, i + 1,
+                     w->options->max_bad, w->source->count, report->sentence[0]);
 }
 
 static int write_images(struct writer *w, struct slot *slots, size_t block)

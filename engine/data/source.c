@@ -4,8 +4,8 @@
  * directory with data_batch_*.bin or test_batch.bin is cifar10, one with train.bin or test.bin
  * cifar100 (in sizes of its records), any other tiff or fits where it holds such files and no jpg,
  * png and the like, else a folder; a file is told by its first bytes (npy, zip, TIFF, HDF5, FITS,
- * packed; IDX, plain or behind gzip). Kinds that need a library stand in the table without it too, for
- * their sentence. A format sets `close` and `state` as soon as it owns something, so a failed
+ * packed; IDX, plain or behind gzip). Kinds that need a library stand in the table without it too,
+ * for their sentence. A format sets `close` and `state` as soon as it owns something, so a failed
  * opening is cleaned up here. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"

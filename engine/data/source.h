@@ -2,7 +2,7 @@
  *
  * In: a data argument as typed: a path recognised by what is in it, or `kind:PATH`
  *   cifar10:DIR[:train|:test]  cifar100:DIR[:train|:test]  idx:IMAGES[,LABELS] (.gz too)
- *   folder:DIR  npy:X.npy[,Y.npy][:nhwc]  npz:X.npz[:IMAGES[,LABELS]][:nhwc]
+ *   folder:DIR[:alpha=drop|keep]  npy:X.npy[,Y.npy][:nhwc]  npz:X.npz[:IMAGES[,LABELS]][:nhwc]
  *   tiff:FILE-OR-DIR[:pages=images|channels]  hdf5:FILE[:IMAGES[,LABELS]][:nhwc]
  *   fits:FILE-OR-DIR[:HDU][:pages=images|channels]
  *   packed:FILE

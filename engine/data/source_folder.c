@@ -1,8 +1,9 @@
 /* source_folder.c: a folder of image files.
  *
- * DIR: files jpg jpeg png bmp ppm pgm tga (any case), found and labelled as tree.h says. A set of
- * grey images has 1 channel, any other 3; decode.h has the rules for pixels. Files are opened once
- * for their headers, then again for every read. */
+ * DIR[:alpha=drop|keep]: files jpg jpeg png bmp ppm pgm tga (any case), found and labelled as
+ * tree.h says. A set of grey images has 1 channel, any other 3; with alpha=keep one more, also
+ * where no image has alpha, so that all sets of a kind agree. decode.h has the rules for pixels.
+ * Files are opened once for their headers, then again for every read. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
@@ -20,6 +21,7 @@
 
 struct folder {
     struct tree tree;
+    int alpha; /* it is kept */
     int (*sizes)[2]; /* (source->count) height and width of each image; owned, as is: */
     unsigned char *traits; /* (source->count) */
 };
@@ -131,7 +133,11 @@ static int scan_headers(struct source *source)
         tally.alpha += header.alpha != 0;
         tally.animated += header.frames > 1;
     }
-    add_note(source, tally.alpha, "have an alpha channel, which is dropped");
+    add_note(source, tally.alpha, folder->alpha
+                                      ? "have an alpha channel, which is kept as the last channel"
+                                      : "have an alpha channel, which is dropped (:alpha=keep "
+                                        "behind the folder keeps it)");
+    source->channels += folder->alpha;
     add_note(source, tally.animated, "are animated: the first frame is taken");
     return MOCO_OK;
 }
@@ -195,8 +201,19 @@ static int take_labels(struct source *source, const struct tree *tree)
     return rc;
 }
 
+/* ":alpha=keep" and the like behind the folder. */
+static int take_words(struct folder *folder, const char *words, const char *dir)
+{
+    folder->alpha = !strcmp(words, "alpha=keep");
+    if (!words[0] || folder->alpha || !strcmp(words, "alpha=drop"))
+        return MOCO_OK;
+    return error_set(MOCO_EARG, "%s: behind a folder may stand :alpha=keep or :alpha=drop, not "
+                     ":%.60s", dir, words);
+}
+
 int source_open_folder(struct source *source, const char *path)
 {
+    char dir[RAW_PATH], words[RAW_PATH];
     struct folder *folder = source->state = calloc(1, sizeof *folder);
     if (!folder)
         return error_memory("a folder", sizeof *folder);
@@ -207,10 +224,13 @@ int source_open_folder(struct source *source, const char *path)
     source->read_part = read_part;
     source->name = name_of;
     source->traits = traits_of;
-    int rc = tree_open(tree, path, TREE_IMAGE);
+    raw_split_colon(dir, words, path);
+    int rc = take_words(folder, words, dir);
+    if (rc == MOCO_OK)
+        rc = tree_open(tree, dir, TREE_IMAGE);
     if (rc == MOCO_OK && tree->count == 0)
         rc = error_set(MOCO_EFORMAT, "the folder %s holds no jpg, jpeg, png, bmp, ppm, pgm or tga "
-                       "file%s%s", path, tree->seen[TREE_TIFF] ? "; tiff:DIR reads its TIFFs" : "",
+                       "file%s%s", dir, tree->seen[TREE_TIFF] ? "; tiff:DIR reads its TIFFs" : "",
                        tree->seen[TREE_FITS] ? "; fits:DIR reads its FITS files" : "");
     if (rc != MOCO_OK)
         return rc;

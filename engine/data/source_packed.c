@@ -36,7 +36,8 @@ static struct entry entry_of(const struct packed *state, size_t i)
     return (struct entry){ .at = raw_get(e, 8), .height = (uint32_t)raw_get(e + 8, 4),
                            .width = (uint32_t)raw_get(e + 12, 4),
                            .label = (int32_t)(uint32_t)raw_get(e + 16, 4),
-                           .sum = (uint32_t)raw_get(e + 20, 4), .name = (uint32_t)raw_get(e + 24, 4),
+                           .sum = (uint32_t)raw_get(e + 20, 4),
+                           .name = (uint32_t)raw_get(e + 24, 4),
                            .dtype = (uint32_t)raw_get(e + 28, 4) };
 }
 
@@ -138,14 +139,15 @@ static int check_header(const struct mapping *file, const char *path)
     unsigned char header[PACK_HEADER];
     const unsigned char *h = file->bytes;
     if (file->size < PACK_MAGIC_SIZE || memcmp(h, PACK_MAGIC, PACK_MAGIC_SIZE) != 0)
-        return error_set(MOCO_EFORMAT, "%s does not start like a packed file; moco data DATA --pack "
-                         "FILE writes one", path);
+        return error_set(MOCO_EFORMAT, "%s does not start like a packed file; moco data DATA "
+                         "--pack FILE writes one", path);
     if (file->size < PACK_HEADER)
         return error_set(MOCO_ETRUNCATED, "%s: the header ends after %zu of %d bytes; the file is "
                          "truncated", path, file->size, PACK_HEADER);
     if (raw_get(h + 8, 4) != PACK_VERSION)
-        return error_set(MOCO_EVERSION, "%s is a packed file of version %u; this moco reads version "
-                         "%d, pack it anew", path, (unsigned)raw_get(h + 8, 4), PACK_VERSION);
+        return error_set(MOCO_EVERSION, "%s is a packed file of version %u; this moco reads "
+                         "version %d, pack it anew", path, (unsigned)raw_get(h + 8, 4),
+                         PACK_VERSION);
     memcpy(header, h, sizeof header);
     memset(header + 12, 0, 4);
     if (crc32_z(0, header, sizeof header) != raw_get(h + 12, 4))
@@ -183,7 +185,8 @@ static int take_kind(struct source *source, const char *path)
 {
     const struct packed *state = source->state;
     const unsigned char *h = state->file.bytes;
-    uint64_t channels = raw_get(h + 60, 4), dtype = raw_get(h + 64, 4), classes = raw_get(h + 68, 4);
+    uint64_t channels = raw_get(h + 60, 4), dtype = raw_get(h + 64, 4);
+    uint64_t classes = raw_get(h + 68, 4);
     if (channels < 1 || channels > RAW_NUMBERS_MAX || dtype > DTYPE_F64 ||
         classes > RAW_LABEL_MAX + 1)
         return damaged(path, "channels, type or number of classes cannot be");

@@ -79,8 +79,8 @@ static int no_warning(TIFF *tif, void *user, const char *module, const char *for
 
 static int refuse(const char *path, const char *text)
 {
-    return error_set(MOCO_EDAMAGED, "%s: not a readable TIFF (%s); it is truncated or damaged", path,
-                     text[0] ? text : "no reason given");
+    return error_set(MOCO_EDAMAGED, "%s: not a readable TIFF (%s); it is truncated or damaged",
+                     path, text[0] ? text : "no reason given");
 }
 
 /* "h": no directory is read yet; "m": a file that shrinks meanwhile ends in a sentence. `text`
@@ -168,8 +168,8 @@ static int check_size(const struct layout *l, TIFF *tif, const char *path)
              l->compression == COMPRESSION_DEFLATE || l->compression == COMPRESSION_ADOBE_DEFLATE)
         ratio = RATIO_MAX;
     if (ratio && bytes / ratio > file)
-        return error_set(MOCO_ETRUNCATED, "%s: the header promises %d x %d x %d numbers, more than a "
-                         "file of %llu bytes can hold; it is truncated or damaged", path,
+        return error_set(MOCO_ETRUNCATED, "%s: the header promises %d x %d x %d numbers, more than "
+                         "a file of %llu bytes can hold; it is truncated or damaged", path,
                          l->samples, l->height, l->width, (unsigned long long)file);
     if (strile == 0 || strile > strile_bytes_max)
         return error_set(MOCO_EFORMAT, "%s: a strip or tile of %llu bytes is too large", path,

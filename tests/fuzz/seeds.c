@@ -84,7 +84,7 @@ static void png_seed(struct seeds *s, const char *name, int colour, int depth, i
         add_chunk(s, "tRNS", "\0\1\0\2\0\3", colour == 2 ? 6 : 2);
     add_chunk(s, "IDAT", packed, length);
     add_chunk(s, "IEND", "", 0);
-    end_image(s, name, 0);
+    end_image(s, name, colour >= 4 ? 32 : 0);
 }
 
 static void bmp_seed(struct seeds *s, const char *name, int bits, int kind)
@@ -110,7 +110,7 @@ static void tga_seed(struct seeds *s, const char *name, int kind, int bits)
         add(s, "\1\2\3\4\5\6\7\10\11\12\13\14", 12);
     for (int i = 0; i < 20 * 5; i++)
         s->at[s->size++] = (uint8_t)(head[1] ? i & 3 : i * 41);
-    end_image(s, name, 1);
+    end_image(s, name, bits == 32 ? 1 | 32 : 1);
 }
 
 #ifdef MOCO_JPEG
@@ -267,8 +267,8 @@ static void end_file(struct seeds *s, const char *name, const char *path)
     end(s, name);
 }
 
-/* Generated images, as they are and scaled, both of floats; a folder of two sizes, of 8 and 16 bits,
- * with classes and names. */
+/* Generated images, as they are and scaled, both of floats; a folder of two sizes, of 8 and 16
+ * bits, with classes and names. */
 static void packed_seed(struct seeds *s, const char *name, const char *path, const char *spec,
                         int side)
 {
