@@ -2,8 +2,8 @@
  *
  * With the folder of -Ddata_dir: each file of images_manifest.csv below awkward/ against what
  * another decoder made of it: its verdict, its pixels by hash, its means by channel. What differs
- * must be explained by a row of `explained`, or the test fails (JPEGs of a build without libjpeg are
- * only listed). */
+ * must be explained by a row of `explained`, or the test fails (JPEGs of a build without libjpeg
+ * are only listed). */
 #define _GNU_SOURCE
 #include "tests/decode.h"
 

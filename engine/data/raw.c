@@ -246,23 +246,23 @@ int raw_add_image(struct source *source, int channels, int height, int width,
                   enum source_dtype dtype, const char *path)
 {
     size_t pixels = (size_t)width * (size_t)height;
-    if (source->count == 0) {
-        source->dtype = dtype;
-        source->channels = channels;
-        source->width = width;
-        source->height = height;
-    }
-    if (channels != source->channels)
+    int first = source->channels == 0;
+    if (!first && channels != source->channels)
         return error_set(MOCO_EFORMAT, "%s: an image of %d channels where those before it have %d; "
                          "all must have the same", path, channels, source->channels);
     if (pixels > RAW_NUMBERS_MAX / (size_t)channels)
         return error_set(MOCO_EFORMAT, "%s: an image of %d x %d x %d numbers; up to %d are read",
                          path, channels, height, width, RAW_NUMBERS_MAX);
+    source->dtype = first ? dtype : source->dtype;
+    int rc = merge_dtype(source, dtype, path);
+    if (rc != MOCO_OK)
+        return rc;
+    source->channels = channels;
     source->pixels_max = pixels > source->pixels_max ? pixels : source->pixels_max;
-    source->width = source->width == width ? width : 0;
-    source->height = source->height == height ? height : 0;
+    source->width = first || source->width == width ? width : 0;
+    source->height = first || source->height == height ? height : 0;
     source->count++;
-    return merge_dtype(source, dtype, path);
+    return MOCO_OK;
 }
 
 int raw_names_file(struct source *source, const char *dir, const char *file, size_t classes)
