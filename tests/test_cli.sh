@@ -121,6 +121,14 @@ train "$work/again" --threads 2 --resume
 check $? 0 "--resume without a run"
 same "$work/whole" "$work/again" "two equal runs"
 
+# A packed file trains to the same weights as what it was made of.
+status 0 "packing generated images" data $data --pack "$work/generated.pack"
+# shellcheck disable=SC2086
+"$moco" train "$work/generated.pack" --out "$work/packed" $small --threads 2 >"$work/out" 2>"$work/err"
+check $? 0 "training on a packed file"
+cmp "$work/packed/weights.safetensors" "$work/whole/weights.safetensors" >/dev/null
+check $? 0 "weights from a packed file differ"
+
 # Views on a sheet: a PNG of the right size, parameters as text, sentences for what can not be.
 later="--flip-vertical 1 --rotate90 --rotate 9 --rotate-fill reflect --solarize 1 --noise 0.01"
 later="$later --poisson 200 --channel-drop 0.5 --no-antialias"

@@ -20,7 +20,11 @@ static const struct command {
     {"embed", "WEIGHTS DATA -o X.npy [--feature backbone|head]",
      "write the features of images, one row an image", command_embed},
     {"info", "[FILE]", "this machine and build, or what is in a file", command_info},
-    {"data", "DATA", "what is in a data set", command_data},
+    {"data", "DATA [--test DATA2] [-o SHEET.png] [--list 10 --count 24] | "
+             "DATA --pack FILE [--side N --max-bad 1]",
+     "what is in a data set and what is wrong with it, alone and beside its test set; or the set "
+     "as one\n      file for fast epochs, its larger images scaled to a shorter side of N",
+     command_data},
     {"views", "DATA -o SHEET.png [--count 8 --views 2] [SETTINGS of train]",
      "a contact sheet of images and their views", command_views},
     {"export", "RUN|CHECKPOINT -o W.safetensors", "write the query network alone", command_export},
@@ -37,10 +41,10 @@ static int help(FILE *out)
         fprintf(out, "  moco %s %s\n      %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fprintf(out, "\nDATA: a path, or cifar10:DIR[:test]  cifar100:DIR[:test]  "
-                 "idx:IMAGES[,LABELS]  folder:DIR\n      npy:X.npy[,Y.npy]  "
-                 "npz:X.npz[:IMAGES[,LABELS]]\n      "
+                 "idx:IMAGES[,LABELS]\n      folder:DIR[:alpha=drop|keep]  "
+                 "npy:X.npy[,Y.npy]  npz:X.npz[:IMAGES[,LABELS]]\n      "
                  "tiff:FILE-OR-DIR[:pages=images|channels]  hdf5:FILE[:IMAGES[,LABELS]]\n      "
-                 "fits:FILE-OR-DIR[:HDU][:pages=images|channels]\n      "
+                 "fits:FILE-OR-DIR[:HDU][:pages=images|channels]  packed:FILE\n      "
                  "synthetic:[n=4000,classes=8,side=32,seed=1,split=train]"
                  "\nEvery command takes --threads N, --simd ref|avx2|avx512|neon and --json.\n");
     return out == stdout ? EXIT_DONE : EXIT_USAGE;
