@@ -38,8 +38,8 @@ int files_take_path(struct files *files, char *words, const char *path, const ch
 /* The sentence for words that mean nothing. */
 int files_refuse_words(const char *path, const char *what, const char *words);
 
-/* Calls scan() for every file, which calls files_add() for every image in it; then the labels, which
- * are those of the files, and the note. */
+/* Calls scan() for every file, which calls files_add() for every image in it; then come the labels,
+ * which are those of the files, and the note. */
 int files_scan(struct source *source, enum tree_kind kind,
                int (*scan)(struct source *source, size_t file, const char *path));
 
