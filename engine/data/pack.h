@@ -36,7 +36,14 @@
 
 #define PACK_MAGIC "\x89MOCO\r\n\x1a" /* 8 bytes that no transfer as text leaves alone */
 
-enum { PACK_VERSION = 1, PACK_HEADER = 128, PACK_ENTRY = 32, PACK_ALIGN = 64, PACK_MAGIC_SIZE = 8 };
+enum {
+    PACK_VERSION = 1,
+    PACK_HEADER = 128,
+    PACK_ENTRY = 32,
+    PACK_ALIGN = 64,
+    PACK_MAGIC_SIZE = 8,
+    PACK_NUMBERS_MAX = 1 << 29, /* of one image; no source gives more: 100 megapixels with alpha */
+};
 static const uint32_t pack_no_name = UINT32_MAX;
 
 struct pack_options {

@@ -187,7 +187,7 @@ static int take_kind(struct source *source, const char *path)
     const unsigned char *h = state->file.bytes;
     uint64_t channels = raw_get(h + 60, 4), dtype = raw_get(h + 64, 4);
     uint64_t classes = raw_get(h + 68, 4);
-    if (channels < 1 || channels > RAW_NUMBERS_MAX || dtype > DTYPE_F64 ||
+    if (channels < 1 || channels > PACK_NUMBERS_MAX || dtype > DTYPE_F64 ||
         classes > RAW_LABEL_MAX + 1)
         return damaged(path, "channels, type or number of classes cannot be");
     source->channels = (int)channels;
@@ -199,7 +199,7 @@ static int take_kind(struct source *source, const char *path)
 static int check_entry(const struct source *source, const struct entry *entry)
 {
     const struct packed *state = source->state;
-    uint64_t most = RAW_NUMBERS_MAX / (uint64_t)source->channels, room = state->file.size;
+    uint64_t most = PACK_NUMBERS_MAX / (uint64_t)source->channels, room = state->file.size;
     if (entry->height < 1 || entry->width < 1 || entry->height > most || entry->width > most ||
         (uint64_t)entry->height * entry->width > most || entry->dtype > DTYPE_F64)
         return 0;
