@@ -88,6 +88,7 @@ check "$(grep -A1 '^relabelled  1,' "$work/out" | tail -1)" \
     "    b/same.pgm = a/3.pgm (labels b and a)" "a duplicate of another label"
 check "$(grep -A1 '^odd sizes   1,' "$work/out" | tail -1)" "    b/odd.pgm: 2 x 3" "an odd size"
 check "$(grep -A1 '^leaks       1,' "$work/out" | tail -1)" "    a/leak.pgm = a/1.pgm" "a leak"
+check "$(grep '^untrained' "$work/out")" "untrained   0" "classes that have images in both"
 check "$(od -An -tx1 -N8 "$work/data.png" | tr -d ' ')" 89504e470d0a1a0a "a PNG of the data"
 status 0 "data --json" data "$work/set" --test "$work/other" --json --list 1
 check "$(grep -c '^{.*"truncated":1,.*"duplicates":1,.*"test":{.*"leaks":1,.*}$' "$work/out")" 1 \

@@ -108,6 +108,12 @@ void audit_print_json(const struct checked *c)
             image("train", c->train.source, c->leaks[i].train);
             putchar('}');
         }
+        printf("],\"untrained\":[");
+        for (int label = 0, first = 1; label < c->test.source->classes; label++)
+            if (audit_untrained(&c->train, &c->test, label)) {
+                printf(first ? "%d" : ",%d", label);
+                first = 0;
+            }
         putchar(']');
     }
     printf("}\n");

@@ -248,6 +248,24 @@ static void print_classes_of_both(const struct source *train, const struct sourc
         printf("the first set has %d classes, the second %d\n", train->classes, test->classes);
 }
 
+static void print_untrained(const struct checked *c)
+{
+    char name[NAME];
+    int n = 0, classes = c->test.source->classes;
+    for (int label = 0; label < classes; label++)
+        n += audit_untrained(&c->train, &c->test, label);
+    printf("untrained   %d%s\n", n,
+           n ? ", classes of the second set without an image in the first" : "");
+    for (int label = 0, line = 0; label < classes && line < c->list; label++)
+        if (audit_untrained(&c->train, &c->test, label)) {
+            class_name(name, sizeof name, c->test.source, label);
+            printf("    %s\n", name);
+            line++;
+        }
+    if (n > c->list && c->list)
+        printf("    and %d more\n", n - c->list);
+}
+
 static void print_leaks(const struct checked *c)
 {
     char name[NAME], other[NAME];
@@ -272,5 +290,6 @@ void audit_print(const struct checked *c)
     print_set(&c->test, c->list);
     printf("\n-- both sets\n\n");
     print_leaks(c);
+    print_untrained(c);
     print_classes_of_both(c->train.source, c->test.source);
 }

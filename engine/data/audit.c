@@ -211,6 +211,12 @@ int audit_leaks(struct leak **out, size_t *count, const struct audit *train,
     return rc;
 }
 
+int audit_untrained(const struct audit *train, const struct audit *test, int label)
+{
+    return test->class_counts[label] > 0 &&
+           (label >= train->source->classes || train->class_counts[label] == 0);
+}
+
 int audit_names_differ(const struct source *a, const struct source *b)
 {
     int classes = a->classes < b->classes ? a->classes : b->classes;

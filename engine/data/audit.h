@@ -72,6 +72,9 @@ struct leak {
 int audit_leaks(struct leak **out, size_t *count, const struct audit *train,
                 const struct audit *test);
 
+/* 1 if class `label` has an image in `test` and none in `train`. */
+int audit_untrained(const struct audit *train, const struct audit *test, int label);
+
 /* The first label whose class has two names, -1 if there is none: labels then mean two things. */
 int audit_names_differ(const struct source *a, const struct source *b);
 
