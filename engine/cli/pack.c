@@ -27,8 +27,9 @@ static void print_report(const struct pack_report *report, const char *out, int 
                report->written, report->scaled, report->bad, (unsigned long long)report->bytes);
         return;
     }
-    printf("%s holds %zu images on %.1f MiB", out, report->written,
-           (double)report->bytes / (1 << 20));
+    double kib = (double)report->bytes / 1024;
+    printf("%s holds %zu images on %.1f %s", out, report->written, kib < 1024 ? kib : kib / 1024,
+           kib < 1024 ? "KiB" : "MiB");
     if (side)
         printf("; %zu were scaled to a shorter side of %d", report->scaled, side);
     printf("\n");
