@@ -2,6 +2,7 @@
 #include "engine/cli/sheet.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,37 @@ void sheet_close(struct sheet *sheet)
 {
     free(sheet->pixels);
     *sheet = (struct sheet){ 0 };
+}
+
+static int ascending(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+int sheet_tone(struct tone *tone, const float *x, int channels, size_t plane, int stretch)
+{
+    *tone = (struct tone){ .scale = { 1.0f, 1.0f, 1.0f } };
+    if (!stretch)
+        return MOCO_OK;
+    float *sorted = malloc(plane * sizeof *sorted);
+    if (!sorted)
+        return error_memory("the sorted pixels of an image", plane * sizeof *sorted);
+    for (int c = 0; c < 3 && c < channels; c++) {
+        size_t kept = 0;
+        for (size_t i = 0; i < plane; i++)
+            if (isfinite(x[(size_t)c * plane + i]))
+                sorted[kept++] = x[(size_t)c * plane + i];
+        qsort(sorted, kept, sizeof *sorted, ascending);
+        float low = kept ? sorted[kept / 100] : 0.0f;
+        float high = kept ? sorted[kept - 1 - kept / 100] : 1.0f;
+        if (low == high && low >= 0.0f && low <= 1.0f)
+            continue; /* one value of [0, 1] is shown as it is */
+        tone->low[c] = low;
+        tone->scale[c] = high > low ? 1.0f / (high - low) : 1.0f;
+    }
+    free(sorted);
+    return MOCO_OK;
 }
 
 /* The upper left pixel of a cell. */

@@ -16,6 +16,10 @@ struct tone {
     float low[3], scale[3];
 };
 
+/* Of an image (channels, plane): as it is, or each channel from its 1st to its 99th percentile.
+ * Data of 8 bits are shown as they are, others stretched. */
+int sheet_tone(struct tone *tone, const float *x, int channels, size_t plane, int stretch);
+
 int sheet_open(struct sheet *sheet, int rows, int columns, int cell);
 void sheet_close(struct sheet *sheet);
 
