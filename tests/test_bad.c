@@ -1,7 +1,7 @@
-/* test_bad: runs on folders in which files can not be read: one without a header, one that is cut off.
- * Each is warned about once and replaced by an image that depends on seed, epoch and index alone, so
- * neither the number of workers nor a stop and a resumption changes a byte; more than --max-bad of
- * them end the run in its first epoch; kNN and statistics are made without them. */
+/* test_bad: runs on folders in which files can not be read: one without a header, one that is cut
+ * off. Each is warned about once and replaced by an image that depends on seed, epoch and index
+ * alone, so neither the number of workers nor a stop and a resumption changes a byte; more than
+ * --max-bad of them end the run in its first epoch; kNN and statistics are made without them. */
 #define _GNU_SOURCE
 #include "engine/run/train.h"
 #include "simd/simd.h"

@@ -1,6 +1,6 @@
-/* test_loader: batches of the loader: the same bytes for any number of workers, in parts and after a
- * jump into the middle of an epoch; images that can not be read; a queue that is bounded, sleeps when
- * it is full and stops when it is told to. The thread sanitizer runs this program. */
+/* test_loader: batches of the loader: the same bytes for any number of workers, in parts and after
+ * a jump into the middle of an epoch; images that can not be read; a queue that is bounded, sleeps
+ * when it is full and stops when it is told to. The thread sanitizer runs this program. */
 #define _GNU_SOURCE
 #include <time.h>
 #include <zlib.h>

@@ -286,7 +286,7 @@ static void load_hole(const char *name, uint64_t count, int side)
     source_close(&source);
 }
 
-/* The limit leaves the mapping, two threads' stacks and 16 MiB: a permutation would take 640 MiB. */
+/* The limit leaves the mapping, two threads' stacks, 16 MiB: a permutation would take 640 MiB. */
 static void test_hole(uint64_t count, int side)
 {
     struct rlimit before, less;

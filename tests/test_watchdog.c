@@ -1,6 +1,6 @@
-/* test_watchdog.c: runs that go wrong, each for real, and what is said about them: a loss that stays
- * that of guessing, BatchNorm that gives keys away, collapsed features, numbers that are not finite
- * in views, weights, outputs and gradients. And runs about which nothing must be said. */
+/* test_watchdog.c: runs that go wrong, each for real, and what is said about them: a loss that
+ * stays that of guessing, BatchNorm that gives keys away, collapsed features, numbers that are not
+ * finite in views, weights, outputs and gradients. And runs about which nothing must be said. */
 #define _GNU_SOURCE /* files.h */
 #include "engine/run/watchdog.h"
 

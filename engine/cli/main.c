@@ -50,11 +50,13 @@ static int help(FILE *out)
     fprintf(out, "\nDATA: a path, or cifar10:DIR[:test]  cifar100:DIR[:test]  "
                  "idx:IMAGES[,LABELS]\n      folder:DIR[:alpha=drop|keep]  "
                  "npy:X.npy[,Y.npy]  npz:X.npz[:IMAGES[,LABELS]]\n      "
-                 "tiff:FILE-OR-DIR[:pages=images|channels|views]  hdf5:FILE[:IMAGES[,LABELS]]\n      "
+                 "tiff:FILE-OR-DIR[:pages=images|channels|views]  "
+                 "hdf5:FILE[:IMAGES[,LABELS]]\n      "
                  "fits:FILE-OR-DIR[:HDU][:pages=images|channels|views]  packed:FILE\n      "
                  "synthetic:[n=4000,classes=8,side=32,seed=1,split=train]"
-                 "\n      :nhwc behind npy, npz, hdf5: channels are last; :views: axis 1 holds images "
-                 "of one sample\nEvery command takes --threads N, --simd ref|avx2|avx512|neon and --json.\n");
+                 "\n      :nhwc behind npy, npz, hdf5: channels are last; :views: axis 1 holds "
+                 "images of one sample\nEvery command takes --threads N, --simd "
+                 "ref|avx2|avx512|neon and --json.\n");
     return out == stdout ? EXIT_DONE : EXIT_USAGE;
 }
 

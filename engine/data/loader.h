@@ -1,16 +1,15 @@
 /* loader.h: batches of pairs of views, in a reproducible order.
  *
  * In: a source and a policy. Out: batches x_q, x_k of (B, C, S, S) with the ids of their images.
- * The order of an epoch depends on (seed, epoch) alone (order.h); a view depends on
- * (seed, epoch, index of the image, 0 or 1) alone, never on the number of workers. The last,
- * partial batch of an epoch is dropped. Of a sample with several images two different ones are drawn
- * for the two views, which share no parameters. A batch may come in parts, so that memory never holds a
- * whole one: the images and their order are the same.
- * An image that can not be read is replaced by one drawn from the stream (seed, epoch, its index),
- * under the views that it would have had; the batch says so.
+ * The order of an epoch depends on (seed, epoch) alone (order.h); a view depends on (seed, epoch,
+ * index of the image, 0 or 1) alone, never on the number of workers. The last, partial batch of an
+ * epoch is dropped. Of a sample with several images two different ones are drawn for the two views,
+ * which share no parameters. A batch may come in parts, so that memory never holds a whole one: the
+ * images and their order are the same. An image that can not be read is replaced by one drawn from
+ * the stream (seed, epoch, its index), under the views that it would have had; the batch says so.
  * workers = 0: the OpenMP team makes the batch when it is asked for (no oversubscription, the
- * default); workers > 0: that many threads work ahead through a bounded queue of batches and
- * sleep when it is full. */
+ * default); workers > 0: that many threads work ahead through a bounded queue of batches and sleep
+ * when it is full. */
 #ifndef MOCO_ENGINE_DATA_LOADER_H
 #define MOCO_ENGINE_DATA_LOADER_H
 

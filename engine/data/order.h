@@ -1,11 +1,11 @@
 /* order.h: the order of the samples of an epoch, a function of (seed, epoch, place) alone.
  *
- * In: numbers of an epoch's places. Out: samples, each exactly once an epoch. Up to `window` samples
- * are shuffled as a whole (Fisher-Yates, 4 bytes a sample). Of a larger set, chunks of neighbours
- * are permuted over all of it and dealt into windows of at most `window` samples, each of which is
- * shuffled: reading stays in the chunks of one window at a time, so what the system keeps of the
- * file in memory serves them all. Both permutations are computed where they are asked for, so a
- * large set takes no memory and any place is reached at once. */
+ * In: numbers of an epoch's places. Out: samples, each exactly once an epoch. Up to `window`
+ * samples are shuffled as a whole (Fisher-Yates, 4 bytes a sample). Of a larger set, chunks of
+ * neighbours are permuted over all of it and dealt into windows of at most `window` samples, each
+ * of which is shuffled: reading stays in the chunks of one window at a time, so what the system
+ * keeps of the file in memory serves them all. Both permutations are computed where they are asked
+ * for, so a large set takes no memory and any place is reached at once. */
 #ifndef MOCO_ENGINE_DATA_ORDER_H
 #define MOCO_ENGINE_DATA_ORDER_H
 

@@ -2,11 +2,11 @@
  *
  * PATH[:HDU][:pages=images|channels|views]: a file, or a folder of .fits, .fit, .fts and .fz files
  * found and labelled as tree.h says. HDU is a number from 0, the primary one, or an extension's
- * name; unless given, it is the first with an image of two axes or more. Of three axes, pages=images
- * makes each plane an image, pages=channels makes the planes channels of one; unless said, planes
- * of a single file are images and those of files in a folder are channels. pages=views, for a
- * folder, makes the planes of a file one sample. Four axes are images of channels. Axes of length 1
- * at the end do not count.
+ * name; unless given, it is the first with an image of two axes or more. Of three axes,
+ * pages=images makes each plane an image, pages=channels makes the planes channels of one; unless
+ * said, planes of a single file are images and those of files in a folder are channels.
+ * pages=views, for a folder, makes the planes of a file one sample. Four axes are images of
+ * channels. Axes of length 1 at the end do not count.
  *
  * BITPIX 8, 16, 32, 64, -32 and -64, plain or packed in tiles, with BSCALE and BZERO. What is
  * unsigned so (BITPIX 8, and 16 or 32 with the usual BZERO) is scaled to [0, 1]; all else is the

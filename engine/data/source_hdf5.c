@@ -1,9 +1,9 @@
 /* source_hdf5.c: a dataset of an HDF5 file, read image by image.
  *
  * FILE[:IMAGES[,LABELS]][:nhwc][:views]: IMAGES is a dataset (N, H, W), (N, C, H, W) or with :nhwc
- * (N, H, W, C), with :views (N, T, …), of u8, u16, i16, f16, f32 or f64 in either byte order, contiguous or in chunks with
- * any filter that the library knows; LABELS one of (N) or (N, 1) integers. Names are paths in the
- * file; choose.h says what is taken when they are missing.
+ * (N, H, W, C), with :views (N, T, …), of u8, u16, i16, f16, f32 or f64 in either byte order,
+ * contiguous or in chunks with any filter that the library knows; LABELS one of (N) or (N, 1)
+ * integers. Names are paths in the file; choose.h says what is taken when they are missing.
  *
  * Memory holds an image and a cache of chunks (at most 64 MiB), whatever the size of the dataset: a
  * chunk of many images is unpacked for each of them, so data for training is best written with one

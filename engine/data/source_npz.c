@@ -1,7 +1,7 @@
 /* source_npz.c: NumPy's .npz files, which are zip archives of .npy members.
  *
- * X.npz[:IMAGES[,LABELS]][:nhwc][:views]: names are those of np.load(); choose.h says what is taken when
- * they are missing. Stored members (np.savez) are mapped, deflated ones (np.savez_compressed)
+ * X.npz[:IMAGES[,LABELS]][:nhwc][:views]: names are those of np.load(); choose.h says what is taken
+ * when they are missing. Stored members (np.savez) are mapped, deflated ones (np.savez_compressed)
  * inflated once, up to 4 GiB, and checked against their checksum. Sizes come from the central
  * directory, zip64 included, and are believed only as far as the file can hold them: deflate
  * shrinks at most 1032 times. */

@@ -1,11 +1,11 @@
 /* source_tiff.c: TIFF files of any number of channels, read by libtiff.
  *
- * PATH[:pages=images|channels|views]: a file, or a folder of .tif and .tiff files found and labelled
- * as tree.h says. pages=images makes each page an image, pages=channels makes each file one image
- * whose channels are those of all pages one after the other; unless said, pages of a single file
- * are images and those of files in a folder are channels. pages=views, for a folder, makes each page
- * an image and the pages of a file one sample. Thumbnails and masks (by their subfile type) are no
- * pages.
+ * PATH[:pages=images|channels|views]: a file, or a folder of .tif and .tiff files found and
+ * labelled as tree.h says. pages=images makes each page an image, pages=channels makes each file
+ * one image whose channels are those of all pages one after the other; unless said, pages of a
+ * single file are images and those of files in a folder are channels. pages=views, for a folder,
+ * makes each page an image and the pages of a file one sample. Thumbnails and masks (by their
+ * subfile type) are no pages.
  *
  * All samples of a pixel are channels, alpha too; u8, u16, i16, f16, f32 and f64, of either byte
  * order, in strips or tiles, interleaved or in planes, by whatever compression libtiff was built

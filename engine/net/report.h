@@ -1,5 +1,5 @@
-/* report.h: a net layer by layer: where the time goes, for `moco train --profile`, and where numbers
- * stop being finite. */
+/* report.h: a net layer by layer: where the time goes, for `moco train --profile`, and where
+ * numbers stop being finite. */
 #ifndef MOCO_ENGINE_NET_REPORT_H
 #define MOCO_ENGINE_NET_REPORT_H
 

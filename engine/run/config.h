@@ -57,7 +57,8 @@ struct run_config {
     /* the run */
     uint64_t seed;
     double max_bad;
-    int threads, workers, shuffle_window, checkpoint_every, resume, force, json, deterministic, profile;
+    int threads, workers, shuffle_window, checkpoint_every;
+    int resume, force, json, deterministic, profile;
     char conv[16], precision[8], simd[16], config[1024];
 };
 
