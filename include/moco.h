@@ -38,6 +38,8 @@ enum {
     MOCO_EDNNL = -6,        /* oneDNN refused */
     MOCO_EDIVERGED = -7,    /* a loss or a gradient is no longer finite */
     MOCO_EUNSUPPORTED = -8, /* known, but not built in or not available here */
+    MOCO_EDAMAGED = -9,     /* a file that contradicts itself: a checksum, a code, a size */
+    MOCO_ETRUNCATED = -10,  /* a file that ends too early */
 };
 
 /* Configuration and engine are declared where the calls that take them are: see below. */

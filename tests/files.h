@@ -80,6 +80,31 @@ static inline void must_refuse(const char *spec, const char *part)
     source_close(&source);
 }
 
+/* One who looks at every image of KIND:DIR gets `count`, of which `bad` cannot be read: the images
+ * named, in their order, with sentences that have `part` in them. To others the folder is refused:
+ * half of it is bad or of another set. */
+static inline void keeps_bad(const char *kind, const char *dir, size_t count, size_t bad,
+                             const char *const (*wanted)[2])
+{
+    struct source *source = NULL;
+    struct image image = { 0 };
+    size_t found = 0;
+    CHECK(source_open(&source, spec_of(kind, dir, "")) != MOCO_OK);
+    CHECK_MSG(!source_open_lenient(&source, spec_of(kind, dir, "")), "%s", error_text());
+    CHECK(source && source->count == count);
+    for (size_t i = 0; source && i < source->count; i++) {
+        if (source->read(source, i, &image) == MOCO_OK)
+            continue;
+        CHECK_MSG(found < bad && !strcmp(source->name(source, i), wanted[found][0]) &&
+                  strstr(error_text(), wanted[found][1]), "%s: %s", source->name(source, i),
+                  error_text());
+        found++;
+    }
+    CHECK_MSG(found == bad, "%zu images cannot be read", found);
+    image_close(&image);
+    source_close(&source);
+}
+
 /* Opens and reads every image, or fails with a sentence; 1 if all went well. */
 static inline int survives(const char *spec)
 {

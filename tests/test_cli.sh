@@ -68,7 +68,46 @@ status 1 "unknown kernels" info --simd sse
 check "$(cat "$work/err")" "moco: --simd asks for kernels 'sse', which are not known; known: ref,\
  avx2, avx512, neon" "the sentence for unknown kernels"
 status 0 "data" data $data
+grep -q '^none of     unreadable, .*duplicates' "$work/out"
+check $? 0 "what data does not have"
 status 2 "knn without data" knn "$work/w"
+
+# A folder with two equal images, one of another size, one cut off; packed; a set that shares one.
+mkdir -p "$work/set/a" "$work/set/b" "$work/other/a"
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    printf 'P5\n2 2\n255\nab%c%c' "$i" "$((i * 7 % 10))" >"$work/set/a/$i.pgm"
+done
+cp "$work/set/a/3.pgm" "$work/set/b/same.pgm"
+cp "$work/set/a/1.pgm" "$work/other/a/leak.pgm"
+printf 'P5\n2 3\n255\nabcdef' >"$work/set/b/odd.pgm"
+printf 'P5\n2 2\n255\nab' >"$work/set/b/cut.pgm"
+status 0 "data of a folder" data "$work/set" --test "$work/other" -o "$work/data.png"
+check "$(grep -A1 '^truncated   1,' "$work/out" | tail -1)" "    b/cut.pgm: it is cut off" "truncated"
+check "$(grep -A1 '^duplicates  1,' "$work/out" | tail -1)" "    b/same.pgm = a/3.pgm" "a duplicate"
+check "$(grep -A1 '^relabelled  1,' "$work/out" | tail -1)" \
+    "    b/same.pgm = a/3.pgm (labels b and a)" "a duplicate of another label"
+check "$(grep -A1 '^odd sizes   1,' "$work/out" | tail -1)" "    b/odd.pgm: 2 x 3" "an odd size"
+check "$(grep -A1 '^leaks       1,' "$work/out" | tail -1)" "    a/leak.pgm = a/1.pgm" "a leak"
+check "$(grep '^untrained' "$work/out")" "untrained   0" "classes that have images in both"
+check "$(od -An -tx1 -N8 "$work/data.png" | tr -d ' ')" 89504e470d0a1a0a "a PNG of the data"
+status 0 "data --json" data "$work/set" --test "$work/other" --json --list 1
+check "$(grep -c '^{.*"truncated":1,.*"duplicates":1,.*"test":{.*"leaks":1,.*}$' "$work/out")" 1 \
+    "data --json prints one object"
+status 1 "packed without the bad image" data "$work/set" --pack "$work/set.pack"
+check "$(grep -c '^moco: 1 of the first 11 images cannot be read, more than --max-bad 0.01 allows of' \
+    "$work/err")" 1 "the sentence for a bad image"
+[ ! -e "$work/set.pack" ] && [ ! -e "$work/set.pack.part" ]
+check $? 0 "nothing is left of a packed file that was refused"
+status 0 "packed" data "$work/set" --pack "$work/set.pack" --max-bad 0.1 --json
+grep -q '"images":12,"scaled":0,"left_out":1,"bytes":[0-9]*}$' "$work/out"
+check $? 0 "what packing prints"
+status 0 "data of a packed file" data "$work/set.pack"
+grep -q '^kind        packed$' "$work/out"
+check $? 0 "the kind of a packed file"
+status 1 "packed over another file" data "$work/set" --pack "$work/data.png" --max-bad 0.1
+status 2 "--side without --pack" data "$work/set" --side 4
+status 2 "--pack with --test" data "$work/set" --pack "$work/x.pack" --test "$work/other"
+status 2 "--max-bad of 2" data "$work/set" --pack "$work/x.pack" --max-bad 2
 
 train "$work/whole" --threads 2
 check $? 0 "training"
@@ -82,6 +121,14 @@ check $? 0 "a complete run is resumed"
 train "$work/again" --threads 2 --resume
 check $? 0 "--resume without a run"
 same "$work/whole" "$work/again" "two equal runs"
+
+# A packed file trains to the same weights as what it was made of.
+status 0 "packing generated images" data $data --pack "$work/generated.pack"
+# shellcheck disable=SC2086
+"$moco" train "$work/generated.pack" --out "$work/packed" $small --threads 2 >"$work/out" 2>"$work/err"
+check $? 0 "training on a packed file"
+cmp "$work/packed/weights.safetensors" "$work/whole/weights.safetensors" >/dev/null
+check $? 0 "weights from a packed file differ"
 
 # Views on a sheet: a PNG of the right size, parameters as text, sentences for what can not be.
 later="--flip-vertical 1 --rotate90 --rotate 9 --rotate-fill reflect --solarize 1 --noise 0.01"

@@ -290,6 +290,39 @@ static void test_folder(void)
     source_close(&source);
 }
 
+static void test_folder_alpha(void)
+{
+    static const unsigned char tga[] = { 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 16, 8,
+                                         255, 51 };
+    char spec[1100];
+    mkdir(at("alpha"), 0777);
+    put("alpha/a.tga", tga, sizeof tga);
+    put("alpha/b.pgm", "P5\n1 1\n255\n\0", 12);
+    struct source *source = must_open(at("alpha"));
+    CHECK(source && source->channels == 1 && strstr(source->note, "1 of 2 images") &&
+          strstr(source->note, "dropped"));
+    CHECK(source && source->traits(source, 0) == TRAIT_ALPHA && source->traits(source, 1) == 0);
+    source_close(&source);
+    for (int bare = 0; bare < 2; bare++) {
+        snprintf(spec, sizeof spec, "%s%s:alpha=keep", bare ? "" : "folder:", at("alpha"));
+        source = must_open(spec);
+        CHECK(source && source->channels == 2 && strstr(source->note, "kept"));
+        if (source) {
+            same_pixels(source, 0, (const float[]){ 1, 51 / 255.0f }, 2, 1, 1);
+            same_pixels(source, 1, (const float[]){ 0, 1 }, 2, 1, 1);
+        }
+        source_close(&source);
+    }
+    put("alpha/c.ppm", "P6\n1 1\n255\n\0\377\0", 14);
+    source = must_open(spec);
+    CHECK(source && source->channels == 4);
+    if (source)
+        same_pixels(source, 0, (const float[]){ 1, 1, 1, 51 / 255.0f }, 4, 1, 1);
+    source_close(&source);
+    snprintf(spec, sizeof spec, "folder:%s:alpha=blend", at("alpha"));
+    must_refuse(spec, ":alpha=keep or :alpha=drop, not :alpha=blend");
+}
+
 static void test_folder_refusals(void)
 {
     mkdir(at("empty"), 0777);
@@ -373,6 +406,7 @@ int main(void)
     test_npy_layouts();
     test_npy_refusals();
     test_folder();
+    test_folder_alpha();
     test_folder_refusals();
     test_synthetic();
     test_statistics();

@@ -247,7 +247,7 @@ static void test_folder(void)
     }
     source_close(&source);
     remove(at("sky/galaxy/0.fits"));
-    must_refuse(spec_of("fits", "sky/star/b.fits", ":pages=views"), "for a folder");
+    must_refuse(spec_of("fits", "sky/star/b.fits", ":pages=views"), "behind a folder of them");
     must_refuse(spec_of("folder", "sky", ""), "fits:DIR reads its FITS files");
     file = make("sky/star/c.fits");
     add_image(file, FLOAT_IMG, 2, 7), finish(file);
@@ -255,6 +255,31 @@ static void test_folder(void)
     file = make("sky/star/c.fits");
     add_image(file, SHORT_IMG, 3, 7), finish(file);
     must_refuse(at("sky"), "holds i16 where files before it hold f32");
+}
+
+static void test_bad_files(void)
+{
+    static const char *const bad[][2] = { { "a.fits", "does not start like a FITS file" },
+                                          { "c.fits", "channels where those before it" },
+                                          { "d.fits", "go together" } };
+    mkdir(at("some"), 0777);
+    put("some/a.fits", "SIMPLER", 7);
+    fitsfile *file = make("some/b.fits");
+    add_image(file, FLOAT_IMG, 3, 5), finish(file);
+    file = make("some/c.fits");
+    add_image(file, FLOAT_IMG, 2, 7), finish(file);
+    file = make("some/d.fits");
+    add_image(file, SHORT_IMG, 3, 7), finish(file);
+    file = make("some/e.fits");
+    add_image(file, FLOAT_IMG, 3, 9), finish(file);
+    keeps_bad("fits", "some", 5, 3, bad);
+    float want[D * PLANE];
+    struct source *source = NULL;
+    CHECK(!source_open_lenient(&source, at("some")) && source->channels == D);
+    count_up(want, D * PLANE, 9, 0);
+    if (source)
+        same_pixels(source, 4, want, D, H, W);
+    source_close(&source);
 }
 
 static void test_threads(void)
@@ -338,6 +363,7 @@ int main(void)
     test_pages();
     test_packed();
     test_folder();
+    test_bad_files();
     test_threads();
     test_refusals();
     test_damage();

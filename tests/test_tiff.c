@@ -235,6 +235,18 @@ static void test_views(void)
     source_close(&source);
     write_tiff("z/k/3.tif", &grey, 2);
     must_refuse(spec_of("tiff", "z", ":pages=views"), "3.tif has 2 pages where files before it");
+    source = NULL;
+    CHECK(!source_open_lenient(&source, spec_of("tiff", "z", ":pages=views")));
+    CHECK(source && source->count == 12 && source->views == 3);
+    if (source) {
+        struct image image = { 0 };
+        CHECK(source->read(source, 2, &image) && strstr(error_text(), "0.tif: not a readable"));
+        CHECK(!source->read(source, 8, &image));
+        for (size_t i = 9; i < 12; i++)
+            CHECK(source->read(source, i, &image) && strstr(error_text(), "3.tif has 2 pages"));
+        image_close(&image);
+    }
+    source_close(&source);
     must_refuse(spec_of("tiff", "z/k/1.tif", ":pages=views"), "behind a folder of them");
 }
 
@@ -291,6 +303,45 @@ static void test_folder(void)
     must_refuse(spec_of("tiff", "set", ""), "only u8 and u16 go together");
     mkdir(at("bare"), 0777);
     must_refuse(spec_of("tiff", "bare", ""), "holds no tif");
+}
+
+/* Some files cannot be read; labels stay with their files. Of one with bad pages good ones stay. */
+static void test_bad_files(void)
+{
+    static const char *const bad[][2] = { { "a/0.tif", "not a readable TIFF" },
+                                          { "a/2.tif", "not a readable TIFF" },
+                                          { "b/5.tif", "channels where those before it" },
+                                          { "b/6.tif", "only u8 and u16 go together" } };
+    struct form two = grey, real = grey;
+    unsigned char *bytes;
+    float want[30];
+    two.samples = 2;
+    real.dtype = DTYPE_F32;
+    mkdir(at("some"), 0777), mkdir(at("some/a"), 0777), mkdir(at("some/b"), 0777);
+    put("some/a/0.tif", "II*\0\xff\xff\xff\x7f", 8);
+    write_tiff("some/a/1.tif", &grey, 1);
+    write_tiff("some/a/2.tif", &grey, 1);
+    size_t size = get(&bytes, "some/a/2.tif");
+    put("some/a/2.tif", bytes, size - 20);
+    free(bytes);
+    write_tiff("some/b/3.tif", &grey, 1);
+    write_tiff("some/b/5.tif", &two, 1);
+    write_tiff("some/b/6.tif", &real, 1);
+    keeps_bad("tiff", "some", 6, 4, bad);
+    TIFF *tif = TIFFOpen(at("some/b/4.tif"), "w");
+    write_page(tif, &grey, 0);
+    write_page(tif, &grey, 1);
+    write_page(tif, &two, 0);
+    TIFFClose(tif);
+    struct source *source = NULL;
+    CHECK(!source_open_lenient(&source, spec_of("tiff", "some", ":pages=images")));
+    CHECK(source && source->count == 9 && source->channels == 1);
+    if (source) {
+        CHECK(source_label(source, 2) == 0 && source_label(source, 3) == 1);
+        wanted(want, &grey, 1);
+        same_pixels(source, 5, want, 1, 5, 6); /* the second page of b/4.tif */
+    }
+    source_close(&source);
 }
 
 /* ---- refusals ---- */
@@ -471,6 +522,7 @@ int main(int argc, char **argv)
     test_page_kinds();
     test_folder();
     test_views();
+    test_bad_files();
     test_refusals();
     test_changes();
     test_damage();

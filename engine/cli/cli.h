@@ -66,6 +66,16 @@ int cli_machine(struct moco_simd *simd, int threads, const char *option);
 /* "1h05m", "4m07s" */
 void cli_duration(char *out, size_t size, double seconds);
 
+/* "12 of 60 images" on standard error while something takes long, where that is a terminal;
+ * cli_bar_step() takes a struct bar. */
+struct bar {
+    int terminal;
+    double shown; /* when; 0: not yet */
+};
+struct bar cli_bar(void);
+void cli_bar_step(void *bar, size_t done, size_t count);
+void cli_bar_end(const struct bar *bar);
+
 /* "text" as JSON on standard output. */
 void cli_json_text(const char *text);
 

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "engine/base/clock.h"
 #include "engine/base/error.h"
 
 enum { EVAL_BATCH = 128 };
@@ -137,6 +139,27 @@ void cli_duration(char *out, size_t size, double seconds)
         snprintf(out, size, "%ldh%02ldm", s / 3600, s / 60 % 60);
     else
         snprintf(out, size, "%ldm%02lds", s / 60, s % 60);
+}
+
+struct bar cli_bar(void)
+{
+    return (struct bar){.terminal = isatty(2)};
+}
+
+void cli_bar_step(void *user, size_t done, size_t count)
+{
+    struct bar *bar = user;
+    double time = clock_seconds();
+    if (!bar->terminal || time - bar->shown < 0.2)
+        return;
+    bar->shown = time;
+    fprintf(stderr, "\r\033[K%zu of %zu images", done, count);
+}
+
+void cli_bar_end(const struct bar *bar)
+{
+    if (bar->shown > 0)
+        fprintf(stderr, "\r\033[K");
 }
 
 void cli_json_text(const char *text)

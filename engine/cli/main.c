@@ -36,7 +36,11 @@ static const struct command {
      "write the features of images, one row an image, of unit length unless --raw, and a table of\n"
      "      which images they are", command_embed},
     {"info", "[FILE]", "this machine and build, or what is in a file", command_info},
-    {"data", "DATA", "what is in a data set", command_data},
+    {"data", "DATA [--test DATA2] [-o SHEET.png] [--list 10 --count 24] | "
+             "DATA --pack FILE [--side N --max-bad .01]",
+     "what is in a data set and what is wrong with it, alone and beside its test set; or the set "
+     "as one\n      file for fast epochs, its larger images scaled to a shorter side of N",
+     command_data},
     {"views", "DATA -o SHEET.png [--count 8 --views 2 --show R,G,B] [SETTINGS of train]",
      "a contact sheet of images and their views", command_views},
     {"export", "RUN|CHECKPOINT -o W.safetensors", "write the query network alone", command_export},
@@ -53,14 +57,15 @@ static int help(FILE *out)
         fprintf(out, "  moco %s %s\n      %s\n", commands[i].name, commands[i].arguments,
                 commands[i].summary);
     fprintf(out, "\nDATA: a path, or cifar10:DIR[:test]  cifar100:DIR[:test]  "
-                 "idx:IMAGES[,LABELS]  folder:DIR\n      npy:X.npy[,Y.npy]  "
-                 "npz:X.npz[:IMAGES[,LABELS]]  hdf5:FILE[:IMAGES[,LABELS]]\n      "
-                 "tiff:FILE-OR-DIR[:pages=images|channels|views]\n      "
-                 "fits:FILE-OR-DIR[:HDU][:pages=images|channels|views]\n      "
+                 "idx:IMAGES[,LABELS]\n      folder:DIR[:alpha=drop|keep]  "
+                 "npy:X.npy[,Y.npy]  npz:X.npz[:IMAGES[,LABELS]]\n      "
+                 "tiff:FILE-OR-DIR[:pages=images|channels|views]  "
+                 "hdf5:FILE[:IMAGES[,LABELS]]\n      "
+                 "fits:FILE-OR-DIR[:HDU][:pages=images|channels|views]  packed:FILE\n      "
                  "synthetic:[n=4000,classes=8,side=32,seed=1,split=train]"
-                 "\n      behind npy, npz, hdf5: :nhwc (channels last), :views (N,T,...: images "
-                 "of one sample)\nEvery command takes --threads N, --simd ref|avx2|avx512|neon and "
-                 "--json.\n");
+                 "\n      :nhwc behind npy, npz, hdf5: channels are last; :views: axis 1 holds "
+                 "images of one sample\nEvery command takes --threads N, --simd "
+                 "ref|avx2|avx512|neon and --json.\n");
     return out == stdout ? EXIT_DONE : EXIT_USAGE;
 }
 

@@ -17,7 +17,7 @@
 
 #include "engine/cli/sheet.h"
 #include "engine/base/error.h"
-#include "engine/run/replace.h"
+#include "engine/base/replace.h"
 
 struct png {
     struct replace file;

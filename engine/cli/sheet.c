@@ -2,6 +2,7 @@
 #include "engine/cli/sheet.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,6 +43,48 @@ void sheet_close(struct sheet *sheet)
     *sheet = (struct sheet){ 0 };
 }
 
+static int ascending(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+void sheet_channels(int shown[3], int channels)
+{
+    for (int c = 0; c < 3; c++)
+        shown[c] = channels > 4 ? (5 - 2 * c) * channels / 6 : c;
+}
+
+int sheet_tone(struct tone *tone, const struct image *image, const int shown[3], int stretch)
+{
+    size_t plane = (size_t)image->height * (size_t)image->width;
+    *tone = (struct tone){ .scale = { 1.0f, 1.0f, 1.0f } };
+    sheet_channels(tone->channel, image->channels);
+    if (shown)
+        memcpy(tone->channel, shown, sizeof tone->channel);
+    if (!stretch)
+        return MOCO_OK;
+    float *sorted = malloc(plane * sizeof *sorted);
+    if (!sorted)
+        return error_memory("the sorted pixels of an image", plane * sizeof *sorted);
+    for (int c = 0; c < 3 && c < image->channels; c++) {
+        const float *x = image->pixels + (size_t)tone->channel[c] * plane;
+        size_t kept = 0;
+        for (size_t i = 0; i < plane; i++)
+            if (isfinite(x[i]))
+                sorted[kept++] = x[i];
+        qsort(sorted, kept, sizeof *sorted, ascending);
+        float low = kept ? sorted[kept / 100] : 0.0f;
+        float high = kept ? sorted[kept - 1 - kept / 100] : 1.0f;
+        if (low == high && low >= 0.0f && low <= 1.0f)
+            continue; /* one value of [0, 1] is shown as it is */
+        tone->low[c] = low;
+        tone->scale[c] = high > low ? 1.0f / (high - low) : 1.0f;
+    }
+    free(sorted);
+    return MOCO_OK;
+}
+
 /* The upper left pixel of a cell. */
 static unsigned char *cell_at(const struct sheet *sheet, int row, int column)
 {
@@ -51,19 +94,19 @@ static unsigned char *cell_at(const struct sheet *sheet, int row, int column)
 }
 
 /* A part of an axis: pixels from..to-1 become one. */
-struct part {
+struct span {
     int from, to;
 };
 
-static struct part part_of(int i, int shown, int all)
+static struct span span_of(int i, int shown, int all)
 {
-    struct part part = { (int)((int64_t)i * all / shown), (int)((int64_t)(i + 1) * all / shown) };
+    struct span part = { (int)((int64_t)i * all / shown), (int)((int64_t)(i + 1) * all / shown) };
     if (part.to == part.from)
         part.to++;
     return part;
 }
 
-static float mean_of(const float *plane, int width, struct part rows, struct part columns)
+static float mean_of(const float *plane, int width, struct span rows, struct span columns)
 {
     double sum = 0.0;
     for (int y = rows.from; y < rows.to; y++)
@@ -102,7 +145,7 @@ void sheet_picture(struct sheet *sheet, int row, int column, const float *x, int
     h += h == 0, w += w == 0;
     for (int i = 0; i < h; i++)
         for (int j = 0; j < w; j++) {
-            struct part rows = part_of(i, h, height), columns = part_of(j, w, width);
+            struct span rows = span_of(i, h, height), columns = span_of(j, w, width);
             for (int c = 0; c < 3 && c < channels; c++)
                 values[c] = mean_of(x + (size_t)tone->channel[c] * plane, width, rows, columns);
             paint(cell + 3 * ((size_t)i * (size_t)sheet->width + (size_t)j), values, channels,

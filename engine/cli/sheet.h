@@ -4,6 +4,8 @@
 #ifndef MOCO_ENGINE_CLI_SHEET_H
 #define MOCO_ENGINE_CLI_SHEET_H
 
+#include "engine/data/source.h"
+
 #include <stddef.h>
 
 struct sheet {
@@ -16,6 +18,15 @@ struct tone {
     int channel[3]; /* as red, green and blue */
     float low[3], scale[3];
 };
+
+/* Which channels are shown as red, green and blue: of more than four, three far apart, the last as
+ * red, as in a spectrum. */
+void sheet_channels(int shown[3], int channels);
+
+/* Of an image: its values as they are, or each shown channel from its 1st to its 99th percentile.
+ * Data of 8 bits are shown as they are, others stretched. shown: which channels, NULL: those
+ * of sheet_channels(). */
+int sheet_tone(struct tone *tone, const struct image *image, const int shown[3], int stretch);
 
 int sheet_open(struct sheet *sheet, int rows, int columns, int cell);
 void sheet_close(struct sheet *sheet);

@@ -1,13 +1,11 @@
 /* views.c: moco views: images and their views on a contact sheet, as training would make them.
  *
  * Views 1 and 2 of an image are those of the first epoch of a run with these settings, 3 and 4
- * those of the second, and so on. Images stand at even distances in the data. Data of 8 bits are
- * shown as they are; of others each channel is stretched from the 1st to the 99th percentile of the
- * image, and its views by the same numbers. Of more than four channels three far apart are shown,
- * the last as red, as in a spectrum; --show takes others. */
+ * those of the second, and so on. Images stand at even distances in the data. Views are shown with
+ * the brightness of their image (sheet_tone()). Of more than four channels three far apart are
+ * shown, the last as red, as in a spectrum; --show takes others. */
 #include "engine/cli/cli.h"
 
-#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,42 +87,6 @@ static void describe(char *text, const struct view *view, const struct policy *p
         }
 }
 
-/* ---- how values are shown ---- */
-
-static int ascending(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
-static int tone_of(struct tone *tone, const struct views *v)
-{
-    const struct source *source = v->source;
-    const struct image *image = &v->image;
-    size_t n = (size_t)image->height * (size_t)image->width;
-    *tone = (struct tone){ .scale = { 1.0f, 1.0f, 1.0f } };
-    memcpy(tone->channel, v->shown, sizeof tone->channel);
-    if (source->dtype == DTYPE_U8)
-        return MOCO_OK;
-    float *sorted = malloc(n * sizeof *sorted);
-    if (!sorted)
-        return error_memory("the sorted pixels of an image", n * sizeof *sorted);
-    for (int c = 0; c < 3 && c < image->channels; c++) {
-        const float *plane = image->pixels + (size_t)tone->channel[c] * n;
-        size_t kept = 0;
-        for (size_t i = 0; i < n; i++)
-            if (isfinite(plane[i]))
-                sorted[kept++] = plane[i];
-        qsort(sorted, kept, sizeof *sorted, ascending);
-        float low = kept ? sorted[kept / 100] : 0.0f;
-        float high = kept ? sorted[kept - 1 - kept / 100] : 1.0f;
-        tone->low[c] = low;
-        tone->scale[c] = high > low ? 1.0f / (high - low) : 1.0f;
-    }
-    free(sorted);
-    return MOCO_OK;
-}
-
 /* ---- the sheet ---- */
 
 static void print_line(const struct views *v, size_t index, int number, const char *text)
@@ -191,7 +153,7 @@ static int show_row(struct views *v, int row)
     int label = source_label(v->source, index);
     int rc = v->source->read(v->source, index, &v->image);
     if (!rc)
-        rc = tone_of(&tone, v);
+        rc = sheet_tone(&tone, &v->image, v->shown, v->source->dtype != DTYPE_U8);
     if (rc)
         return rc;
     snprintf(text, sizeof text, "#%zu %dx%d", index, v->image.width, v->image.height);
@@ -217,8 +179,7 @@ static void on_notice(void *user, const char *sentence)
 static int choose_channels(struct views *v)
 {
     int C = v->policy.channels, *shown = v->shown, end = 0;
-    for (int c = 0; c < 3; c++)
-        shown[c] = C > 4 ? (5 - 2 * c) * C / 6 : c;
+    sheet_channels(shown, C);
     if (v->show) {
         int got = sscanf(v->show, "%d,%d,%d%n", &shown[0], &shown[1], &shown[2], &end);
         for (int c = 0; c < 3; c++)

@@ -3,9 +3,9 @@
  *
  * L = cross-entropy of classifier(f(x1)) over the samples of the batch that have a label, a mean
  * over those, + λ mean ‖v(x1) - v(x2)‖² over all samples, v the normalised feature, f the one
- * before the normalisation. The second term is the step's consistency term (consistency.c), with gradients
- * into both views; this file has the first and the classifier, a linear layer of its own. With
- * λ = 0 what is left is training on the few labels alone. */
+ * before the normalisation. The second term is the step's consistency term (consistency.c), with
+ * gradients into both views; this file has the first and the classifier, a linear layer of its own.
+ * With λ = 0 what is left is training on the few labels alone. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

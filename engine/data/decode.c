@@ -23,10 +23,14 @@ static const struct format formats[] = {
     { NULL, 0, tga_header, tga_image },
 };
 
+int decode_fail(int code, const struct decode_file *file, const char *why)
+{
+    return error_set(code, "%s: not a readable image (%s); repair or remove it", file->name, why);
+}
+
 int decode_refuse(const struct decode_file *file, const char *why)
 {
-    return error_set(MOCO_EFORMAT, "%s: not a readable image (%s); repair or remove it",
-                     file->name, why);
+    return decode_fail(MOCO_EFORMAT, file, why);
 }
 
 static int find_format(enum decode_format *out, const struct decode_file *file)
@@ -41,8 +45,8 @@ static int find_format(enum decode_format *out, const struct decode_file *file)
     *out = DECODE_TGA;
     if (dot && !strcasecmp(dot, ".tga"))
         return MOCO_OK;
-    return decode_refuse(file, file->size ? "it starts like no JPEG, PNG, BMP, PGM or PPM"
-                                          : "the file is empty");
+    return file->size ? decode_refuse(file, "it starts like no JPEG, PNG, BMP, PGM or PPM")
+                      : decode_fail(MOCO_ETRUNCATED, file, "the file is empty");
 }
 
 static int believable(const struct decode_header *header, const struct decode_file *file)
@@ -65,7 +69,8 @@ int decode_header(struct decode_header *out, const struct decode_file *file)
         return error_set(MOCO_EFORMAT, "%s: %d x %d pixels; at most %d megapixels are decoded",
                          file->name, out->width, out->height, DECODE_PIXELS_MAX / 1000000);
     if (!believable(out, file))
-        return decode_refuse(file, "its header promises more pixels than the file can hold");
+        return decode_fail(MOCO_ETRUNCATED, file, "its header promises more pixels than the file "
+                           "can hold");
     if (out->orientation >= 5) {
         int height = out->height;
         out->height = out->width;
@@ -98,11 +103,11 @@ int decode_image(struct image *out, const struct decode_file *file, int channels
 {
     struct decode_header header;
     if (file->size < file->whole)
-        return decode_refuse(file, "it is cut off");
+        return decode_fail(MOCO_ETRUNCATED, file, "it is cut off");
     int rc = decode_header(&header, file);
     if (rc != MOCO_OK)
         return rc;
-    if (channels == 1 && header.channels != 1)
+    if (channels < 3 && header.channels != 1)
         return error_set(MOCO_EFORMAT, "%s: a colour image where a grey one is expected",
                          file->name);
     return formats[header.format].image(out, file, &header, channels, part);
@@ -165,7 +170,7 @@ int decode_aim(struct decode_target *target, struct image *out, const struct dec
         .start = (up_down ? (ptrdiff_t)(whole.height - 1) * whole.width : 0) +
                  (left_right ? whole.width - 1 : 0),
         .down = swap ? right : down, .right = swap ? down : right,
-        .plane = (size_t)whole.height * (size_t)whole.width,
+        .plane = (size_t)whole.height * (size_t)whole.width, .alpha = header->alpha,
     };
     int rc = image_resize(out, channels, whole.height, whole.width);
     out->bytes = takes_bytes(header, channels, part);
@@ -178,10 +183,19 @@ int decode_aim(struct decode_target *target, struct image *out, const struct dec
 #define B64(n) B16(n), B16((n) + 16), B16((n) + 32), B16((n) + 48)
 static const float byte_float[256] = { B64(0), B64(64), B64(128), B64(192) };
 
-/* Channel c of `channels` comes from channel colour_of() of `from`. */
-static int colour_of(int c, int from)
+/* Channel c of `channels` comes from channel origin() of `from`; -1: from none, it is full. */
+static int origin(int c, int channels, int from, const struct decode_target *t)
 {
+    if (channels % 2 == 0 && c == channels - 1)
+        return t->alpha && from % 2 == 0 ? from - 1 : -1;
     return from >= 3 ? c : 0;
+}
+
+/* An alpha channel of a row where the file has none. */
+static void fill_row(float *dst, const struct decode_target *t)
+{
+    for (ptrdiff_t x = 0; x < t->width; x++)
+        dst[x * t->right] = 1.0f;
 }
 
 static float *row_start(float *pixels, const struct decode_target *t, int row, int c)
@@ -200,7 +214,7 @@ static void put_bytes(unsigned char *pixels, const struct decode_target *t, int 
     }
     for (ptrdiff_t x = 0; x < t->width; x++, in += from)
         for (int c = 0; c < 3; c++)
-            dst[4 * x * t->right + c] = in[colour_of(c, from)];
+            dst[4 * x * t->right + c] = in[origin(c, 3, from, t)];
 }
 
 void decode_put8(struct image *out, const struct decode_target *t, int row, int channels,
@@ -211,8 +225,13 @@ void decode_put8(struct image *out, const struct decode_target *t, int row, int 
         return;
     }
     for (int c = 0; c < channels; c++) {
-        const unsigned char *at = in + colour_of(c, from);
+        int channel = origin(c, channels, from, t);
+        const unsigned char *at = in + (channel < 0 ? 0 : channel);
         float *dst = row_start(out->pixels, t, row, c);
+        if (channel < 0) {
+            fill_row(dst, t);
+            continue;
+        }
         for (ptrdiff_t x = 0; x < t->width; x++)
             dst[x * t->right] = byte_float[at[x * from]];
     }
@@ -222,8 +241,13 @@ void decode_put16(float *pixels, const struct decode_target *t, int row, int cha
                   const uint16_t *in, int from)
 {
     for (int c = 0; c < channels; c++) {
-        const uint16_t *at = in + colour_of(c, from);
+        int channel = origin(c, channels, from, t);
+        const uint16_t *at = in + (channel < 0 ? 0 : channel);
         float *dst = row_start(pixels, t, row, c);
+        if (channel < 0) {
+            fill_row(dst, t);
+            continue;
+        }
         for (ptrdiff_t x = 0; x < t->width; x++)
             dst[x * t->right] = (float)at[x * from] / 65535.0f;
     }

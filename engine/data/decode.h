@@ -5,7 +5,7 @@
  * own, by its name. The rules:
  *   orientation  a JPEG is turned as its EXIF data say; sizes here are those after turning
  *   colour       grey stays one channel, palettes are expanded, CMYK and YCCK become RGB
- *   alpha        dropped, not blended
+ *   alpha        dropped, not blended; or the last of 2 or 4 channels, full where there is none
  *   depth        8 bits, or 16 in a PNG or PNM that has more than 8
  *   frames       the first one of an animated PNG
  *   damage       a file that is cut off or damaged is refused, not filled up
@@ -37,7 +37,7 @@ struct decode_header {
     enum decode_format format;
     int height, width; /* after turning */
     int channels;      /* 1 grey, 3 colour */
-    int alpha;         /* there is one, and it will be dropped */
+    int alpha;         /* there is one */
     int deep;          /* numbers of more than 8 bits */
     int frames;        /* more than 1: animated */
     int palette;       /* of a PNG */
@@ -49,8 +49,9 @@ struct decode_header {
 
 int decode_header(struct decode_header *out, const struct decode_file *file);
 
-/* Decodes `part` of the image, in `channels` channels (3 of a grey image are equal), and says in
- * *part what `out` holds then: see source.h. NULL: the whole image. */
+/* Decodes `part` of the image, in `channels` channels (1 grey, 3 colour, equal where it is grey; 2
+ * and 4: the same with alpha), and says in *part what `out` holds then: see source.h. NULL: the
+ * whole image. */
 int decode_image(struct image *out, const struct decode_file *file, int channels,
                  struct part *part);
 
@@ -59,6 +60,9 @@ size_t decode_bytes(const struct decode_header *header, size_t file_size);
 
 /* ---- between the files of the decoder ---- */
 
+/* "not a readable image (WHY)" with a code: MOCO_ETRUNCATED and MOCO_EDAMAGED where that is known,
+ * else MOCO_EFORMAT, decode_refuse()'s. */
+int decode_fail(int code, const struct decode_file *file, const char *why);
 int decode_refuse(const struct decode_file *file, const char *why);
 
 /* Where pixel (row, column) of the file goes in a plane of `out`, and which are wanted. */
@@ -66,6 +70,7 @@ struct decode_target {
     int top, left, height, width; /* wanted, in pixels of the file at the scale */
     ptrdiff_t start, down, right; /* offset of pixel (top, left); steps for a row and a column */
     size_t plane;                 /* floats */
+    int alpha;                    /* the last of 2 or 4 channels in rows is alpha, not a filler */
 };
 
 /* Prepares `out` and `target` for `part`, which goes from pixels of the whole image to pixels at

@@ -90,6 +90,7 @@ struct reader {
     struct jpeg_progress_mgr progress;
     jmp_buf failed;
     char why[JMSG_LENGTH_MAX];
+    int code; /* of the failure */
     const struct decode_file *file;
     unsigned char *row; /* owned */
 };
@@ -99,9 +100,30 @@ static struct reader *reader_of(j_common_ptr jpeg)
     return jpeg->client_data;
 }
 
+/* Cut off, of a kind that the library does not read, or damaged. */
+static int code_of(int message)
+{
+    switch (message) {
+    case JERR_INPUT_EOF:
+    case JERR_INPUT_EMPTY:
+        return MOCO_ETRUNCATED;
+    case JERR_NO_SOI:
+    case JERR_SOF_UNSUPPORTED:
+    case JERR_BAD_PRECISION:
+    case JERR_ARITH_NOTIMPL:
+    case JERR_NOT_COMPILED:
+    case JERR_CONVERSION_NOTIMPL:
+    case JERR_OUT_OF_MEMORY: /* its budget */
+        return MOCO_EFORMAT;
+    default:
+        return MOCO_EDAMAGED;
+    }
+}
+
 static void fail(j_common_ptr jpeg)
 {
     struct reader *reader = reader_of(jpeg);
+    reader->code = code_of(jpeg->err->msg_code);
     (*jpeg->err->format_message)(jpeg, reader->why);
     longjmp(reader->failed, 1);
 }
@@ -159,6 +181,7 @@ static void prepare(struct reader *reader, const struct decode_file *file)
     reader->error.emit_message = warn;
     reader->error.output_message = output_message;
     reader->file = file;
+    reader->code = MOCO_EFORMAT;
 }
 
 static int finish(struct reader *reader, int rc)
@@ -170,7 +193,7 @@ static int finish(struct reader *reader, int rc)
 
 static int refused(struct reader *reader)
 {
-    return finish(reader, decode_refuse(reader->file, reader->why));
+    return finish(reader, decode_fail(reader->code, reader->file, reader->why));
 }
 
 int jpeg_header(struct decode_header *out, const struct decode_file *file)
@@ -318,12 +341,12 @@ int jpeg_image(struct image *out, const struct decode_file *file,
     struct decode_target target;
     int width, height, from;
     if (!has_end(file))
-        return decode_refuse(file, "a JPEG that is cut off");
+        return decode_fail(MOCO_ETRUNCATED, file, "a JPEG that is cut off");
     stb_budget(decode_bytes(header, file->size));
     unsigned char *data = stbi_load_from_memory(file->bytes, (int)file->size, &width, &height,
                                                 &from, header->channels);
     if (!data)
-        return decode_refuse(file, stbi_failure_reason());
+        return decode_fail(MOCO_EDAMAGED, file, stbi_failure_reason());
     int rc = decode_aim(&target, out, header, channels, part, 1);
     for (int y = target.top; rc == MOCO_OK && y < target.top + target.height; y++)
         decode_put8(out, &target, y, channels,

@@ -24,7 +24,7 @@ static uint32_t low(const struct decode_file *file, size_t at, int width)
 
 static int cut_off(const struct decode_file *file)
 {
-    return decode_refuse(file, "it is cut off");
+    return decode_fail(MOCO_ETRUNCATED, file, "it is cut off");
 }
 
 /* ---- BMP ---- */
@@ -33,16 +33,18 @@ struct bmp {
     size_t data, palette, row; /* offsets; bytes of a row */
     int bits, colours, entry;  /* of a pixel; of the palette, and bytes of one */
     int upwards;               /* the first row is the lowest */
-    uint32_t mask[3];          /* red, green, blue */
+    uint32_t mask[4];          /* red, green, blue, alpha, 0 without one */
 };
 
-enum { BMP_HEAD = 14, BMP_OLD = 12, BMP_NEW = 40, BMP_FIELDS = 3 };
+/* A header of 56 bytes and more has a mask for alpha, which counts with bit fields only. */
+enum { BMP_HEAD = 14, BMP_OLD = 12, BMP_NEW = 40, BMP_ALPHA = 56, BMP_FIELDS = 3 };
 
 static int bmp_masks(struct bmp *bmp, const struct decode_file *file, uint32_t kind)
 {
     static const uint32_t masks[2][3] = { { 0x7c00, 0x3e0, 0x1f }, { 0xff0000, 0xff00, 0xff } };
-    memcpy(bmp->mask, masks[bmp->bits != 16], sizeof bmp->mask);
-    for (size_t c = 0; kind == BMP_FIELDS && c < 3; c++)
+    size_t given = low(file, BMP_HEAD, 4) >= BMP_ALPHA ? 4 : 3;
+    memcpy(bmp->mask, masks[bmp->bits != 16], sizeof masks[0]);
+    for (size_t c = 0; kind == BMP_FIELDS && c < given; c++)
         bmp->mask[c] = low(file, BMP_HEAD + BMP_NEW + 4 * c, 4);
     for (int c = 0; c < 3; c++)
         if (!bmp->mask[c])
@@ -76,7 +78,10 @@ static int bmp_read(struct bmp *bmp, struct decode_header *out, const struct dec
         bmp->colours = used > 0 && used < 1u << b ? (int)used : 1 << b;
     if (width > 0 && width <= DECODE_PIXELS_MAX)
         bmp->row = ((size_t)width * (size_t)b + 31) / 32 * 4;
-    return bmp_masks(bmp, file, kind);
+    int rc = bmp_masks(bmp, file, kind);
+    out->alpha = rc == MOCO_OK && bmp->mask[3] != 0;
+    out->file_channels += out->alpha;
+    return rc;
 }
 
 /* Grey: a palette whose colours all are. */
@@ -112,8 +117,8 @@ static unsigned char field(uint32_t value, uint32_t mask)
     return (unsigned char)(((uint64_t)((value & mask) >> shift) * 255 + most / 2) / most);
 }
 
-/* rgb = pixel x of the row at `at`. */
-static void bmp_pixel(unsigned char *rgb, const struct bmp *bmp, const struct decode_file *file,
+/* rgba = pixel x of the row at `at`. */
+static void bmp_pixel(unsigned char *rgba, const struct bmp *bmp, const struct decode_file *file,
                       size_t at, int x)
 {
     if (bmp->bits <= 8) {
@@ -122,13 +127,13 @@ static void bmp_pixel(unsigned char *rgb, const struct bmp *bmp, const struct de
         index &= (1 << bmp->bits) - 1;
         index = index < bmp->colours ? index : 0;
         const unsigned char *colour = file->bytes + bmp->palette + index * bmp->entry;
-        rgb[0] = colour[2], rgb[1] = colour[1], rgb[2] = colour[0];
+        rgba[0] = colour[2], rgba[1] = colour[1], rgba[2] = colour[0];
         return;
     }
     int bytes = bmp->bits / 8;
     uint32_t value = low(file, at + (size_t)x * (size_t)bytes, bytes);
-    for (int c = 0; c < 3; c++)
-        rgb[c] = field(value, bmp->mask[c]);
+    for (int c = 0; c < 4 && bmp->mask[c]; c++)
+        rgba[c] = field(value, bmp->mask[c]);
 }
 
 int bmp_image(struct image *out, const struct decode_file *file,
@@ -142,16 +147,16 @@ int bmp_image(struct image *out, const struct decode_file *file,
         rc = decode_aim(&target, out, header, channels, part, 1);
     if (rc != MOCO_OK)
         return rc;
-    unsigned char *rgb = malloc(3 * (size_t)target.width);
-    if (!rgb)
-        return error_memory("a row of a BMP", 3 * (size_t)target.width);
+    unsigned char *rgba = malloc(4 * (size_t)target.width);
+    if (!rgba)
+        return error_memory("a row of a BMP", 4 * (size_t)target.width);
     for (int y = target.top; y < target.top + target.height; y++) {
         size_t at = bmp.data + bmp.row * (size_t)(bmp.upwards ? header->height - 1 - y : y);
         for (int x = 0; x < target.width; x++)
-            bmp_pixel(rgb + 3 * x, &bmp, file, at, target.left + x);
-        decode_put8(out, &target, y, channels, rgb, 3);
+            bmp_pixel(rgba + 4 * x, &bmp, file, at, target.left + x);
+        decode_put8(out, &target, y, channels, rgba, 4);
     }
-    free(rgb);
+    free(rgba);
     return MOCO_OK;
 }
 
@@ -227,6 +232,11 @@ int pnm_image(struct image *out, const struct decode_file *file,
     for (int c = 0; c < channels; c++) {
         size_t shift = from == 3 ? (size_t)c : 0;
         float *dst = out->pixels + (size_t)c * target.plane, most = (float)pnm.most;
+        int alpha = channels % 2 == 0 && c == channels - 1; /* which is full */
+        for (size_t i = 0; alpha && i < target.plane; i++)
+            dst[i] = 1.0f;
+        if (alpha)
+            break;
         for (int y = 0; y < target.height; y++) {
             size_t first = (size_t)(target.top + y) * (size_t)header->width + (size_t)target.left;
             const unsigned char *in = file->bytes + pnm.data + (first * from + shift) * size;
@@ -296,28 +306,30 @@ int tga_header(struct decode_header *out, const struct decode_file *file)
 }
 
 /* 15 and 16 bits are five a colour; the sixteenth is not believed to be alpha. */
-static void tga_colour(unsigned char *rgb, uint32_t value, int bytes)
+static void tga_colour(unsigned char *rgba, uint32_t value, int bytes)
 {
+    rgba[3] = (unsigned char)(value >> 24);
     for (int c = 0; c < 3; c++)
-        rgb[c] = bytes == 2 ? (unsigned char)((value >> (10 - 5 * c) & 31) * 255 / 31)
+        rgba[c] = bytes == 2 ? (unsigned char)((value >> (10 - 5 * c) & 31) * 255 / 31)
                             : (unsigned char)(value >> (16 - 8 * c));
 }
 
-/* rgb = the pixel at tga->at, which moves on. */
-static int tga_pixel(unsigned char *rgb, struct tga *tga, const struct decode_file *file)
+/* rgba = the pixel at tga->at, which moves on. */
+static int tga_pixel(unsigned char *rgba, struct tga *tga, const struct decode_file *file)
 {
     if (file->size - tga->at < (size_t)tga->bytes)
         return cut_off(file);
     uint32_t value = low(file, tga->at, tga->bytes);
     tga->at += (size_t)tga->bytes;
-    if (tga->kind == TGA_GREY)
-        memset(rgb, (int)(value & 255), 3);
-    else if (tga->kind == TGA_COLOUR)
-        tga_colour(rgb, value, tga->bytes);
+    if (tga->kind == TGA_GREY) {
+        memset(rgba, (int)(value & 255), 3);
+        rgba[3] = (unsigned char)(value >> 8);
+    } else if (tga->kind == TGA_COLOUR)
+        tga_colour(rgba, value, tga->bytes);
     else if (value < tga->first || value >= tga->last)
-        return decode_refuse(file, "a TGA with a colour outside its palette");
+        return decode_fail(MOCO_EDAMAGED, file, "a TGA with a colour outside its palette");
     else
-        tga_colour(rgb, low(file, tga->palette + value * (size_t)tga->entry, tga->entry),
+        tga_colour(rgba, low(file, tga->palette + value * (size_t)tga->entry, tga->entry),
                    tga->entry);
     return MOCO_OK;
 }
@@ -325,14 +337,14 @@ static int tga_pixel(unsigned char *rgb, struct tga *tga, const struct decode_fi
 /* Runs go on across rows. */
 struct tga_run {
     int left, repeats;
-    unsigned char rgb[3];
+    unsigned char rgba[4];
 };
 
 static int tga_row(unsigned char *row, int width, struct tga *tga, struct tga_run *run,
                    const struct decode_file *file)
 {
     int rc = MOCO_OK;
-    for (int x = 0; x < width && rc == MOCO_OK; x++, row += 3) {
+    for (int x = 0; x < width && rc == MOCO_OK; x++, row += 4) {
         int fresh = !tga->runs || !run->repeats;
         if (tga->runs && run->left == 0) {
             if (tga->at >= file->size)
@@ -343,8 +355,8 @@ static int tga_row(unsigned char *row, int width, struct tga *tga, struct tga_ru
             fresh = 1;
         }
         if (fresh)
-            rc = tga_pixel(run->rgb, tga, file);
-        memcpy(row, run->rgb, 3);
+            rc = tga_pixel(run->rgba, tga, file);
+        memcpy(row, run->rgba, 4);
         run->left--;
     }
     return rc;
@@ -362,14 +374,14 @@ int tga_image(struct image *out, const struct decode_file *file,
         rc = decode_aim(&target, out, header, channels, part, 1);
     if (rc != MOCO_OK)
         return rc;
-    unsigned char *row = malloc(3 * (size_t)header->width);
+    unsigned char *row = malloc(4 * (size_t)header->width);
     if (!row)
-        return error_memory("a row of a TGA", 3 * (size_t)header->width);
+        return error_memory("a row of a TGA", 4 * (size_t)header->width);
     for (int i = 0; i < header->height && rc == MOCO_OK; i++) {
         int y = tga.upwards ? header->height - 1 - i : i;
         rc = tga_row(row, header->width, &tga, &run, file);
         if (rc == MOCO_OK && y >= target.top && y < target.top + target.height)
-            decode_put8(out, &target, y, channels, row + 3 * target.left, 3);
+            decode_put8(out, &target, y, channels, row + 4 * target.left, 4);
     }
     free(row);
     return rc;

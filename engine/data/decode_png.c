@@ -70,7 +70,7 @@ static int read_ihdr(struct decode_header *out, const struct chunk *ihdr,
     if (!is(ihdr, "IHDR") || ihdr->length != IHDR_BYTES)
         return decode_refuse(file, "a PNG without IHDR");
     if (big(d) > INT32_MAX || big(d + 4) > INT32_MAX)
-        return decode_refuse(file, "a PNG of impossible size");
+        return decode_fail(MOCO_EDAMAGED, file, "a PNG of impossible size");
     if (!has_depth(d[9], d[8]) || d[10] || d[11] || d[12] > 1)
         return decode_refuse(file, "a PNG of unknown colour type, depth or method");
     out->width = (int)big(d);
@@ -88,11 +88,11 @@ int png_header(struct decode_header *out, const struct decode_file *file)
     struct chunk chunk;
     size_t at = SIGNATURE;
     if (!next_chunk(&chunk, file, &at, 1))
-        return decode_refuse(file, "a PNG that ends in its header");
+        return decode_fail(MOCO_ETRUNCATED, file, "a PNG that ends in its header");
     int rc = read_ihdr(out, &chunk, file);
     while (rc == MOCO_OK) {
         if (!next_chunk(&chunk, file, &at, 0))
-            return decode_refuse(file, "a PNG without IDAT");
+            return decode_fail(MOCO_EDAMAGED, file, "a PNG without IDAT");
         if (is(&chunk, "IDAT"))
             break;
         if (is(&chunk, "tRNS"))
@@ -111,15 +111,15 @@ static int check_chunks(const struct decode_file *file)
     for (size_t at = SIGNATURE; next_chunk(&chunk, file, &at, 1);) {
         uint32_t sum = (uint32_t)crc32(0, chunk.type, (uInt)chunk.length + 4);
         if (!(chunk.type[0] & 32) && sum != big(chunk.data + chunk.length))
-            return decode_refuse(file, "a PNG with a wrong checksum");
+            return decode_fail(MOCO_EDAMAGED, file, "a PNG with a wrong checksum");
         if (is(&chunk, "IDAT") && ended)
-            return decode_refuse(file, "a PNG whose IDAT chunks lie apart");
+            return decode_fail(MOCO_EDAMAGED, file, "a PNG whose IDAT chunks lie apart");
         begun |= is(&chunk, "IDAT");
         ended |= begun && !is(&chunk, "IDAT");
         if (is(&chunk, "IEND"))
             return MOCO_OK;
     }
-    return decode_refuse(file, "a PNG that is cut off");
+    return decode_fail(MOCO_ETRUNCATED, file, "a PNG that is cut off");
 }
 
 /* stb_image leaves colours that a palette lacks as they lie in memory. So it gets a copy of the PNG
@@ -131,7 +131,7 @@ static int fill_palette(unsigned char **copy, struct decode_file *file)
     size_t at = SIGNATURE;
     do {
         if (!next_chunk(&chunk, file, &at, 1))
-            return decode_refuse(file, "a PNG without its palette");
+            return decode_fail(MOCO_EDAMAGED, file, "a PNG without its palette");
     } while (!is(&chunk, "PLTE"));
     if (chunk.length > COLOURS)
         return decode_refuse(file, "a PNG of more than 256 colours");
@@ -175,7 +175,7 @@ int png_image(struct image *out, const struct decode_file *file,
     void *data = load(&filled, header, &from);
     free(copy);
     if (!data)
-        return decode_refuse(file, stbi_failure_reason());
+        return decode_fail(MOCO_EDAMAGED, file, stbi_failure_reason());
     rc = decode_aim(&target, out, header, channels, part, 1);
     for (int y = target.top; rc == MOCO_OK && y < target.top + target.height; y++) {
         size_t first = ((size_t)y * width + (size_t)target.left) * (size_t)from;

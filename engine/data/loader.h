@@ -9,8 +9,8 @@
  * An image that can not be read is replaced by one drawn from the stream (seed, epoch, its index),
  * under the views that it would have had; the batch says so.
  * workers = 0: the OpenMP team makes the batch when it is asked for (no oversubscription, the
- * default); workers > 0: that many threads work ahead through a bounded queue of batches and
- * sleep when it is full. */
+ * default); workers > 0: that many threads work ahead through a bounded queue of batches and sleep
+ * when it is full. */
 #ifndef MOCO_ENGINE_DATA_LOADER_H
 #define MOCO_ENGINE_DATA_LOADER_H
 

@@ -92,10 +92,29 @@ static float twice(uint64_t word)
     return (float)value;
 }
 
+/* Numbers side by side of the usual types, in loops that compilers make vectors of. */
+static int plain_floats(float *restrict dst, const unsigned char *restrict src, size_t n,
+                        enum source_dtype dtype)
+{
+    if (dtype == DTYPE_U8)
+        for (size_t i = 0; i < n; i++)
+            dst[i] = (float)src[i] / 255.0f;
+    else if (dtype == DTYPE_U16)
+        for (size_t i = 0; i < n; i++)
+            dst[i] = (float)(src[2 * i] | src[2 * i + 1] << 8) / 65535.0f;
+    else if (dtype == DTYPE_F32 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+        memcpy(dst, src, n * sizeof *dst);
+    else
+        return 0;
+    return 1;
+}
+
 void raw_floats(float *dst, const unsigned char *src, size_t n, size_t step,
                 enum source_dtype dtype, int big)
 {
     size_t size = raw_size(dtype), stride = size * step;
+    if (step == 1 && !big && plain_floats(dst, src, n, dtype))
+        return;
     for (size_t i = 0; i < n; i++, src += stride) {
         switch (dtype) {
         case DTYPE_U8:
@@ -262,35 +281,39 @@ int raw_add_image(struct source *source, int channels, int height, int width,
                   enum source_dtype dtype, const char *path)
 {
     size_t pixels = (size_t)width * (size_t)height;
-    if (source->channels == 0) {
-        source->dtype = dtype;
-        source->channels = channels;
-        source->width = width;
-        source->height = height;
-    }
-    if (channels != source->channels)
+    int first = source->channels == 0;
+    if (!first && channels != source->channels)
         return error_set(MOCO_EARG, "%s: an image of %d channels where those before it have %d; "
                          "all must have the same", path, channels, source->channels);
     if (pixels > RAW_NUMBERS_MAX / (size_t)channels)
         return error_set(MOCO_EFORMAT, "%s: an image of %d x %d x %d numbers; up to %d are read",
                          path, channels, height, width, RAW_NUMBERS_MAX);
+    source->dtype = first ? dtype : source->dtype;
+    int rc = merge_dtype(source, dtype, path);
+    if (rc != MOCO_OK)
+        return rc;
+    source->channels = channels;
     source->pixels_max = pixels > source->pixels_max ? pixels : source->pixels_max;
-    source->width = source->width == width ? width : 0;
-    source->height = source->height == height ? height : 0;
+    source->width = first || source->width == width ? width : 0;
+    source->height = first || source->height == height ? height : 0;
     source->count++;
-    return merge_dtype(source, dtype, path);
+    return MOCO_OK;
 }
 
-void raw_add_bad(struct source *source, struct raw_bad *bad)
+int raw_keep_bad(struct source *source, struct raw_bad *bad, int code)
 {
-    if (bad->count++ == 0)
+    int kept = source_is_bad(code) || (source->lenient && code == MOCO_EARG);
+    if (kept && bad->count++ == 0)
         snprintf(bad->first, sizeof bad->first, "%s", error_text());
-    source->count++;
+    source->count += (size_t)kept;
+    return kept;
 }
 
 int raw_check_bad(struct source *source, const struct raw_bad *bad, size_t files)
 {
     size_t used = strlen(source->note);
+    if (source->lenient)
+        return MOCO_OK;
     if (2 * bad->count >= files && bad->count)
         return error_set(MOCO_EFORMAT, "%s", bad->first);
     if (bad->count)
@@ -298,16 +321,6 @@ int raw_check_bad(struct source *source, const struct raw_bad *bad, size_t files
                  "%s%.200s: %zu of %zu files can not be read, the first: %s", used ? "; " : "",
                  source->where, bad->count, files, bad->first);
     return MOCO_OK;
-}
-
-int raw_set_views(struct source *source, size_t pages, const char *path)
-{
-    if (!source->views)
-        source->views = (int)pages;
-    if ((size_t)source->views == pages)
-        return MOCO_OK;
-    return error_set(MOCO_EARG, "%s has %zu pages where files before it have %d; pages=views takes "
-                     "files of equal numbers", path, pages, source->views);
 }
 
 int raw_names_file(struct source *source, const char *dir, const char *file, size_t classes)

@@ -23,6 +23,21 @@ struct mapping {
 int mapping_open(struct mapping *mapping, const char *path);
 void mapping_close(struct mapping *mapping);
 
+/* The `size` bytes of a number, least significant first. */
+static inline uint64_t raw_get(const unsigned char *at, size_t size)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++)
+        value |= (uint64_t)at[i] << (8 * i);
+    return value;
+}
+
+static inline void raw_put(unsigned char *at, uint64_t value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        at[i] = (unsigned char)(value >> (8 * i));
+}
+
 /* Bytes of one number. */
 size_t raw_size(enum source_dtype dtype);
 
@@ -42,19 +57,19 @@ size_t raw_bytes(const struct source *source);
 int raw_add_image(struct source *source, int channels, int height, int width,
                   enum source_dtype dtype, const char *path);
 
-/* Files of a folder that can not be read: counted, each an image whose every read fails. */
+/* Files of a folder that can not be read. */
 struct raw_bad {
     size_t count;
     char first[400]; /* the sentence about the first */
 };
-void raw_add_bad(struct source *source, struct raw_bad *bad);
 
-/* Refuses a folder of `files` where half or more are bad, else notes how many there are. */
+/* 1 where `code` is the file's own fault: it is counted, an image more whose every read fails. To
+ * those of source_open_lenient() a file of another set is one as well. */
+int raw_keep_bad(struct source *source, struct raw_bad *bad, int code);
+
+/* Refuses a folder where `files` has as many bad ones as good ones, else notes how many there are;
+ * all is well for those of source_open_lenient(), who will see them. */
 int raw_check_bad(struct source *source, const struct raw_bad *bad, size_t files);
-
-/* pages=views: `path` has `pages` images; the first that can be read sets source->views, the others
- * must have as many. */
-int raw_set_views(struct source *source, size_t pages, const char *path);
 
 /* Hands labels (source->count of them, malloc()ed) over to the source and counts the classes. */
 void raw_take_labels(struct source *source, int32_t *labels);

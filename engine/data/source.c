@@ -3,9 +3,9 @@
  * `kind:PATH` goes to the kind's row of the table. A bare path is recognised by what is in it: a
  * directory with data_batch_*.bin or test_batch.bin is cifar10, one with train.bin or test.bin
  * cifar100 (in sizes of its records), any other tiff or fits where it holds such files and no jpg,
- * png and the like, else a folder; a file is told by its first bytes (npy, zip, TIFF, HDF5, FITS;
- * IDX, plain or behind gzip). Kinds that need a library stand in the table without it too, for
- * their sentence. A format sets `close` and `state` as soon as it owns something, so a failed
+ * png and the like, else a folder; a file is told by its first bytes (npy, zip, TIFF, HDF5, FITS,
+ * packed; IDX, plain or behind gzip). Kinds that need a library stand in the table without it too,
+ * for their sentence. A format sets `close` and `state` as soon as it owns something, so a failed
  * opening is cleaned up here. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
@@ -20,6 +20,7 @@
 
 #include "engine/base/error.h"
 #include "engine/data/augment.h"
+#include "engine/data/pack.h"
 #include "engine/data/raw.h"
 #include "engine/data/tree.h"
 
@@ -55,12 +56,14 @@ static const struct kind kinds[] = {
     { "tiff", OPEN_TIFF, "libtiff-dev" },
     { "hdf5", OPEN_HDF5, "libhdf5-dev" },
     { "fits", OPEN_FITS, "libcfitsio-dev" },
+    { "packed", source_open_packed, NULL },
     { "synthetic", source_open_synthetic, NULL },
 };
 
 #define KINDS "cifar10:DIR[:test], cifar100:DIR[:test], idx:IMAGES[,LABELS], folder:DIR, " \
     "npy:X.npy[,Y.npy], npz:X.npz[:IMAGES[,LABELS]], tiff:PATH, " \
-    "hdf5:FILE[:IMAGES[,LABELS]], fits:PATH, synthetic:"
+    "hdf5:FILE[:IMAGES[,LABELS]], fits:PATH, packed:FILE, " \
+    "synthetic:"
 
 int image_resize(struct image *image, int channels, int height, int width)
 {
@@ -152,6 +155,8 @@ static const char *kind_of_file(const char *path)
         return "hdf5";
     if (got == 9 && !memcmp(head, "SIMPLE  =", 9))
         return "fits";
+    if (got >= PACK_MAGIC_SIZE && !memcmp(head, PACK_MAGIC, PACK_MAGIC_SIZE))
+        return "packed";
     if (got >= 4 && head[0] == 0 && head[1] == 0 && head[2] >= 8 && head[2] <= 14 &&
         head[3] >= 1 && head[3] <= 4)
         return "idx";
@@ -174,8 +179,9 @@ static int recognise(const struct kind **out, const char *spec)
     }
     const char *name = S_ISDIR(info.st_mode) ? kind_of_dir(path) : kind_of_file(path);
     if (!name)
-        return error_set(MOCO_EFORMAT, "%s starts neither like .npy, .npz, TIFF, HDF5 or FITS nor "
-                         "like IDX (plain or .gz); images belong in a directory", path);
+        return error_set(MOCO_EFORMAT, "%s starts neither like .npy, .npz, TIFF, HDF5, FITS or a "
+                         "packed file nor like IDX (plain or .gz); images belong in a directory",
+                         path);
     *out = kind_named(name, strlen(name));
     return MOCO_OK;
 }
@@ -200,7 +206,7 @@ static int parse(const struct kind **kind, const char **path, const char *spec)
     return MOCO_OK;
 }
 
-int source_open(struct source **out, const char *spec)
+static int open_source(struct source **out, const char *spec, int lenient)
 {
     const struct kind *kind = NULL;
     const char *path;
@@ -217,6 +223,7 @@ int source_open(struct source **out, const char *spec)
         return error_memory("a data source", sizeof *source);
     snprintf(source->kind, sizeof source->kind, "%s", kind->name);
     snprintf(source->where, sizeof source->where, "%s", path);
+    source->lenient = lenient;
     rc = kind->open(source, path);
     if (rc == MOCO_OK && source->count == 0)
         rc = error_set(MOCO_EFORMAT, "%s holds no image", spec);
@@ -230,6 +237,16 @@ int source_open(struct source **out, const char *spec)
 fail:
     source_close(&source);
     return rc;
+}
+
+int source_open(struct source **out, const char *spec)
+{
+    return open_source(out, spec, 0);
+}
+
+int source_open_lenient(struct source **out, const char *spec)
+{
+    return open_source(out, spec, 1);
 }
 
 void source_close(struct source **source)
@@ -278,7 +295,7 @@ static int sum_images(const struct source *source, double *sums, double *pixels,
     size_t good = 0;
     int rc = MOCO_OK, last = MOCO_OK;
     for (size_t i = 0; i < sample && rc == MOCO_OK; i++) {
-        size_t index = (size_t)((double)i / (double)sample * (double)source->count);
+        size_t index = i * source->count / sample; /* all where all are sampled */
         rc = source->read(source, index, &image);
         if (source_is_bad(rc)) {
             last = rc;

@@ -2,10 +2,12 @@
  *
  * In: a data argument as typed: a path recognised by what is in it, or `kind:PATH`
  *   cifar10:DIR[:train|:test]  cifar100:DIR[:train|:test]  idx:IMAGES[,LABELS] (.gz too)
- *   folder:DIR  npy:X.npy[,Y.npy][:nhwc][:views]  npz:X.npz[:IMAGES[,LABELS]][:nhwc][:views]
+ *   folder:DIR[:alpha=drop|keep]  npy:X.npy[,Y.npy][:nhwc][:views]
+ *   npz:X.npz[:IMAGES[,LABELS]][:nhwc][:views]
  *   tiff:FILE-OR-DIR[:pages=images|channels|views]
  *   hdf5:FILE[:IMAGES[,LABELS]][:nhwc][:views]
  *   fits:FILE-OR-DIR[:HDU][:pages=images|channels|views]
+ *   packed:FILE
  *   synthetic:[n=4000,classes=8,side=32,seed=1,split=train]
  * Out: image i as planes of floats, its label or -1, its name. One file per format fills a
  * `struct source`; adding a format touches that file and the table in source.c. */
@@ -38,6 +40,9 @@ struct part {
     int bytes;                    /* the image may come as bytes, which saves three quarters */
 };
 
+/* What an image had beside its pixels: bits. */
+enum { TRAIT_ALPHA = 1, TRAIT_ANIMATED = 2 };
+
 enum source_dtype { DTYPE_U8, DTYPE_U16, DTYPE_I16, DTYPE_F16, DTYPE_F32, DTYPE_F64 };
 
 struct source {
@@ -68,8 +73,11 @@ struct source {
                      struct part *part);
     /* A name of image `index` (a file's path below the root), or NULL. */
     const char *(*name)(const struct source *source, size_t index);
+    /* Bits TRAIT_... of image `index`, or NULL. */
+    int (*traits)(const struct source *source, size_t index);
     void (*close)(struct source *source);
     void *state; /* of the format's file */
+    int lenient; /* of source_open_lenient() */
 };
 
 /* Opens `spec`; on success *out is owned by the caller. */
@@ -78,6 +86,11 @@ int source_open(struct source **out, const char *spec);
 /* Image i of `positive`, another data argument, is the other view of image i of `spec`: a source of
  * two images a sample. With "" it is source_open(). */
 int source_open_pair(struct source **out, const char *spec, const char *positive);
+
+/* The same as source_open() for one who looks at every image: files that would refuse a folder, too
+ * many that cannot be read or one unlike those before it, are images whose read() gives the
+ * sentence. */
+int source_open_lenient(struct source **out, const char *spec);
 void source_close(struct source **source);
 
 /* Label of an image, -1 where there is none. */
@@ -99,7 +112,8 @@ static inline size_t source_samples(const struct source *source)
 /* Whether a failed read() is the image's own fault, so that the next one may be tried. */
 static inline int source_is_bad(int rc)
 {
-    return rc == MOCO_EIO || rc == MOCO_EFORMAT || rc == MOCO_EUNSUPPORTED;
+    return rc == MOCO_EIO || rc == MOCO_EFORMAT || rc == MOCO_EUNSUPPORTED ||
+           rc == MOCO_EDAMAGED || rc == MOCO_ETRUNCATED;
 }
 
 /* Memory of one who reads images one after the other: the largest, and what decodes it. */
@@ -118,6 +132,7 @@ int source_open_npz(struct source *source, const char *path);
 int source_open_tiff(struct source *source, const char *path); /* only with libtiff */
 int source_open_hdf5(struct source *source, const char *path); /* only with libhdf5 */
 int source_open_fits(struct source *source, const char *path); /* only with cfitsio */
+int source_open_packed(struct source *source, const char *path);
 int source_open_folder(struct source *source, const char *path);
 int source_open_synthetic(struct source *source, const char *path);
 

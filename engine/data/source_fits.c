@@ -28,25 +28,15 @@
 #include <fitsio.h>
 
 #include "engine/base/error.h"
-#include "engine/data/raw.h"
-#include "engine/data/tree.h"
+#include "engine/data/files.h"
 
 /* Packing in tiles may shrink a constant tile of 2^20 numbers to a few bytes; 4096 times in all is
  * more than any image that means something. */
 enum { AXES_MAX = 9, RATIO_MAX = 4096, IMAGES_MAX = 1 << 26 };
 
-struct place {
-    uint32_t file;
-    uint32_t plane; /* first of the image's channels */
-};
-
 struct fits {
-    struct tree tree;    /* without names when `file` is all */
-    char file[RAW_PATH]; /* "" for a folder */
+    struct files files; /* first: files.c finds it here; the place of an image is its first plane */
     char hdu[FLEN_VALUE];
-    int channels, views; /* planes are channels; views of one sample */
-    struct place *places; /* (capacity) of images */
-    size_t capacity;
 };
 
 /* What the header says. */
@@ -66,7 +56,7 @@ static int refuse(const char *path, int status)
     if (!fits_read_errmsg(text) || !text[0])
         fits_get_errstatus(status, text);
     fits_clear_errmsg();
-    return error_set(MOCO_EFORMAT, "%s: not a readable FITS file (%s); it is truncated or damaged",
+    return error_set(MOCO_EDAMAGED, "%s: not a readable FITS file (%s); it is truncated or damaged",
                      path, text);
 }
 
@@ -251,7 +241,7 @@ static int read_header(struct cube *out, fitsfile *file, const struct fits *stat
     if (axes > AXES_MAX)
         return error_set(MOCO_EFORMAT, "%s: an image of %d axes", path, axes);
     out->packed = fits_is_compressed_image(file, &status);
-    rc = take_axes(out, size, axes, state->channels, path);
+    rc = take_axes(out, size, axes, state->files.channels, path);
     if (rc == MOCO_OK)
         rc = check_size(out, file, bits, path);
     if (rc == MOCO_OK && out->packed)
@@ -260,14 +250,6 @@ static int read_header(struct cube *out, fitsfile *file, const struct fits *stat
 }
 
 /* ---- numbers ---- */
-
-static void file_path(char *path, const struct fits *state, size_t file)
-{
-    if (state->file[0])
-        snprintf(path, PATH_MAX, "%s", state->file);
-    else
-        tree_path(path, &state->tree, file);
-}
 
 static void to_floats(float *dst, const double *src, size_t n, double largest)
 {
@@ -301,21 +283,22 @@ static int read_numbers(struct image *out, fitsfile *file, const struct cube *cu
 
 static int read_image(const struct source *source, size_t index, struct image *out)
 {
-    const struct fits *state = source->state;
-    const struct place *place = &state->places[index];
     char path[PATH_MAX];
     struct cube cube;
+    size_t plane;
     fitsfile *file = NULL;
-    file_path(path, state, place->file);
+    int rc = files_find(path, &plane, source, index);
+    if (rc != MOCO_OK)
+        return rc;
     pthread_mutex_lock(&lock);
-    int rc = open_file(&file, path);
+    rc = open_file(&file, path);
     if (rc == MOCO_OK)
-        rc = read_header(&cube, file, state, path);
+        rc = read_header(&cube, file, source->state, path);
     if (rc == MOCO_OK && (cube.channels != source->channels ||
-                          place->plane / (uint32_t)cube.channels >= cube.images))
+                          (int64_t)plane / cube.channels >= cube.images))
         rc = error_set(MOCO_EFORMAT, "%s is not what it was when the data was opened", path);
     if (rc == MOCO_OK)
-        rc = read_numbers(out, file, &cube, place->plane, path);
+        rc = read_numbers(out, file, &cube, plane, path);
     close_file(file);
     pthread_mutex_unlock(&lock);
     return rc;
@@ -323,186 +306,44 @@ static int read_image(const struct source *source, size_t index, struct image *o
 
 /* ---- opening ---- */
 
-/* For one place more than `count`. */
-static int make_room(struct fits *state, size_t count)
+static int scan_file(struct source *source, size_t index, const char *path)
 {
-    if (count < state->capacity)
-        return MOCO_OK;
-    size_t more = state->capacity ? 2 * state->capacity : 256;
-    struct place *places = realloc(state->places, more * sizeof *places);
-    if (!places)
-        return error_memory("the places of images", more * sizeof *places);
-    state->places = places;
-    state->capacity = more;
-    return MOCO_OK;
-}
-
-static int add_images(struct source *source, const struct cube *cube, size_t file,
-                      const char *path)
-{
-    struct fits *state = source->state;
-    int rc = MOCO_OK;
-    for (int64_t i = 0; i < cube->images && rc == MOCO_OK; i++) {
-        rc = make_room(state, source->count);
-        if (rc != MOCO_OK)
-            return rc;
-        state->places[source->count] = (struct place){ (uint32_t)file,
-                                                       (uint32_t)(i * cube->channels) };
-        rc = raw_add_image(source, cube->channels, cube->height, cube->width, cube->dtype, path);
-    }
-    return rc;
-}
-
-static int scan_file(struct source *source, size_t index)
-{
-    char path[PATH_MAX];
     struct cube cube;
     fitsfile *file = NULL;
-    file_path(path, source->state, index);
     pthread_mutex_lock(&lock);
     int rc = open_file(&file, path);
     if (rc == MOCO_OK)
         rc = read_header(&cube, file, source->state, path);
     close_file(file);
     pthread_mutex_unlock(&lock);
-    return rc == MOCO_OK ? add_images(source, &cube, index, path) : rc;
-}
-
-/* Each image has the label of its file. */
-static int label_images(struct source *source)
-{
-    struct fits *state = source->state;
-    int32_t *of_files, *labels;
-    int rc = tree_labels(&of_files, source, &state->tree);
-    if (rc != MOCO_OK)
-        return rc;
-    labels = malloc(source->count * sizeof *labels + 1);
-    for (size_t i = 0; labels && i < source->count; i++)
-        labels[i] = of_files[state->places[i].file];
-    free(of_files);
-    if (!labels)
-        return error_memory("labels", source->count * sizeof *labels);
-    raw_take_labels(source, labels);
-    return MOCO_OK;
-}
-
-static const char *name_of(const struct source *source, size_t index)
-{
-    const struct fits *state = source->state;
-    return state->file[0] ? NULL : state->tree.names[state->places[index].file];
+    for (int64_t i = 0; rc == MOCO_OK && i < cube.images; i++)
+        rc = files_add(source, index, (size_t)(i * cube.channels), cube.channels, cube.height,
+                       cube.width, cube.dtype, path);
+    return rc;
 }
 
 static void close_fits(struct source *source)
 {
     struct fits *state = source->state;
-    tree_close(&state->tree);
-    free(state->places);
+    files_close(&state->files);
     free(state);
-}
-
-/* One file of a folder; a bad one becomes an image at a plane that is not there. */
-static int scan_one(struct source *source, size_t file, struct raw_bad *bad)
-{
-    struct fits *state = source->state;
-    size_t count = source->count;
-    int rc = scan_file(source, file);
-    if (!source_is_bad(rc))
-        return rc;
-    source->count = count;
-    rc = make_room(state, count);
-    if (rc != MOCO_OK)
-        return rc;
-    state->places[count] = (struct place){ (uint32_t)file, UINT32_MAX };
-    raw_add_bad(source, bad);
-    return MOCO_OK;
-}
-
-/* The planes of each file become a sample; the one place of a bad file becomes as many as others
- * have. */
-static int make_views(struct source *source)
-{
-    struct fits *state = source->state;
-    char path[PATH_MAX];
-    size_t end, n = 0;
-    for (size_t p = 0; p < source->count; p = end) {
-        for (end = p + 1; end < source->count && state->places[end].file == state->places[p].file;)
-            end++;
-        file_path(path, state, state->places[p].file);
-        int rc = state->places[p].plane != UINT32_MAX ? raw_set_views(source, end - p, path)
-                                                      : MOCO_OK;
-        if (rc != MOCO_OK)
-            return rc;
-    }
-    size_t T = (size_t)source->views, most = state->tree.count * T;
-    struct place *places = malloc(most * sizeof *places);
-    if (!places)
-        return error_memory("the places of images", most * sizeof *places);
-    for (size_t p = 0; p < source->count; p++)
-        for (size_t t = 0; t < (state->places[p].plane != UINT32_MAX ? 1 : T); t++)
-            places[n++] = state->places[p];
-    free(state->places);
-    state->places = places;
-    state->capacity = source->count = n;
-    return MOCO_OK;
-}
-
-static int open_folder(struct source *source, const char *path)
-{
-    struct fits *state = source->state;
-    struct raw_bad bad = { 0 };
-    int rc = tree_open(&state->tree, path, TREE_FITS);
-    if (rc == MOCO_OK && state->tree.count == 0)
-        rc = error_set(MOCO_EFORMAT, "the folder %s holds no fits, fit, fts or fz file", path);
-    tree_note(source, &state->tree);
-    for (size_t i = 0; rc == MOCO_OK && i < state->tree.count; i++)
-        rc = scan_one(source, i, &bad);
-    if (rc == MOCO_OK)
-        rc = raw_check_bad(source, &bad, state->tree.count);
-    if (rc == MOCO_OK && state->views)
-        rc = make_views(source);
-    return rc == MOCO_OK ? label_images(source) : rc;
-}
-
-/* "", "HDU", "pages=...", "HDU:pages=..." */
-static int take_words(struct fits *state, char *words, int folder)
-{
-    char *pages = strstr(words, "pages=");
-    state->channels = folder;
-    if (pages && (pages == words || pages[-1] == ':')) {
-        state->channels = !strcmp(pages, "pages=channels");
-        state->views = !strcmp(pages, "pages=views");
-        if (!state->channels && !state->views && strcmp(pages, "pages=images") != 0)
-            return error_set(MOCO_EARG, "behind a FITS file may stand :pages=images or "
-                             ":pages=channels, behind a folder of them :pages=views too, not "
-                             ":%.60s", pages);
-        pages[pages == words ? 0 : -1] = '\0';
-    }
-    if (strlen(words) >= sizeof state->hdu)
-        return error_set(MOCO_EARG, "the name of an HDU, %.20s..., is too long", words);
-    strcpy(state->hdu, words);
-    return MOCO_OK;
 }
 
 int source_open_fits(struct source *source, const char *path)
 {
-    char file[RAW_PATH], words[RAW_PATH];
-    struct stat info;
+    char hdu[RAW_PATH];
     struct fits *state = source->state = calloc(1, sizeof *state);
     if (!state)
         return error_memory("FITS", sizeof *state);
     source->close = close_fits;
     source->read = read_image;
-    source->name = name_of;
+    source->name = files_name;
     source->decode_bytes = sizeof(double);
-    raw_split_colon(file, words, path);
-    if (stat(file, &info) != 0)
-        return error_set(MOCO_EIO, "opening %s: %s", path, strerror(errno));
-    int folder = S_ISDIR(info.st_mode), rc = take_words(state, words, folder);
+    int rc = files_take_path(&state->files, hdu, path, "a FITS file");
+    if (rc == MOCO_OK && strlen(hdu) >= sizeof state->hdu)
+        rc = error_set(MOCO_EARG, "the name of an HDU, %.20s..., is too long", hdu);
     if (rc != MOCO_OK)
         return rc;
-    if (!folder)
-        snprintf(state->file, sizeof state->file, "%s", file);
-    if (state->views && !folder)
-        return error_set(MOCO_EARG, "%s: pages=views is for a folder of FITS files", file);
-    return folder ? open_folder(source, file) : scan_file(source, 0);
+    strcpy(state->hdu, hdu);
+    return files_scan(source, TREE_FITS, scan_file);
 }

@@ -1,9 +1,10 @@
 /* source_folder.c: a folder of image files.
  *
- * DIR: files jpg jpeg png bmp ppm pgm tga (any case), found and labelled as tree.h says. A set of
- * grey images has 1 channel, any other 3; decode.h has the rules for pixels. Files are opened once
- * for their headers, then again for every read. One without a header that can be read is an image
- * all the same, whose every read fails; a folder of half or more such files is refused. */
+ * DIR[:alpha=drop|keep]: files jpg jpeg png bmp ppm pgm tga (any case), found and labelled as
+ * tree.h says. A set of grey images has 1 channel, any other 3; with alpha=keep one more, also
+ * where no image has alpha, so that all sets of a kind agree. decode.h has the rules for pixels.
+ * Files are opened once for their headers, then again for every read. One without a header that can
+ * be read is an image all the same, whose every read fails; raw.h says how many there may be. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
@@ -21,7 +22,9 @@
 
 struct folder {
     struct tree tree;
-    int (*sizes)[2]; /* (source->count) height and width of each image, 0: unreadable; owned */
+    int alpha; /* it is kept */
+    int (*sizes)[2]; /* (source->count) height and width, 0: unreadable; owned, as is: */
+    unsigned char *traits; /* (source->count) */
 };
 
 /* ---- files ---- */
@@ -76,18 +79,21 @@ static int read_header(struct decode_header *out, size_t *size, const char *path
 }
 
 struct tally {
-    size_t alpha, animated, good;
+    size_t alpha, animated;
     struct raw_bad bad;
 };
 
-static void take_header(struct source *source, size_t i, int first,
-                        const struct decode_header *header, size_t file_size)
+static void take_header(struct source *source, size_t i, const struct decode_header *header,
+                        size_t file_size)
 {
     struct folder *folder = source->state;
     size_t pixels = (size_t)header->width * (size_t)header->height;
     size_t bytes = decode_bytes(header, file_size) + file_size;
+    int first = source->pixels_max == 0;
     folder->sizes[i][0] = header->height;
     folder->sizes[i][1] = header->width;
+    folder->traits[i] = (unsigned char)((header->alpha ? TRAIT_ALPHA : 0) |
+                                        (header->frames > 1 ? TRAIT_ANIMATED : 0));
     source->channels = header->channels == 3 ? 3 : source->channels;
     source->dtype = header->deep ? DTYPE_U16 : source->dtype;
     source->pixels_max = pixels > source->pixels_max ? pixels : source->pixels_max;
@@ -113,20 +119,19 @@ static int scan_headers(struct source *source)
     struct tally tally = { 0 };
     size_t size;
     folder->sizes = calloc(folder->tree.count, sizeof *folder->sizes);
-    if (!folder->sizes)
+    folder->traits = calloc(folder->tree.count, 1);
+    if (!folder->sizes || !folder->traits)
         return error_memory("sizes of images", folder->tree.count * sizeof *folder->sizes);
     source->channels = 1;
     source->dtype = DTYPE_U8;
     for (size_t i = 0; i < folder->tree.count; i++) {
         full_path(path, source, i);
         int rc = read_header(&header, &size, path, DECODE_HEAD);
-        if (source_is_bad(rc)) {
-            raw_add_bad(source, &tally.bad);
+        if (raw_keep_bad(source, &tally.bad, rc))
             continue;
-        }
         if (rc != MOCO_OK)
             return rc;
-        take_header(source, i, tally.good++ == 0, &header, size);
+        take_header(source, i, &header, size);
         source->count++;
         tally.alpha += header.alpha != 0;
         tally.animated += header.frames > 1;
@@ -134,7 +139,11 @@ static int scan_headers(struct source *source)
     int rc = raw_check_bad(source, &tally.bad, source->count);
     if (rc != MOCO_OK)
         return rc;
-    add_note(source, tally.alpha, "have an alpha channel, which is dropped");
+    add_note(source, tally.alpha, folder->alpha
+                                      ? "have an alpha channel, which is kept as the last channel"
+                                      : "have an alpha channel, which is dropped (:alpha=keep "
+                                        "behind the folder keeps it)");
+    source->channels += folder->alpha;
     add_note(source, tally.animated, "are animated: the first frame is taken");
     return MOCO_OK;
 }
@@ -189,11 +198,18 @@ static const char *name_of(const struct source *source, size_t index)
     return folder->tree.names[index];
 }
 
+static int traits_of(const struct source *source, size_t index)
+{
+    const struct folder *folder = source->state;
+    return folder->traits[index];
+}
+
 static void close_folder(struct source *source)
 {
     struct folder *folder = source->state;
     tree_close(&folder->tree);
     free(folder->sizes);
+    free(folder->traits);
     free(folder);
 }
 
@@ -206,8 +222,19 @@ static int take_labels(struct source *source, const struct tree *tree)
     return rc;
 }
 
+/* ":alpha=keep" and the like behind the folder. */
+static int take_words(struct folder *folder, const char *words, const char *dir)
+{
+    folder->alpha = !strcmp(words, "alpha=keep");
+    if (!words[0] || folder->alpha || !strcmp(words, "alpha=drop"))
+        return MOCO_OK;
+    return error_set(MOCO_EARG, "%s: behind a folder may stand :alpha=keep or :alpha=drop, not "
+                     ":%.60s", dir, words);
+}
+
 int source_open_folder(struct source *source, const char *path)
 {
+    char dir[RAW_PATH], words[RAW_PATH];
     struct folder *folder = source->state = calloc(1, sizeof *folder);
     if (!folder)
         return error_memory("a folder", sizeof *folder);
@@ -217,10 +244,14 @@ int source_open_folder(struct source *source, const char *path)
     source->size = size_of;
     source->read_part = read_part;
     source->name = name_of;
-    int rc = tree_open(tree, path, TREE_IMAGE);
+    source->traits = traits_of;
+    raw_split_colon(dir, words, path);
+    int rc = take_words(folder, words, dir);
+    if (rc == MOCO_OK)
+        rc = tree_open(tree, dir, TREE_IMAGE);
     if (rc == MOCO_OK && tree->count == 0)
         rc = error_set(MOCO_EFORMAT, "the folder %s holds no jpg, jpeg, png, bmp, ppm, pgm or tga "
-                       "file%s%s", path, tree->seen[TREE_TIFF] ? "; tiff:DIR reads its TIFFs" : "",
+                       "file%s%s", dir, tree->seen[TREE_TIFF] ? "; tiff:DIR reads its TIFFs" : "",
                        tree->seen[TREE_FITS] ? "; fits:DIR reads its FITS files" : "");
     if (rc != MOCO_OK)
         return rc;

@@ -12,8 +12,7 @@
  * with. Numbers are taken as they are stored, so 16 bits stay 16 bits and WhiteIsZero is not turned
  * round; rows in the order of the file. Palettes and subsampled colours are refused; JPEG's YCbCr
  * becomes the RGB that it was made of. Files are opened once for the places of their pages, then
- * again for every read, so threads share nothing. A file of a folder that can not be read is an
- * image whose every read fails. */
+ * again for every read, so threads share nothing. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
@@ -27,8 +26,7 @@
 #include <tiffio.h>
 
 #include "engine/base/error.h"
-#include "engine/data/raw.h"
-#include "engine/data/tree.h"
+#include "engine/data/files.h"
 
 /* LZW shrinks at most some 1350 times, deflate 1032, PackBits 64. */
 enum { PAGES_MAX = 1 << 20, RATIO_MAX = 1400, TEXT = 200 };
@@ -37,16 +35,12 @@ static const uint64_t strile_bytes_max = (uint64_t)RAW_NUMBERS_MAX * 8;
 struct page {
     uint64_t offset; /* of its directory in the file */
     uint32_t file;
-    uint32_t first; /* of an image */
 };
 
 struct tiff {
-    struct tree tree;    /* without names when `file` is all */
-    char file[RAW_PATH]; /* "" for a folder */
-    int channels, views; /* pages are channels; views of one sample */
-    struct page *pages;
+    struct files files; /* first: files.c finds it here; the place of an image is its first page */
+    struct page *pages; /* (n) */
     size_t n, capacity;
-    size_t *image; /* (count + 1) first page of each image */
 };
 
 /* What a directory says of its page. */
@@ -81,8 +75,8 @@ static int no_warning(TIFF *tif, void *user, const char *module, const char *for
 
 static int refuse(const char *path, const char *text)
 {
-    return error_set(MOCO_EFORMAT, "%s: not a readable TIFF (%s); it is truncated or damaged", path,
-                     text[0] ? text : "no reason given");
+    return error_set(MOCO_EDAMAGED, "%s: not a readable TIFF (%s); it is truncated or damaged",
+                     path, text[0] ? text : "no reason given");
 }
 
 /* "h": no directory is read yet; "m": a file that shrinks meanwhile ends in a sentence. `text`
@@ -170,8 +164,8 @@ static int check_size(const struct layout *l, TIFF *tif, const char *path)
              l->compression == COMPRESSION_DEFLATE || l->compression == COMPRESSION_ADOBE_DEFLATE)
         ratio = RATIO_MAX;
     if (ratio && bytes / ratio > file)
-        return error_set(MOCO_EFORMAT, "%s: the header promises %d x %d x %d numbers, more than a "
-                         "file of %llu bytes can hold; it is truncated or damaged", path,
+        return error_set(MOCO_ETRUNCATED, "%s: the header promises %d x %d x %d numbers, more than "
+                         "a file of %llu bytes can hold; it is truncated or damaged", path,
                          l->samples, l->height, l->width, (unsigned long long)file);
     if (strile == 0 || strile > strile_bytes_max)
         return error_set(MOCO_EFORMAT, "%s: a strip or tile of %llu bytes is too large", path,
@@ -181,7 +175,7 @@ static int check_size(const struct layout *l, TIFF *tif, const char *path)
         uint64_t at = TIFFGetStrileOffsetWithErr(tif, i, &bad);
         uint64_t size = bad ? 0 : TIFFGetStrileByteCountWithErr(tif, i, &bad);
         if (bad || size == 0 || at > file || size > file - at)
-            return error_set(MOCO_EFORMAT, "%s: strip or tile %u lies outside the file; it is "
+            return error_set(MOCO_ETRUNCATED, "%s: strip or tile %u lies outside the file; it is "
                              "truncated or damaged", path, i);
     }
     return MOCO_OK;
@@ -309,25 +303,19 @@ static int read_page(float *planes, TIFF *tif, const struct layout *l, const cha
     return ok ? MOCO_OK : refuse(path, text);
 }
 
-static void file_path(char *path, const struct tiff *state, size_t file)
-{
-    if (state->file[0])
-        snprintf(path, PATH_MAX, "%s", state->file);
-    else
-        tree_path(path, &state->tree, file);
-}
-
 static int changed(const char *path)
 {
     return error_set(MOCO_EFORMAT, "%s is not what it was when the data was opened", path);
 }
 
-static int read_pages(const struct source *source, size_t index, struct image *out, TIFF *tif,
+/* Page `first`, or all of its file. */
+static int read_pages(const struct source *source, size_t first, struct image *out, TIFF *tif,
                       const char *text, const char *path)
 {
     const struct tiff *state = source->state;
     int done = 0;
-    for (size_t p = state->image[index]; p < state->image[index + 1]; p++) {
+    size_t end = state->files.channels ? state->n : first + 1;
+    for (size_t p = first; p < end && state->pages[p].file == state->pages[first].file; p++) {
         struct layout l;
         if (!TIFFSetSubDirectory(tif, state->pages[p].offset))
             return refuse(path, text);
@@ -354,23 +342,22 @@ static int read_pages(const struct source *source, size_t index, struct image *o
 
 static int read_image(const struct source *source, size_t index, struct image *out)
 {
-    const struct tiff *state = source->state;
     char path[PATH_MAX], text[TEXT];
+    size_t first;
     TIFF *tif;
-    file_path(path, state, state->pages[state->image[index]].file);
-    int rc = open_file(&tif, text, path);
+    int rc = files_find(path, &first, source, index);
+    if (rc == MOCO_OK)
+        rc = open_file(&tif, text, path);
     if (rc != MOCO_OK)
         return rc;
-    rc = state->pages[state->image[index]].offset
-             ? read_pages(source, index, out, tif, text, path)
-             : error_set(MOCO_EFORMAT, "%s could not be read when the data was opened", path);
+    rc = read_pages(source, first, out, tif, text, path);
     TIFFClose(tif);
     return rc;
 }
 
 /* ---- opening ---- */
 
-static int add_page(struct tiff *state, uint64_t offset, size_t file, int first)
+static int add_page(struct tiff *state, uint64_t offset, size_t file)
 {
     if (state->n == state->capacity) {
         size_t more = state->capacity ? 2 * state->capacity : 256;
@@ -380,13 +367,15 @@ static int add_page(struct tiff *state, uint64_t offset, size_t file, int first)
         state->pages = pages;
         state->capacity = more;
     }
-    state->pages[state->n++] = (struct page){ offset, (uint32_t)file, (uint32_t)first };
+    state->pages[state->n++] = (struct page){ offset, (uint32_t)file };
     return MOCO_OK;
 }
 
-static int add_image(struct source *source, const struct layout *l, int channels, const char *path)
+/* An image of the pages from `page` on. */
+static int add_image(struct source *source, const struct layout *l, int channels, size_t file,
+                     size_t page, const char *path)
 {
-    return raw_add_image(source, channels, l->height, l->width, l->dtype, path);
+    return files_add(source, file, page, channels, l->height, l->width, l->dtype, path);
 }
 
 static int same_size(const struct layout *a, const struct layout *b, const char *path)
@@ -403,6 +392,8 @@ static int scan_pages(struct source *source, TIFF *tif, char *text, size_t file,
     struct tiff *state = source->state;
     struct layout l, first = { 0 };
     int64_t channels = 0;
+    int as_channels = state->files.channels;
+    size_t start = state->n;
     while (text[0] = '\0', TIFFReadDirectory(tif)) {
         uint32_t type = 0;
         TIFFGetField(tif, TIFFTAG_SUBFILETYPE, &type);
@@ -412,9 +403,9 @@ static int scan_pages(struct source *source, TIFF *tif, char *text, size_t file,
             return error_set(MOCO_EFORMAT, "%s: more than %d pages in all", path, PAGES_MAX);
         int rc = read_layout(&l, tif, path);
         if (rc == MOCO_OK)
-            rc = add_page(state, TIFFCurrentDirOffset(tif), file, !state->channels || !channels);
-        if (rc == MOCO_OK && !state->channels)
-            rc = add_image(source, &l, l.samples, path);
+            rc = add_page(state, TIFFCurrentDirOffset(tif), file);
+        if (rc == MOCO_OK && !as_channels)
+            rc = add_image(source, &l, l.samples, file, state->n - 1, path);
         else if (rc == MOCO_OK && channels)
             rc = same_size(&first, &l, path);
         if (rc != MOCO_OK)
@@ -428,14 +419,13 @@ static int scan_pages(struct source *source, TIFF *tif, char *text, size_t file,
         return error_set(MOCO_EFORMAT, "%s holds no page; it is truncated or damaged", path);
     if (channels > RAW_NUMBERS_MAX)
         return error_set(MOCO_EFORMAT, "%s: the pages have too many channels", path);
-    return state->channels ? add_image(source, &first, (int)channels, path) : MOCO_OK;
+    return as_channels ? add_image(source, &first, (int)channels, file, start, path) : MOCO_OK;
 }
 
-static int scan_file(struct source *source, size_t file)
+static int scan_file(struct source *source, size_t file, const char *path)
 {
-    char path[PATH_MAX], text[TEXT];
+    char text[TEXT];
     TIFF *tif;
-    file_path(path, source->state, file);
     int rc = open_file(&tif, text, path);
     if (rc != MOCO_OK)
         return rc;
@@ -444,137 +434,28 @@ static int scan_file(struct source *source, size_t file)
     return rc;
 }
 
-/* The pages of each file become a sample; the one place of a bad file becomes as many as others
- * have. */
-static int make_views(struct source *source)
-{
-    struct tiff *state = source->state;
-    char path[PATH_MAX];
-    size_t end, n = 0;
-    for (size_t p = 0; p < state->n; p = end) {
-        for (end = p + 1; end < state->n && state->pages[end].file == state->pages[p].file;)
-            end++;
-        file_path(path, state, state->pages[p].file);
-        int rc = state->pages[p].offset ? raw_set_views(source, end - p, path) : MOCO_OK;
-        if (rc != MOCO_OK)
-            return rc;
-    }
-    size_t T = (size_t)source->views, most = state->tree.count * T;
-    struct page *pages = malloc(most * sizeof *pages);
-    if (!pages)
-        return error_memory("the places of pages", most * sizeof *pages);
-    for (size_t p = 0; p < state->n; p++)
-        for (size_t t = 0; t < (state->pages[p].offset ? 1 : T); t++)
-            pages[n++] = state->pages[p];
-    free(state->pages);
-    state->pages = pages;
-    state->n = state->capacity = source->count = n;
-    return MOCO_OK;
-}
-
-static int index_images(struct source *source)
-{
-    struct tiff *state = source->state;
-    size_t image = 0;
-    state->image = malloc((source->count + 1) * sizeof *state->image);
-    if (!state->image)
-        return error_memory("the places of images", (source->count + 1) * sizeof *state->image);
-    for (size_t p = 0; p < state->n; p++)
-        if (state->pages[p].first)
-            state->image[image++] = p;
-    state->image[source->count] = state->n;
-    return MOCO_OK;
-}
-
-/* Each image has the label of its file. */
-static int label_images(struct source *source)
-{
-    struct tiff *state = source->state;
-    int32_t *of_files, *labels;
-    int rc = tree_labels(&of_files, source, &state->tree);
-    if (rc != MOCO_OK)
-        return rc;
-    labels = malloc(source->count * sizeof *labels + 1);
-    for (size_t i = 0; labels && i < source->count; i++)
-        labels[i] = of_files[state->pages[state->image[i]].file];
-    free(of_files);
-    if (!labels)
-        return error_memory("labels", source->count * sizeof *labels);
-    raw_take_labels(source, labels);
-    return MOCO_OK;
-}
-
-static const char *name_of(const struct source *source, size_t index)
-{
-    const struct tiff *state = source->state;
-    return state->file[0] ? NULL : state->tree.names[state->pages[state->image[index]].file];
-}
-
 static void close_tiff(struct source *source)
 {
     struct tiff *state = source->state;
-    tree_close(&state->tree);
+    files_close(&state->files);
     free(state->pages);
-    free(state->image);
     free(state);
-}
-
-/* One file of a folder; a bad one becomes a page without a place. */
-static int scan_one(struct source *source, size_t file, struct raw_bad *bad)
-{
-    struct tiff *state = source->state;
-    size_t pages = state->n, count = source->count;
-    int rc = scan_file(source, file);
-    if (!source_is_bad(rc))
-        return rc;
-    state->n = pages;
-    source->count = count;
-    raw_add_bad(source, bad);
-    return add_page(state, 0, file, 1);
-}
-
-static int open_folder(struct source *source, const char *path)
-{
-    struct tiff *state = source->state;
-    struct raw_bad bad = { 0 };
-    int rc = tree_open(&state->tree, path, TREE_TIFF);
-    if (rc == MOCO_OK && state->tree.count == 0)
-        rc = error_set(MOCO_EFORMAT, "the folder %s holds no tif or tiff file", path);
-    tree_note(source, &state->tree);
-    for (size_t i = 0; rc == MOCO_OK && i < state->tree.count; i++)
-        rc = scan_one(source, i, &bad);
-    return rc == MOCO_OK ? raw_check_bad(source, &bad, state->tree.count) : rc;
 }
 
 int source_open_tiff(struct source *source, const char *path)
 {
-    char file[RAW_PATH], rest[RAW_PATH];
-    struct stat info;
+    char words[RAW_PATH];
     struct tiff *state = source->state = calloc(1, sizeof *state);
     if (!state)
         return error_memory("TIFF", sizeof *state);
     source->close = close_tiff;
     source->read = read_image;
-    source->name = name_of;
-    raw_split_colon(file, rest, path);
-    if (stat(file, &info) != 0)
-        return error_set(MOCO_EIO, "opening %s: %s", path, strerror(errno));
-    int folder = S_ISDIR(info.st_mode);
-    state->views = !strcmp(rest, "pages=views");
-    if (rest[0] && strcmp(rest, "pages=images") != 0 && strcmp(rest, "pages=channels") != 0 &&
-        !(state->views && folder))
-        return error_set(MOCO_EARG, "%s: behind a TIFF may stand :pages=images or :pages=channels, "
-                         "behind a folder of them :pages=views too, not :%.60s", file, rest);
-    state->channels = rest[0] ? !strcmp(rest, "pages=channels") : folder;
-    if (!folder)
-        snprintf(state->file, sizeof state->file, "%s", file);
-    int rc = folder ? open_folder(source, file) : scan_file(source, 0);
-    if (rc == MOCO_OK && state->views)
-        rc = make_views(source);
+    source->name = files_name;
+    int rc = files_take_path(&state->files, words, path, "a TIFF");
+    if (rc == MOCO_OK && words[0])
+        rc = files_refuse_words(path, "a TIFF", words);
     if (rc == MOCO_OK)
-        rc = index_images(source);
-    if (rc == MOCO_OK && folder)
-        rc = label_images(source);
+        rc = files_scan(source, TREE_TIFF, scan_file);
     source->decode_bytes = 2 * raw_size(source->dtype); /* a strip, packed and unpacked */
     return rc;
 }

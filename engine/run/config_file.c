@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/run/replace.h"
+#include "engine/base/replace.h"
 
 enum { TEXT_MAX = 4100, FILE_MAX = 1 << 20 };
 

@@ -19,7 +19,7 @@
 #include <zlib.h>
 
 #include "engine/base/error.h"
-#include "engine/run/replace.h"
+#include "engine/base/replace.h"
 
 enum { PREFIX = 8, DIGITS = 8, HEADER_MAX = 100 << 20, RANK_MAX = 4 };
 

@@ -12,7 +12,7 @@
 
 #include "engine/base/error.h"
 #include "engine/run/forecast.h"
-#include "engine/run/replace.h"
+#include "engine/base/replace.h"
 
 enum { PLAN_MAX = 1 << 16 };
 

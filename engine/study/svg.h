@@ -5,7 +5,7 @@
 #ifndef MOCO_ENGINE_STUDY_SVG_H
 #define MOCO_ENGINE_STUDY_SVG_H
 
-#include "engine/run/replace.h"
+#include "engine/base/replace.h"
 
 enum svg_anchor { SVG_START, SVG_MIDDLE, SVG_END };
 

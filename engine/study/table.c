@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/run/replace.h"
+#include "engine/base/replace.h"
 #include "engine/study/part.h"
 
 /* What was done and why a row has no result, or fewer seeds. */

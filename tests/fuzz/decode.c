@@ -1,6 +1,6 @@
-/* decode.c: image files. The last byte says how: TGA by name or not, whole or a part. Checksums of
- * PNG chunks are put right first, else all changes would end at them. Images of more than 4
- * megapixels are only looked at, so that tries stay quick. */
+/* decode.c: image files. The last byte says how: TGA by name or not, whole or a part, with alpha or
+ * not. Checksums of PNG chunks are put right first, else all changes would end at them. Images of
+ * more than 4 megapixels are only looked at, so that tries stay quick. */
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
@@ -34,7 +34,8 @@ static void read_it(const struct decode_file *file, const struct decode_header *
     int h = header->height, w = header->width;
     struct part part = { 1 << (how >> 1 & 3), h / 3, w / 5, h - h / 3 - h / 4, w - w / 5 - w / 6,
                          how >> 7 & 1 };
-    decode_image(&image, file, how & 64 ? 3 : header->channels, how & 8 ? &part : NULL);
+    decode_image(&image, file, (how & 64 ? 3 : header->channels) + (how >> 5 & 1),
+                 how & 8 ? &part : NULL);
     image_close(&image);
 }
 

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -10,6 +11,7 @@
 #include <jpeglib.h>
 #endif
 
+#include "engine/data/pack.h"
 #include "engine/run/config.h"
 #include "engine/run/safetensors.h"
 #include "tests/fuzz/fuzz.h"
@@ -82,7 +84,7 @@ static void png_seed(struct seeds *s, const char *name, int colour, int depth, i
         add_chunk(s, "tRNS", "\0\1\0\2\0\3", colour == 2 ? 6 : 2);
     add_chunk(s, "IDAT", packed, length);
     add_chunk(s, "IEND", "", 0);
-    end_image(s, name, 0);
+    end_image(s, name, colour >= 4 ? 32 : 0);
 }
 
 static void bmp_seed(struct seeds *s, const char *name, int bits, int kind)
@@ -108,7 +110,7 @@ static void tga_seed(struct seeds *s, const char *name, int kind, int bits)
         add(s, "\1\2\3\4\5\6\7\10\11\12\13\14", 12);
     for (int i = 0; i < 20 * 5; i++)
         s->at[s->size++] = (uint8_t)(head[1] ? i & 3 : i * 41);
-    end_image(s, name, 1);
+    end_image(s, name, bits == 32 ? 1 | 32 : 1);
 }
 
 #ifdef MOCO_JPEG
@@ -249,16 +251,61 @@ static void cifar10_seeds(struct seeds *s)
     end(s, "named");
 }
 
-/* ---- files of runs ---- */
+/* ---- files that the engine writes ---- */
 
-static void end_file(struct seeds *s, const char *name, const char *path)
+static void read_whole(struct seeds *s, const char *path)
 {
     FILE *file = fopen(path, "rb");
     s->size = file ? fread(s->at, 1, sizeof s->at, file) : 0;
     if (file)
         fclose(file);
     unlink(path);
+}
+
+static void end_file(struct seeds *s, const char *name, const char *path)
+{
+    read_whole(s, path);
     end(s, name);
+}
+
+/* Generated images, of floats; a folder of two sizes, of 8 and 16 bits, with classes and names. */
+static void packed_seed(struct seeds *s, const char *name, const char *path, const char *spec)
+{
+    const struct pack_options options = { 0 };
+    static struct pack_report report;
+    struct source *source = NULL;
+    uint8_t how = 3;
+    if (source_open(&source, spec) == 0 && pack_write(&report, path, source, &options) == 0) {
+        read_whole(s, path);
+        end_image(s, name, how);
+    }
+    source_close(&source);
+}
+
+static void write_file(const char *path, const char *bytes, size_t size)
+{
+    FILE *file = fopen(path, "wb");
+    if (file && fwrite(bytes, 1, size, file) != size)
+        fputs("seeds: writing failed\n", stderr);
+    if (file)
+        fclose(file);
+}
+
+static void packed_seeds(struct seeds *s, const char *path)
+{
+    static const char *const below[] = { "/a/x.pgm", "/b/y.pgm", "/a", "/b", "" };
+    char folder[400], file[5][420];
+    packed_seed(s, "floats", path, "synthetic:n=3,side=8,classes=2");
+    snprintf(folder, sizeof folder, "%.300s.d", path);
+    for (int i = 0; i < 5; i++)
+        snprintf(file[i], sizeof file[i], "%s%s", folder, below[i]);
+    for (int i = 4; i >= 2; i--)
+        mkdir(file[i], 0777);
+    write_file(file[0], "P5\n3 2\n255\nabcdef", 17);
+    write_file(file[1], "P5\n1 2\n65535\nabcd", 17);
+    packed_seed(s, "names", path, folder);
+    for (int i = 0; i < 5; i++)
+        remove(file[i]);
 }
 
 static void safetensors_seeds(struct seeds *s, const char *path)
@@ -314,6 +361,8 @@ size_t seeds_of(const char *target, seed_taker take, void *user)
         idx_seeds(&s);
     else if (!strcmp(target, "cifar10"))
         cifar10_seeds(&s);
+    else if (!strcmp(target, "packed"))
+        with_path(&s, packed_seeds);
     else if (!strcmp(target, "safetensors"))
         with_path(&s, safetensors_seeds);
     else if (!strcmp(target, "config"))

@@ -4,9 +4,9 @@
  *
  * A case is a folder: weights, dictionary, the inputs of some steps, and what these must produce,
  * recorded in double precision by another implementation. A quantity passes when the RMS of
- * (engine - expected) is within its tolerance, times --factor, at every leading index; a tolerance
- * of 0 means equal. One line a case; --list prints every quantity. Convolutions are those of
- * training, Winograd included; --deterministic leaves the direct ones only. Exit 0: all cases pass. */
+ * (engine - expected) is within its tolerance, times --factor, at every leading index; of 0 it
+ * means equal. One line a case; --list prints every quantity. Convolutions are those of training,
+ * Winograd included; --deterministic leaves the direct ones only. Exit 0: all cases pass. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

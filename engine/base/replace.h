@@ -2,8 +2,8 @@
  *
  * The bytes go to PATH.part in the same folder; replace_commit() flushes them to the disk and
  * renames, so whoever reads PATH sees the old file or the new one, also after a power cut. */
-#ifndef MOCO_ENGINE_RUN_REPLACE_H
-#define MOCO_ENGINE_RUN_REPLACE_H
+#ifndef MOCO_ENGINE_BASE_REPLACE_H
+#define MOCO_ENGINE_BASE_REPLACE_H
 
 #include <stddef.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
  *
  * The folder is flushed too: without that the rename itself could be lost. A folder that can not
  * be opened for that (some file systems) is no failure: the file is whole either way. */
-#include "engine/run/replace.h"
+#include "engine/base/replace.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,0 +1,10 @@
+/* pack.h: moco data DATA --pack OUT. */
+#ifndef MOCO_ENGINE_CLI_PACK_H
+#define MOCO_ENGINE_CLI_PACK_H
+
+#include "engine/data/pack.h"
+
+/* Packs `data` into the file `out` and prints what came of it. */
+int cli_pack(const char *data, const char *out, struct pack_options *options, int json);
+
+#endif
