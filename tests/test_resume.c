@@ -14,7 +14,7 @@
 #include "simd/simd.h"
 #include "tests/check.h"
 
-enum { EPOCHS = 2, STEPS = 3, BYTES = 1 << 23 };
+enum { EPOCHS = 2, STEPS = 3, BYTES = 1 << 24 };
 
 static const char *const files[] = { "weights.safetensors", "checkpoint.safetensors" };
 static char folder[64];

@@ -288,6 +288,10 @@ static void test_minutes(void)
     CHECK(second.measured == 0 && !strcmp(was, is));
     free(was);
     free(is);
+    static const char bad[] = "{\"study\": \"tiny\", \"data\":";
+    put("minutes/plan.json", bad, sizeof bad - 1);
+    CHECK(train_with(&second, &one, &config, 0.05) == MOCO_EFORMAT);
+    CHECK_MSG(strstr(error_text(), "plan.json is no plan of a study"), "%s", error_text());
 }
 
 /* ---- the picture ---- */

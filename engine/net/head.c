@@ -3,8 +3,9 @@
  * on rows (B, width).
  *
  * Each layer's output is kept on the tape, so that the backward pass finds every operand. A
- * BatchNorm's statistics here are those of the whole batch, whatever bn-splits says of the network:
- * sums over a column are in double and in the order of the batch, whatever the number of threads. */
+ * BatchNorm's statistics here are those of the whole batch, whatever bn-splits says of the
+ * network: sums over a column are in double and in the order of the batch, whatever the number of
+ * threads. */
 #include <math.h>
 #include <string.h>
 

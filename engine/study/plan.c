@@ -14,7 +14,7 @@
 #include "engine/run/forecast.h"
 #include "engine/base/replace.h"
 
-enum { PLAN_MAX = 1 << 16 };
+enum { PLAN_MAX = 1 << 16, EPOCHS_MAX = 1000000 };
 
 /* ---- a row's configuration ---- */
 
@@ -220,7 +220,7 @@ static int measure(int *epochs, const struct study_state *state, const struct st
         return rc;
     double epoch_s = f.step_s * (double)f.steps;
     double wanted = round(60.0 * state->budget.minutes / epoch_s);
-    *epochs = wanted < 1 ? 1 : wanted > 1e6 ? 1000000 : (int)wanted;
+    *epochs = wanted < 1 ? 1 : wanted > EPOCHS_MAX ? EPOCHS_MAX : (int)wanted;
     return MOCO_OK;
 }
 
@@ -255,10 +255,11 @@ static int plan_row(struct study_state *state, int r, cJSON *plan, const char *p
         return rc;
     result->planned = 1;
     result->epochs = cJSON_IsNumber(known) ? known->valueint : state->common.value.epochs;
+    if (result->epochs < 1 || result->epochs > EPOCHS_MAX)
+        return error_set(MOCO_EFORMAT, "%s: row %s has %d epochs, 1 to %d are possible", path,
+                         row->name, result->epochs, (int)EPOCHS_MAX);
     if (cJSON_IsNumber(known))
-        return result->epochs >= 1 ? MOCO_OK
-                                   : error_set(MOCO_EFORMAT, "%s: row %s has %d epochs", path,
-                                               row->name, result->epochs);
+        return MOCO_OK;
     if (state->budget.minutes > 0)
         rc = measure(&result->epochs, state, row);
     if (!rc && !cJSON_AddNumberToObject(all, row->name, result->epochs))

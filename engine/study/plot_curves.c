@@ -75,7 +75,7 @@ static struct curve_panel fit(const struct study_state *state, int loss, double 
     panel.x.lo = 0;
     panel.x.hi = epochs.hi;
     panel.x.step = panel.x.step < 1 ? 1 : panel.x.step;
-    panel.y = plot_fit(&values, 6, 0, 0);
+    panel.y = plot_fit(&values, 8, 0, 0);
     return panel;
 }
 
