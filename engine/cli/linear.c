@@ -84,25 +84,27 @@ static int run(struct probe *probe, const struct linear_config *config, const ch
 
 int command_linear(int argc, char **argv)
 {
-    const char *train = NULL, *test = NULL, *feature = NULL, *cap = NULL, *weights;
-    const char *protocol = "solver";
+    struct probe_job job = {.split = 1};
+    const char *cap = NULL, *protocol = "solver";
     int epochs = 100, seed = 1, threads = 0, per_class = 0, json = 0;
     double l2 = NAN, lr = 30.0;
     struct moco_simd simd;
     struct probe probe;
     struct linear_config config;
     const struct option options[] = {
-        {"--train", OPTION_TEXT, &train}, {"--test", OPTION_TEXT, &test},
-        {"--feature", OPTION_TEXT, &feature}, {"--protocol", OPTION_TEXT, &protocol},
+        {"--train", OPTION_TEXT, &job.train}, {"--test", OPTION_TEXT, &job.test},
+        {"--feature", OPTION_TEXT, &job.feature}, {"--side", OPTION_INT, &job.side},
+        {"--protocol", OPTION_TEXT, &protocol},
         {"--l2", OPTION_DOUBLE, &l2}, {"--lr", OPTION_DOUBLE, &lr},
         {"--epochs", OPTION_INT, &epochs}, {"--seed", OPTION_INT, &seed},
         {"--per-class", OPTION_SWITCH, &per_class}, {"--threads", OPTION_INT, &threads},
         {"--simd", OPTION_TEXT, &cap}, {"--json", OPTION_SWITCH, &json},
     };
-    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &weights, 1);
+    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &job.weights,
+                       1);
     if (rc)
         return rc;
-    if (!train)
+    if (!job.train)
         return cli_usage("moco linear needs --train DATA, and --test DATA unless every fifth image "
                          "of --train is to be the test set");
     if (linear_protocol_named(&config.protocol, protocol))
@@ -114,7 +116,7 @@ int command_linear(int argc, char **argv)
                                     .progress = show_epoch, .user = &epochs};
     if (cli_machine(&simd, threads, cap))
         return cli_failed();
-    rc = probe_open(&probe, &(struct probe_job){weights, train, test, feature, 0, 1}, &simd);
+    rc = probe_open(&probe, &job, &simd);
     if (!rc)
         rc = run(&probe, &config, protocol, per_class, json, &simd);
     probe_close(&probe);
