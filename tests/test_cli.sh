@@ -349,7 +349,9 @@ status 0 "linear by SGD" linear "$work/whole" --train $data --test $data --proto
 status 1 "linear by SGD of pixels" linear pixels --train $data --test $data --protocol moco
 status 2 "linear by what?" linear "$work/whole" --train $data --test $data --protocol svm
 status 2 "linear with a negative l2" linear pixels --train $data --test $data --l2 -1
-status 2 "linear without data" linear "$work/whole" --train $data
+status 2 "linear without data" linear "$work/whole" --test $data
+status 0 "linear of every fifth image" linear "$work/whole" --train $data
+check "$(grep -c ", 205 -> 51 images" "$work/out")" 1 "linear splits: $(cat "$work/out")"
 status 0 "finetune" finetune "$work/whole" --train $data --test $data,split=test --fraction 0.25 \
     --epochs 2 --json
 wanted='^{"top1":[0-9.]*,"n_train":64,"n_labelled":256,"n_test":256,"fraction":0.25,"start":"pretrained"'
