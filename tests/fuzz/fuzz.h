@@ -18,8 +18,8 @@ const char *fuzz_file(int slot, const uint8_t *data, size_t size);
 /* Opens `spec`, reads a few images and closes; a refusal is as good. */
 void fuzz_source(const char *spec);
 
-/* Calls take() for every seed of a target ("decode", "npy", "idx", "cifar10", "packed",
- * "safetensors", "config"); returns their number. */
+/* Calls take() for every seed of a target ("decode", "npy", "npz", "idx", "cifar10",
+ * "packed", "safetensors", "config"); returns their number. */
 typedef void (*seed_taker)(void *user, const char *name, const uint8_t *data, size_t size);
 size_t seeds_of(const char *target, seed_taker take, void *user);
 

@@ -203,6 +203,11 @@ static void npy_seed(struct seeds *s, const char *name, int version, const char 
 #define HEADER(type, shape) \
     "{'descr': '" type "', 'fortran_order': False, 'shape': (" shape "), }\n"
 
+static void ignore(void *user, const char *name, const uint8_t *data, size_t size)
+{
+    (void)user, (void)name, (void)data, (void)size;
+}
+
 static void npy_seeds(struct seeds *s)
 {
     npy_seed(s, "u1.npy", 1, HEADER("|u1", "2, 3, 4"), 24);
@@ -211,6 +216,57 @@ static void npy_seeds(struct seeds *s)
     npy_seed(s, "labels.npy", 1, HEADER("<i8", "2,"), 16);
     npy_seed(s, "big.npy", 1, HEADER(">i4", "2,"), 8);
     npy_seed(s, "views.npy", 1, HEADER("|u1", "1, 2, 1, 2, 2"), 8);
+}
+
+/* A member of a zip archive: its head, or (central) its entry in the directory. */
+static void add_member(struct seeds *s, int central, const char *name, uint32_t crc, size_t in,
+                       size_t size, size_t place)
+{
+    uint8_t head[46] = "PK\3\4\24";
+    uint8_t *sums = head + (central ? 16 : 14);
+    size_t length = strlen(name), bytes = central ? 46 : 30;
+    if (central)
+        memcpy(head, "PK\1\2\24\0\24", 7);
+    head[central ? 10 : 8] = in == size ? 0 : 8; /* stored or deflated */
+    for (int i = 0; i < 4; i++)
+        sums[i] = (uint8_t)(crc >> 8 * i);
+    sums[4] = (uint8_t)in, sums[5] = (uint8_t)(in >> 8);
+    sums[8] = (uint8_t)size, sums[9] = (uint8_t)(size >> 8);
+    sums[12] = (uint8_t)length;
+    if (central)
+        head[42] = (uint8_t)place, head[43] = (uint8_t)(place >> 8);
+    add(s, head, bytes);
+    add(s, name, length);
+}
+
+/* Images x and labels y, as numpy.savez and savez_compressed write them. */
+static void npz_seed(struct seeds *s, const char *name, int deflated)
+{
+    static const char *const names[] = { "x.npy", "y.npy" };
+    static struct seeds member;
+    uint8_t packed[2][600], end_of[22] = "PK\5\6\0\0\0\0\2\0\2";
+    size_t in[2], size[2], place[2];
+    uint32_t crc[2];
+    member = (struct seeds){ .take = ignore };
+    begin(s, "", 0);
+    for (int i = 0; i < 2; i++) {
+        const char *header = i ? HEADER("|u1", "2,") : HEADER("<f4", "2, 1, 2, 2");
+        npy_seed(&member, "", 1, header, i ? 2 : 32);
+        uLongf length = sizeof packed[i];
+        size[i] = member.size, place[i] = s->size;
+        crc[i] = (uint32_t)crc32(0, member.at, (uInt)member.size);
+        compress(packed[i], &length, member.at, member.size);
+        in[i] = deflated ? length - 6 : size[i]; /* without zlib's own head and sum */
+        add_member(s, 0, names[i], crc[i], in[i], size[i], 0);
+        add(s, deflated ? packed[i] + 2 : member.at, in[i]);
+    }
+    end_of[16] = (uint8_t)s->size, end_of[17] = (uint8_t)(s->size >> 8);
+    for (int i = 0; i < 2; i++)
+        add_member(s, 1, names[i], crc[i], in[i], size[i], place[i]);
+    size_t directory = s->size - ((size_t)end_of[16] | (size_t)end_of[17] << 8);
+    end_of[12] = (uint8_t)directory, end_of[13] = (uint8_t)(directory >> 8);
+    add(s, end_of, sizeof end_of);
+    end(s, name);
 }
 
 static void idx_seeds(struct seeds *s)
@@ -357,6 +413,8 @@ size_t seeds_of(const char *target, seed_taker take, void *user)
         image_seeds(&s);
     else if (!strcmp(target, "npy"))
         npy_seeds(&s);
+    else if (!strcmp(target, "npz"))
+        npz_seed(&s, "stored.npz", 0), npz_seed(&s, "deflated.npz", 1);
     else if (!strcmp(target, "idx"))
         idx_seeds(&s);
     else if (!strcmp(target, "cifar10"))
