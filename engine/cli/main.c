@@ -25,8 +25,8 @@ static const struct command {
      "k-nearest-neighbour accuracy of its features; without --test of each fifth by the others",
      command_knn},
     {"linear", "WEIGHTS|pixels --train DATA [--test DATA] [--feature backbone|head|pixels]\n"
-               "      [--side N] [--l2 X] [--protocol solver|moco] [--lr 30 --epochs 100 --seed 1]\n"
-               "      [--per-class]",
+               "      [--side N] [--l2 X] [--protocol solver|moco] [--lr 30 --epochs 100]\n"
+               "      [--seed 1] [--per-class]",
      "accuracy of a linear classifier on its features, the encoder frozen", command_linear},
     {"finetune", "WEIGHTS --train DATA --test DATA [--fraction .01] [--from-scratch]\n"
                  "      [--epochs E --batch-size 64 --lr .02 --wd .0001 --seed 1]",
