@@ -116,6 +116,9 @@ static int translate(struct step_config *out, const moco_config *config)
     snprintf(out->net.arch, sizeof out->net.arch, "%s", config->arch);
     if (!out->kind)
         return MOCO_EARG;
+    if (out->kind != &method_moco && out->kind != &method_end_to_end)
+        return error_set(MOCO_EUNSUPPORTED, "method %s has settings that this interface does not "
+                         "carry: moco and end-to-end are possible", config->method);
     if (!strcmp(config->stem, "imagenet"))
         out->net.stem = STEM_IMAGENET;
     else if (strcmp(config->stem, "cifar"))
@@ -232,8 +235,8 @@ int moco_load_weights(moco_engine *engine, const char *path)
     rc = safetensors_open(&file, path);
     if (!rc)
         rc = weights_load(&step->q, step->net, file, "");
-    if (!rc && step->k.params != step->q.params)
-        memcpy(step->k.params, step->q.params, net_param_count(step->net) * sizeof(float));
+    if (!rc && key_has_params(step->config.key.kind) && step->net_k == step->net)
+        memcpy(step->k.params, step->q.params, step_key_count(step) * sizeof(float));
     safetensors_close(&file);
     return leave(engine, before, rc);
 }

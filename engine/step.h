@@ -8,7 +8,8 @@
  * in bn_splits groups): θ_k moves once, before the first keys; every micro-batch sees the
  * dictionary as it was before the step; gradients add up to the mean over B; running statistics
  * move once, towards the mean over the micro-batches; optimiser and dictionary follow the last.
- * Only sums over the batch are in another order. ShuffleBN permutes within a micro-batch. */
+ * Only sums over the batch are in another order; NCE takes its Z from the first micro-batch.
+ * ShuffleBN permutes within a micro-batch. */
 #ifndef MOCO_ENGINE_STEP_H
 #define MOCO_ENGINE_STEP_H
 

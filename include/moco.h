@@ -51,7 +51,7 @@ typedef struct moco_config {
     const char *method;      /* "moco" or "end-to-end" */
     const char *arch;        /* "resnet18", "resnet34", "resnet50", "resnet101" */
     const char *stem;        /* "cifar": 3x3 stride 1; "imagenet": 7x7 stride 2, then max-pool */
-    const char *key_encoder; /* "momentum", "shared", "same", "separate" */
+    const char *key_encoder; /* "momentum", "shared", "partial:STAGE"; "same", "separate[:ARCH]" */
     int width;               /* planes of the first stage; 64 is the published width */
     int channels;            /* C of the images */
     int side;                /* H = W of the views */

@@ -336,6 +336,14 @@ grep -q '"top1":[0-9].*"feature":"pixels"' "$work/out"
 check $? 0 "knn of pixels prints top1"
 status 0 "knn of an encoder's pixels" knn "$work/whole" --train $data --test $data --feature pixels
 status 1 "knn of a head of pixels" knn pixels --train $data --test $data --feature head
+# Where the time goes, of methods without a key branch and with one of another architecture.
+for method in memory-bank "end-to-end --arch resnet34 --key-encoder separate:resnet18"; do
+    # shellcheck disable=SC2086
+    status 0 "profile of $method" train synthetic:n=256,side=16 --width 8 --batch-size 16 \
+        --epochs 1 --profile --out "$work/profile-${method%% *}" --method $method
+    check "$([ "$(grep -c '^layer4' "$work/err")" -ge 8 ] && echo printed)" printed "$method: layers"
+done
+
 status 0 "linear" linear "$work/whole" --train $data --test $data,split=test --per-class
 check "$(grep -c '^linear top-1 [0-9.]* % (backbone, 128 columns, 256 -> 256 images, solver, l2 ' \
     "$work/out")" 1 "linear prints one line: $(head -1 "$work/out")"

@@ -99,6 +99,27 @@ static void test_steps(const struct optimiser *o, const char *name, double lr)
     encoder_close(&e);
 }
 
+/* First values of a head without biases: its BatchNorms are 1 and 0, its weights spread. */
+static void test_first_values(void)
+{
+    struct encoder e;
+    size_t count, norms = 0;
+    const struct tensor *t = net_tensors(net, &count);
+    CHECK(encoder_open(&e, net, 0, NULL) == MOCO_OK);
+    encoder_init(&e, net, 5);
+    for (; count--; t++) {
+        int head = !strncmp(t->name, "fc.", 3) || !strncmp(t->name, "predictor.", 10);
+        if (!head || t->kind != TENSOR_PARAM)
+            continue;
+        norms += t->rank == 1;
+        for (size_t i = 0; i < t->count && t->rank == 1; i++)
+            CHECK(e.params[t->offset + i] == (strstr(t->name, ".weight") ? 1.0f : 0.0f));
+        CHECK(t->rank == 1 || e.params[t->offset] != e.params[t->offset + 1]);
+    }
+    CHECK(norms == 4);
+    encoder_close(&e);
+}
+
 static void run(float *params, const struct optimiser *o, int threads)
 {
     float *g = calloc(3 * P, sizeof *g), *u = g + P;
@@ -165,6 +186,7 @@ int main(void)
     test_steps(&sgd, "SGD", 0.1);
     test_steps(&lars, "LARS", 0.3);
     test_steps(&adamw, "AdamW", 0.001);
+    test_first_values();
     test_threads(&sgd);
     test_threads(&lars);
     test_threads(&adamw);

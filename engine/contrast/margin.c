@@ -201,6 +201,7 @@ static int margin_loss(void *state, struct contrast *c)
 const struct method method_margin = {
     .name = "margin",
     .keys = KEYS_JOINT,
+    .whole_batch = 1, /* pairs are made within it */
     .labels = 1,
     .open = margin_open,
     .close = margin_close,

@@ -9,7 +9,7 @@
  *            L = -log h(i) - Σ_k log(1 - h(jk)); Z = n times the mean of all exp(s) of the first
  *            batch, positives included, then held, as the published code does it; or a running
  *            average of that. It is a constant to the gradient either way. With micro-batches the
- *            first of them takes the place of the first batch.
+ *            first of a step takes the place of the batch.
  * Proximal regularisation (eq. 9) adds λ‖v - b_i‖²: the feature of an image moves little from
  * visit to visit. After the optimiser b_i <- unit(b b_i + (1 - b) v). */
 #include <math.h>
@@ -242,7 +242,8 @@ static int memory_bank_loss(void *state, struct contrast *c)
 
     if (err)
         return err;
-    if (s->config.bank == BANK_NCE && (isnan(*s->log_z) || s->config.running_z))
+    if (s->config.bank == BANK_NCE &&
+        (isnan(*s->log_z) || (s->config.running_z && c->part == 0)))
         estimate_z(s, c);
 #pragma omp parallel num_threads(s->threads)
     {

@@ -62,8 +62,8 @@ struct contrast {
     uint64_t part;            /* depends on both and on the seed */
     double loss;           /* Σ over the rows / B */
     double top1;           /* share of B: queries whose positive has the largest logit; margin:
-                            * pairs on the right side of half the margin; classifiers: right
-                            * answers */
+                            * pairs on the right side of half the margin; semi-supervised: right
+                            * answers, a share of the rows with a label */
     double beyond;         /* margin: different pairs beyond it */
 };
 

@@ -30,11 +30,12 @@ static size_t members_of(uint32_t *members, const struct score_side *side, int32
 int finetune_choose(size_t *index, size_t *n, const struct score_side *side, int classes,
                     double fraction, uint64_t seed)
 {
-    uint32_t *members = malloc(2 * side->n * sizeof *members), *order = members + side->n;
+    uint32_t *members = malloc(2 * side->n * sizeof *members), *order;
     double share = fraction * (double)side->n / classes;
     size_t wanted = share < 1.0 ? 1 : (size_t)(share + 0.5);
     if (!members)
         return error_memory("the choice of images", 2 * side->n * sizeof *members);
+    order = members + side->n;
     *n = 0;
     for (int32_t c = 0; c < classes; c++) {
         size_t there = members_of(members, side, c);

@@ -37,6 +37,9 @@ static int side_list(struct score_side *side, int part)
         side->index[side->n] = i;
         side->labels[side->n++] = source_label(source, i);
     }
+    if (!side->n && labelled)
+        return error_set(MOCO_EARG, "%s has %zu labelled images: every fifth is to be judged, so "
+                                    "there must be five", source->where, labelled);
     if (!side->n)
         return error_set(MOCO_EARG, "accuracy needs labels, and %s has none; give class folders or "
                                     "a label file", source->where);

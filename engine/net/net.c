@@ -210,8 +210,8 @@ void encoder_init(struct encoder *encoder, const struct net *net, uint64_t seed)
             continue;
         if (t->rank == 2)
             in = t->shape[1];
-        else if (i == 0 || net->tensors[i - 1].rank != 2)
-            in = 0; /* no bias, which has the bound of the weight before it */
+        else if (!strstr(t->name, ".bias") || net->tensors[i - 1].rank != 2)
+            in = 0; /* of a BatchNorm; a linear bias has the bound of the weight before it */
         init_tensor(encoder->params + t->offset, t, in, &rng);
     }
 }

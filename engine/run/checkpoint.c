@@ -120,7 +120,10 @@ static void add_state(struct list *list, const struct step *step)
 /* The parameters of the key branch that are its own; of a trained one all. */
 static struct parts own_keys(const struct step *step)
 {
-    return (struct parts){ step_shared_count(step), step_key_count(step), 1 };
+    size_t n = net_key_count(step->net_k);
+    if (step->config.key.kind == KEY_SHARED)
+        return (struct parts){ n, n, 1 }; /* none */
+    return (struct parts){ step_shared_count(step), n, 1 };
 }
 
 /* Everything that a step holds; the key branch only with the arrays that are its own. */

@@ -56,7 +56,7 @@ static int check_ranges(const struct config *config)
 /* One of the words in `known`, which are separated by spaces. */
 static int check_word(const char *name, const char *value, const char *known)
 {
-    size_t length = strlen(value);
+    size_t length = strchr(value, ' ') ? 0 : strlen(value);
     for (const char *p = known; length && (p = strstr(p, value)); p += length)
         if ((p == known || p[-1] == ' ') && (p[length] == ' ' || !p[length]))
             return MOCO_OK;

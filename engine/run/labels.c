@@ -30,7 +30,7 @@ static void count_room(size_t *room, const struct source *source, double fractio
         if (source->labels[i] >= 0)
             room[source->labels[i]]++;
     for (int c = 0; c < source->classes; c++)
-        room[c] = (size_t)ceil(fraction * (double)room[c]);
+        room[c] = (size_t)ceil(fraction * (double)room[c] - 1e-9); /* 0.07 of 100 are 7 */
 }
 
 int labels_choose(int32_t **out, const struct source *source, double fraction, uint64_t seed)

@@ -133,7 +133,7 @@ static int resolve_queue(struct config *config, size_t count)
 {
     const struct run_config *c = &config->value;
     int rc = MOCO_OK, K = count < MANY_IMAGES ? c->queue : 65536;
-    int keys = c->batch * (c->symmetric ? 2 : 1); /* of a step */
+    int64_t keys = (int64_t)c->batch * (c->symmetric ? 2 : 1); /* of a step */
     while ((size_t)K > count / 2 && K / 2 >= keys)
         K /= 2;
     if (follow_int(config, "moco-k", K, &rc))
@@ -213,8 +213,6 @@ int train_resolve(struct config *config, const struct source *source,
     int rc = resolve_side(config, source);
     if (!rc)
         rc = resolve_sizes(config, source_samples(source));
-    if (!rc)
-        rc = resolve_key_encoder(config);
     if (!rc)
         rc = resolve_key_encoder(config);
     if (!rc)

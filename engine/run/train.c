@@ -222,7 +222,8 @@ static void profile(struct run *run)
         return;
     if (run->all_steps == TRAIN_WARM_UP) {
         layer_report_restart(run->step.net, run->step.tape_q);
-        layer_report_restart(run->step.net, run->step.tape_k);
+        if (run->step.tape_k)
+            layer_report_restart(run->step.net_k, run->step.tape_k);
     } else if (run->all_steps == TRAIN_WARM_UP + TRAIN_PROFILED) {
         run->hooks->profile(run->hooks->user, &run->step);
     }

@@ -57,14 +57,25 @@ static void watch_leak(struct watchdog *dog, const struct train_progress *p,
     dog->best_knn = p->knn > dog->best_knn ? p->knn : dog->best_knn;
 }
 
-/* Deviation of the newest step's queries as a share of 1 / sqrt(D); NAN without memory for it. */
+static int any_number(const float *x, size_t n)
+{
+    size_t i = 0;
+    while (i < n && x[i] == 0.0f)
+        i++;
+    return i < n;
+}
+
+/* Deviation of the newest step's queries as a share of 1 / sqrt(D); NAN without memory for it, and
+ * where a resumed run has made no step yet. */
 static double spread_of(const struct step *s)
 {
     size_t B = (size_t)s->config.net.batch, D = (size_t)s->config.net.dim;
     float *q = malloc((B * D + B) * sizeof *q);
     double least;
-    if (!q)
+    if (!q || !any_number(s->emb_q[0], B * D)) {
+        free(q);
         return NAN;
+    }
     s->simd.row_normalise(q, q + B * D, s->emb_q[0], B, D); /* methods may want raw features */
     double spread = metrics_deviation(&least, q, B, D) * sqrt((double)D);
     free(q);
@@ -209,5 +220,7 @@ int watchdog_step(struct watchdog *dog, const struct step *s)
 
 int watchdog_weights(struct watchdog *dog, const struct step *s)
 {
-    return bad_weight(dog, s->net, &s->q, "query") ? not_finite(dog) : MOCO_OK;
+    int bad = bad_weight(dog, s->net, &s->q, "query") ||
+              (s->config.key.kind == KEY_SEPARATE && bad_weight(dog, s->net_k, &s->k, "key"));
+    return bad ? not_finite(dog) : MOCO_OK;
 }
