@@ -4,7 +4,6 @@
 #include "engine/contrast/bank.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "engine/base/error.h"
 #include "engine/base/rng.h"
@@ -18,16 +17,17 @@ int bank_open(struct bank *bank, size_t n, size_t D, uint64_t seed)
                          "least 2 and 1", n, D);
     if (D > SIZE_MAX / sizeof(float) / n)
         return error_memory("the memory bank", SIZE_MAX);
-    bank->rows = malloc(bank_bytes(n, D));
-    if (!bank->rows)
-        return error_memory("the memory bank", bank_bytes(n, D));
+    int err = arena_open(&bank->arena, bank_bytes(n, D), "the memory bank");
+    if (err)
+        return err;
+    bank->rows = arena_take(&bank->arena, n * D * sizeof *bank->rows);
     rows_random_unit(bank->rows, n, D, seed);
     return MOCO_OK;
 }
 
 void bank_close(struct bank *bank)
 {
-    free(bank->rows);
+    arena_close(&bank->arena);
     *bank = (struct bank){ 0 };
 }
 

@@ -6,14 +6,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/base/arena.h"
+
 struct bank {
-    float *rows; /* (n, D) unit rows; owned */
+    float *rows; /* (n, D) unit rows */
     size_t n, D;
+    struct arena arena; /* behind the rows: rows are drawn from all over it, so large pages count */
 };
 
 static inline size_t bank_bytes(size_t n, size_t D)
 {
-    return n * D * sizeof(float);
+    return arena_round(n * D * sizeof(float));
 }
 
 /* Random unit rows. */
