@@ -13,6 +13,8 @@
 
 #define BASE "width=16 batch-size=128 moco-k=1024 lr=0.06 epochs=20"
 #define BANK "method=memory-bank "
+#define RUNNING BANK "nce=on nce-z=running "
+#define HELD BANK "nce=on nce-z=first "
 
 static const struct study_row mechanisms[] = {
     { "moco-k256", "MoCo", "queue 256", "method=moco moco-k=256" },
@@ -79,24 +81,32 @@ static const struct study_row temperature[] = {
 };
 
 static const struct study_row sampling[] = {
-    { "nce-1", "NCE", "m = 1", BANK "nce=on negatives=1" },
-    { "nce-10", "NCE", "m = 10", BANK "nce=on negatives=10" },
-    { "nce-64", "NCE", "m = 64", BANK "nce=on negatives=64" },
-    { "nce-512", "NCE", "m = 512", BANK "nce=on negatives=512" },
-    { "nce-4096", "NCE", "m = 4096", BANK "nce=on negatives=4096" },
+    { "nce-1", "NCE", "m = 1", RUNNING "negatives=1" },
+    { "nce-10", "NCE", "m = 10", RUNNING "negatives=10" },
+    { "nce-64", "NCE", "m = 64", RUNNING "negatives=64" },
+    { "nce-512", "NCE", "m = 512", RUNNING "negatives=512" },
+    { "nce-4096", "NCE", "m = 4096", RUNNING "negatives=4096" },
+    { "held-1", "NCE, Z held", "m = 1", HELD "negatives=1" },
+    { "held-64", "NCE, Z held", "m = 64", HELD "negatives=64" },
+    { "held-4096", "NCE, Z held", "m = 4096", HELD "negatives=4096" },
     { "sampled-1", "sampled softmax", "m = 1", BANK "sampled=on negatives=1" },
     { "sampled-10", "sampled softmax", "m = 10", BANK "sampled=on negatives=10" },
     { "sampled-64", "sampled softmax", "m = 64", BANK "sampled=on negatives=64" },
     { "sampled-512", "sampled softmax", "m = 512", BANK "sampled=on negatives=512" },
     { "sampled-4096", "sampled softmax", "m = 4096", BANK "sampled=on negatives=4096" },
     { "full", "full softmax", "all rows", BANK "full-softmax=on" },
+    { "parametric", "one weight vector an image", "all", "method=parametric" },
 };
 
+/* λ of the proximal term under one estimate of Z. */
+#define PROXIMAL(group, prefix, z)                                                                 \
+    { prefix "0", group, "λ = 0", z "negatives=4096 proximal=0" },                                \
+        { prefix "0.1", group, "λ = 0.1", z "negatives=4096 proximal=0.1" },                      \
+        { prefix "1", group, "λ = 1", z "negatives=4096 proximal=1" },                            \
+        { prefix "10", group, "λ = 10", z "negatives=4096 proximal=10" }
+
 static const struct study_row proximal[] = {
-    { "lambda-0", "", "λ = 0", BANK "proximal=0" },
-    { "lambda-0.1", "", "λ = 0.1", BANK "proximal=0.1" },
-    { "lambda-1", "", "λ = 1", BANK "proximal=1" },
-    { "lambda-10", "", "λ = 10", BANK "proximal=10" },
+    PROXIMAL("running Z", "running-", RUNNING), PROXIMAL("Z held", "held-", HELD)
 };
 
 #define ROWS(list) .rows = list, .count = sizeof list / sizeof *list
@@ -119,7 +129,7 @@ static const struct study studies[] = {
     { "sampling", "Rows drawn from the memory bank", BASE,
       "NCE, sampled and full softmax are three losses: compare kNN.", ROWS(sampling),
       .losses_differ = 1 },
-    { "proximal", "Proximal term of the memory bank", BASE " negatives=4096 nce=on",
+    { "proximal", "Proximal term of the memory bank", BASE,
       "The loss includes the term. Oscillation: standard deviation of the differences between the "
       "losses of steps that follow each other, over the last quarter of the epochs.",
       ROWS(proximal), .oscillation = 1 },
