@@ -144,20 +144,6 @@ void KERNEL(winograd_product_grad)(float *s, const float *v, size_t stride, cons
     }
 }
 
-/* G w */
-INLINE void weights_line(f32x16 *o, const f32x16 *w)
-{
-    f32x16 sixth = v_set1(-1.0f / 6.0f), part = v_set1(1.0f / 24.0f), two = v_set1(2.0f);
-    f32x16 e = v_add(w[0], w[2]), f = v_fma(v_set1(4.0f), w[2], w[0]);
-
-    o[0] = v_mul(v_set1(0.25f), w[0]);
-    o[1] = v_mul(sixth, v_add(e, w[1]));
-    o[2] = v_mul(sixth, v_sub(e, w[1]));
-    o[3] = v_mul(part, v_fma(two, w[1], f));
-    o[4] = v_mul(part, v_fnma(two, w[1], f));
-    o[5] = w[2];
-}
-
 /* Gᵀ s */
 INLINE void weights_grad_line(f32x16 *o, const f32x16 *s)
 {
@@ -168,19 +154,6 @@ INLINE void weights_grad_line(f32x16 *o, const f32x16 *s)
     o[0] = v_fma(v_set1(0.25f), s[0], v_fnma(sixth, a, v_mul(part, c)));
     o[1] = v_fnma(sixth, b, v_mul(v_set1(1.0f / 12.0f), d));
     o[2] = v_fma(sixth, v_sub(c, a), s[5]);
-}
-
-/* G w for stride 2: the taps 0 and 2 at five points, then tap 1. */
-INLINE void weights2_line(f32x16 *o, const f32x16 *w)
-{
-    f32x16 two = v_set1(2.0f);
-
-    o[0] = w[0];
-    o[1] = v_mul(v_set1(2.0f / 9.0f), v_add(w[0], w[2]));
-    o[2] = v_mul(v_set1(-1.0f / 9.0f), v_fnma(two, w[2], w[0]));
-    o[3] = v_mul(v_set1(-4.0f / 9.0f), v_fnma(two, w[0], w[2]));
-    o[4] = w[2];
-    o[5] = w[1];
 }
 
 /* Gᵀ s for stride 2 */
@@ -194,25 +167,105 @@ INLINE void weights_grad2_line(f32x16 *o, const f32x16 *s)
     o[2] = v_fma(ninths, v_add(s[1], s[2]), v_fnma(v_set1(4.0f / 9.0f), s[3], s[4]));
 }
 
-/* line in line^T: `from` x `from` vectors at in + i * in_row + j * in_step become `to` x `to` at
- * out + i * out_row + j * out_step. */
-INLINE void weights_transform(void (*line)(f32x16 *, const f32x16 *), long to, long from,
-                              float *out, long out_row, long out_step, const float *in,
-                              long in_row, long in_step)
+/* out(3, 3) = Gᵀ in(6, 6) G, vectors; those of `in` stand row and point apart. */
+INLINE void weights_grad_transform(void (*line)(f32x16 *, const f32x16 *), float *out,
+                                   const float *in, size_t row, size_t point)
 {
-    f32x16 half[6][6], x[6], y[6];
+    f32x16 half[3][6], x[6], y[3];
 
-    UNROLL for (long j = 0; j < from; j++) {
-        UNROLL for (long i = 0; i < from; i++)
-            x[i] = v_load(in + i * in_row + j * in_step);
+    UNROLL for (size_t j = 0; j < 6; j++) {
+        UNROLL for (size_t i = 0; i < 6; i++)
+            x[i] = v_load(in + i * row + j * point);
         line(y, x);
-        UNROLL for (long i = 0; i < to; i++)
+        UNROLL for (size_t i = 0; i < 3; i++)
             half[i][j] = y[i];
     }
-    UNROLL for (long i = 0; i < to; i++) {
+    UNROLL for (size_t i = 0; i < 3; i++) {
         line(y, half[i]);
-        UNROLL for (long j = 0; j < to; j++)
-            v_store(out + i * out_row + j * out_step, y[j]);
+        UNROLL for (size_t j = 0; j < 3; j++)
+            v_store(out + (3 * i + j) * MOCO_VL, y[j]);
+    }
+}
+
+/* G w without the scales of its rows */
+INLINE void weights_line(f32x16 *o, const f32x16 *w)
+{
+    f32x16 two = v_set1(2.0f);
+    f32x16 e = v_add(w[0], w[2]), f = v_fma(v_set1(4.0f), w[2], w[0]);
+
+    o[0] = w[0];
+    o[1] = v_add(e, w[1]);
+    o[2] = v_sub(e, w[1]);
+    o[3] = v_fma(two, w[1], f);
+    o[4] = v_fnma(two, w[1], f);
+    o[5] = w[2];
+}
+
+static const double weights_scale[6] = { 1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24, 1.0 };
+
+/* G w for stride 2: the taps 0 and 2 at five points, then tap 1; without scales */
+INLINE void weights2_line(f32x16 *o, const f32x16 *w)
+{
+    f32x16 two = v_set1(2.0f);
+
+    o[0] = w[0];
+    o[1] = v_add(w[0], w[2]);
+    o[2] = v_fnma(two, w[2], w[0]);
+    o[3] = v_fnma(two, w[0], w[2]);
+    o[4] = w[2];
+    o[5] = w[1];
+}
+
+static const double weights2_scale[6] = { 1.0, 2.0 / 9, -1.0 / 9, -4.0 / 9, 1.0, 1.0 };
+
+struct split_taps {
+    f32x16 upper[9], rest[9];
+};
+
+/* w = upper + rest with sums of uppers exact: winograd_ref.c says why. */
+INLINE struct split_taps split(const float *taps, long step)
+{
+    struct split_taps s;
+    f32x16 w[9], largest = v_zero(), least_of = v_zero(), unit;
+
+    UNROLL for (long i = 0; i < 9; i++) {
+        w[i] = v_load(taps + i * step);
+        largest = v_max(w[i], largest);
+        least_of = v_min(w[i], least_of);
+    }
+    unit = v_mul(v_set1(4096.0f), v_max(v_sub(v_zero(), least_of), largest));
+    UNROLL for (long i = 0; i < 9; i++) {
+        s.upper[i] = v_sub(v_add(w[i], unit), unit);
+        s.rest[i] = v_sub(w[i], s.upper[i]);
+    }
+    return s;
+}
+
+/* out(6, 6) = G taps(3, 3) Gᵀ of 16 outputs. */
+INLINE void weights_transform(void (*line)(f32x16 *, const f32x16 *), const double *scale,
+                              float *out, size_t row, size_t point, const float *taps, long step)
+{
+    struct split_taps s = split(taps, step);
+    f32x16 upper[6][3], rest[6][3], x[3], y[6], z[6];
+
+    UNROLL for (size_t j = 0; j < 3; j++) {
+        UNROLL for (size_t i = 0; i < 3; i++)
+            x[i] = s.upper[3 * i + j];
+        line(y, x);
+        UNROLL for (size_t i = 0; i < 3; i++)
+            x[i] = s.rest[3 * i + j];
+        line(z, x);
+        UNROLL for (size_t i = 0; i < 6; i++) {
+            upper[i][j] = y[i];
+            rest[i][j] = z[i];
+        }
+    }
+    UNROLL for (size_t i = 0; i < 6; i++) {
+        line(y, upper[i]);
+        line(z, rest[i]);
+        UNROLL for (size_t j = 0; j < 6; j++)
+            v_store(out + i * row + j * point,
+                    v_mul(v_add(y[j], z[j]), v_set1((float)(scale[i] * scale[j]))));
     }
 }
 
@@ -220,13 +273,13 @@ INLINE void weights_transform(void (*line)(f32x16 *, const f32x16 *), long to, l
  * Turned taps are read backwards. */
 enum { SOME = 8 };
 
-INLINE void weights(void (*line)(f32x16 *, const f32x16 *), float *u, size_t point,
-                    const float *w, size_t O, size_t I, size_t first_out, size_t width,
-                    size_t first_in, size_t rows, int turned)
+INLINE void weights(void (*line)(f32x16 *, const f32x16 *), const double *scale, float *u,
+                    size_t point, const float *w, size_t O, size_t I, size_t first_out,
+                    size_t width, size_t first_in, size_t rows, int turned)
 {
     size_t outs = turned ? I : O, ins = turned ? O : I, last = first_in + rows;
     size_t apart = turned ? 9 : 9 * I, some = turned ? 1 : SOME;
-    long step = turned ? -MOCO_VL : MOCO_VL, row = (long)(6 * point);
+    long step = turned ? -MOCO_VL : MOCO_VL;
     float taps[SOME * 9][MOCO_VL];
 
     for (size_t o = first_out; o < first_out + width; o += MOCO_VL)
@@ -240,8 +293,8 @@ INLINE void weights(void (*line)(f32x16 *, const f32x16 *), float *u, size_t poi
             else
                 memset(taps, 0, sizeof taps);
             for (size_t k = 0; k < n; k++)
-                weights_transform(line, 6, 3, to + k * width, row, (long)point,
-                                  taps[9 * k + (turned ? 8 : 0)], 3 * step, step);
+                weights_transform(line, scale, to + k * width, 6 * point, point,
+                                  taps[9 * k + (turned ? 8 : 0)], step);
         }
 }
 
@@ -255,9 +308,8 @@ INLINE void weights_grad(void (*line)(f32x16 *, const f32x16 *), float *d_w, con
         for (size_t i = first, n; i < first + count; i += n) {
             n = least(SOME, first + count - i);
             for (size_t k = 0; k < n; k++)
-                weights_transform(line, 3, 6, taps[9 * k], 3 * MOCO_VL, MOCO_VL,
-                                  s + (i + k - first) * stride + o, (long)(6 * point),
-                                  (long)point);
+                weights_grad_transform(line, taps[9 * k], s + (i + k - first) * stride + o,
+                                       6 * point, point);
             pack_columns(lines[0], SOME * 9, taps[0], MOCO_VL, 9 * n, MOCO_VL);
             for (size_t lane = 0; lane < least(MOCO_VL, O - o); lane++)
                 for (size_t k = 0; k < 9 * n; k++)
@@ -265,12 +317,13 @@ INLINE void weights_grad(void (*line)(f32x16 *, const f32x16 *), float *d_w, con
         }
 }
 
-#define WEIGHTS(kernel, line)                                                                    \
+#define WEIGHTS(kernel, way)                                                                     \
     void KERNEL(kernel)(float *u, size_t point, const float *w, size_t O, size_t I,              \
                         size_t first_out, size_t width, size_t first_in, size_t rows,            \
                         int turned)                                                              \
     {                                                                                            \
-        weights(line, u, point, w, O, I, first_out, width, first_in, rows, turned);              \
+        weights(way##_line, way##_scale, u, point, w, O, I, first_out, width, first_in, rows,    \
+                turned);                                                                         \
     }
 #define WEIGHTS_GRAD(kernel, line)                                                               \
     void KERNEL(kernel)(float *d_w, const float *s, size_t point, size_t stride, size_t O,       \
@@ -279,7 +332,7 @@ INLINE void weights_grad(void (*line)(f32x16 *, const f32x16 *), float *d_w, con
         weights_grad(line, d_w, s, point, stride, O, I, first, count);                           \
     }
 
-WEIGHTS(winograd_weights, weights_line)
-WEIGHTS(winograd2_weights, weights2_line)
+WEIGHTS(winograd_weights, weights)
+WEIGHTS(winograd2_weights, weights2)
 WEIGHTS_GRAD(winograd_weights_grad, weights_grad_line)
 WEIGHTS_GRAD(winograd2_weights_grad, weights_grad2_line)

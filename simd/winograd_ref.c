@@ -46,19 +46,20 @@ static void d_dst_out_line(float *o, const float *d)
     o[5] = d[3];
 }
 
-/* o = G w, 6 from 3 */
+/* o = G w without the scales of its rows, 6 from 3 */
 static void weights_line(float *o, const float *w)
 {
-    const float sixth = -1.0f / 6.0f, part = 1.0f / 24.0f;
     float e = w[0] + w[2], f = fmaf(4, w[2], w[0]);
 
-    o[0] = 0.25f * w[0];
-    o[1] = sixth * (e + w[1]);
-    o[2] = sixth * (e - w[1]);
-    o[3] = part * fmaf(2, w[1], f);
-    o[4] = part * fmaf(-2, w[1], f);
+    o[0] = w[0];
+    o[1] = e + w[1];
+    o[2] = e - w[1];
+    o[3] = fmaf(2, w[1], f);
+    o[4] = fmaf(-2, w[1], f);
     o[5] = w[2];
 }
+
+static const double weights_scale[6] = { 1.0 / 4, -1.0 / 6, -1.0 / 6, 1.0 / 24, 1.0 / 24, 1.0 };
 
 /* o = Gᵀ s, 3 from 6 */
 static void weights_grad_line(float *o, const float *s)
@@ -142,16 +143,18 @@ static void d_dst_out2_line(float *o, const float *d)
         o[5 + i] = d[i];
 }
 
-/* G w of F(4, 2) on the taps 0 and 2, and tap 1, 6 from 3 */
+/* G w of F(4, 2) on the taps 0 and 2, and tap 1, without scales, 6 from 3 */
 static void weights2_line(float *o, const float *w)
 {
     o[0] = w[0];
-    o[1] = 2.0f / 9.0f * (w[0] + w[2]);
-    o[2] = -1.0f / 9.0f * fmaf(-2, w[2], w[0]);
-    o[3] = -4.0f / 9.0f * fmaf(-2, w[0], w[2]);
+    o[1] = w[0] + w[2];
+    o[2] = fmaf(-2, w[2], w[0]);
+    o[3] = fmaf(-2, w[0], w[2]);
     o[4] = w[2];
     o[5] = w[1];
 }
+
+static const double weights2_scale[6] = { 1.0, 2.0 / 9, -1.0 / 9, -4.0 / 9, 1.0, 1.0 };
 
 /* Gᵀ s, 3 from 6 */
 static void weights_grad2_line(float *o, const float *s)
@@ -325,9 +328,36 @@ void moco_winograd_product_grad_ref(float *s, const float *v, size_t stride, con
             }
 }
 
-static void weights(void (*line)(float *, const float *), float *u, size_t point, const float *w,
-                    size_t O, size_t I, size_t first_out, size_t width, size_t first_in,
-                    size_t rows, int turned)
+/* out(6, 6) = G w(3, 3) Gᵀ, good to two roundings however much the taps cancel: these errors are
+ * the same for all images, so they do not average out. Each tap is split into a multiple of a
+ * common unit with at most 12 bits, whose sums are exact, and a rest below that unit. */
+static void weights_transform(float *out, const float *w, void (*line)(float *, const float *),
+                              const double *scale)
+{
+    float upper[9], rest[9], sums[36], largest = 0.0f, unit;
+
+    for (size_t i = 0; i < 9; i++)
+        largest = fmaxf(largest, fabsf(w[i]));
+    unit = 4096.0f * largest;
+    for (size_t i = 0; i < 9; i++) {
+        upper[i] = (w[i] + unit) - unit;
+        rest[i] = w[i] - upper[i];
+    }
+    transform(sums, 6, upper, 3, line);
+    transform(out, 6, rest, 3, line);
+    for (size_t i = 0; i < 36; i++)
+        out[i] = (sums[i] + out[i]) * (float)(scale[i / 6] * scale[i % 6]);
+}
+
+/* A way to the points and the scales there. */
+struct weights_scheme {
+    void (*line)(float *, const float *);
+    const double *scale;
+};
+
+static void weights(struct weights_scheme s, float *u, size_t point, const float *w, size_t O,
+                    size_t I, size_t first_out, size_t width, size_t first_in, size_t rows,
+                    int turned)
 {
     float in[9], out[36];
 
@@ -338,7 +368,7 @@ static void weights(void (*line)(float *, const float *), float *u, size_t point
 
             for (size_t tap = 0; tap < 9; tap++)
                 in[tap] = o < O && i < I ? w[(o * I + i) * 9 + (turned ? 8 - tap : tap)] : 0.0f;
-            transform(out, 6, in, 3, line);
+            weights_transform(out, in, s.line, s.scale);
             for (size_t p = 0; p < 36; p++)
                 u[p * point + r * width + k] = out[p];
         }
@@ -348,14 +378,16 @@ void moco_winograd_weights_ref(float *u, size_t point, const float *w, size_t O,
                                size_t first_out, size_t width, size_t first_in, size_t rows,
                                int turned)
 {
-    weights(weights_line, u, point, w, O, I, first_out, width, first_in, rows, turned);
+    weights((struct weights_scheme){ weights_line, weights_scale }, u, point, w, O, I, first_out,
+            width, first_in, rows, turned);
 }
 
 void moco_winograd2_weights_ref(float *u, size_t point, const float *w, size_t O, size_t I,
                                 size_t first_out, size_t width, size_t first_in, size_t rows,
                                 int turned)
 {
-    weights(weights2_line, u, point, w, O, I, first_out, width, first_in, rows, turned);
+    weights((struct weights_scheme){ weights2_line, weights2_scale }, u, point, w, O, I, first_out,
+            width, first_in, rows, turned);
 }
 
 static void weights_grad(void (*line)(float *, const float *), float *d_w, const float *s,
