@@ -14,9 +14,9 @@
 
 #include "bench/bench.h"
 #include "engine/base/error.h"
-#include "engine/data/colour.h"
+#include "engine/data/view/colour.h"
 #include "engine/data/part.h"
-#include "engine/data/resample.h"
+#include "engine/data/view/resample.h"
 #include "engine/run/config.h"
 
 enum { IMAGES = 12, VIEWS = 64, WIDTH = 500, HEIGHT = 375, PATH = 256 };

@@ -11,7 +11,7 @@
 #include <zlib.h>
 
 #include "engine/base/error.h"
-#include "engine/data/decode.h"
+#include "engine/data/decode/decode.h"
 #include "tests/check.h"
 
 static inline struct decode_file file_of(const void *bytes, size_t size, const char *name)

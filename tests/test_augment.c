@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/data/augment.h"
-#include "engine/data/noise.h"
+#include "engine/data/view/augment.h"
+#include "engine/data/view/noise.h"
 #include "tests/check.h"
 #include "tests/levels.h"
 

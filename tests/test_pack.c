@@ -8,8 +8,8 @@
 #include <zlib.h>
 
 #include "engine/data/loader.h"
-#include "engine/data/pack.h"
-#include "engine/data/raw.h"
+#include "engine/data/format/pack.h"
+#include "engine/data/format/raw.h"
 #include "tests/files.h"
 
 static struct pack_report report;

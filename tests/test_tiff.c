@@ -4,7 +4,7 @@
 #define _GNU_SOURCE
 #include <stdint.h>
 
-#include "engine/data/raw.h"
+#include "engine/data/format/raw.h"
 #include "tests/files.h"
 
 #ifdef MOCO_TIFF

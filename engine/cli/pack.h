@@ -2,7 +2,7 @@
 #ifndef MOCO_ENGINE_CLI_PACK_H
 #define MOCO_ENGINE_CLI_PACK_H
 
-#include "engine/data/pack.h"
+#include "engine/data/format/pack.h"
 
 /* Packs `data` into the file `out` and prints what came of it. */
 int cli_pack(const char *data, const char *out, struct pack_options *options, int json);

@@ -14,7 +14,7 @@
 #ifndef MOCO_ENGINE_DATA_LOADER_H
 #define MOCO_ENGINE_DATA_LOADER_H
 
-#include "engine/data/augment.h"
+#include "engine/data/view/augment.h"
 
 /* An image that could not be read, and the sentence why. */
 struct bad_image {

@@ -7,7 +7,7 @@
 #ifndef MOCO_ENGINE_DATA_PART_H
 #define MOCO_ENGINE_DATA_PART_H
 
-#include "engine/data/augment.h"
+#include "engine/data/view/augment.h"
 
 /* Height and width of image `index`. It is read into *image where the source cannot tell else. */
 int part_size(const struct source *source, size_t index, struct image *image, int *height,

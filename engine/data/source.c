@@ -19,10 +19,10 @@
 #include <zlib.h>
 
 #include "engine/base/error.h"
-#include "engine/data/augment.h"
-#include "engine/data/pack.h"
-#include "engine/data/raw.h"
-#include "engine/data/tree.h"
+#include "engine/data/view/augment.h"
+#include "engine/data/format/pack.h"
+#include "engine/data/format/raw.h"
+#include "engine/data/format/tree.h"
 
 struct kind {
     const char *name;

@@ -6,7 +6,7 @@
 #ifndef MOCO_ENGINE_EVAL_EMBED_H
 #define MOCO_ENGINE_EVAL_EMBED_H
 
-#include "engine/data/augment.h"
+#include "engine/data/view/augment.h"
 #include "engine/net/encoder.h"
 
 enum embed_feature { EMBED_BACKBONE, EMBED_HEAD };

@@ -9,7 +9,7 @@
 
 #include "engine/base/error.h"
 #include "engine/data/order.h"
-#include "engine/data/raw.h"
+#include "engine/data/format/raw.h"
 #include "engine/run/labels.h"
 #include "engine/run/run.h"
 

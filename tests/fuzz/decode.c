@@ -5,7 +5,7 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "engine/data/decode.h"
+#include "engine/data/decode/decode.h"
 #include "tests/fuzz/fuzz.h"
 
 enum { PIXELS = 1 << 22 };

@@ -4,8 +4,8 @@
 #include <string.h>
 #include <zlib.h>
 
-#include "engine/data/pack.h"
-#include "engine/data/raw.h"
+#include "engine/data/format/pack.h"
+#include "engine/data/format/raw.h"
 #include "tests/fuzz/fuzz.h"
 
 static int inside(uint64_t at, uint64_t size, size_t file)

@@ -11,7 +11,7 @@
 #include <jpeglib.h>
 #endif
 
-#include "engine/data/pack.h"
+#include "engine/data/format/pack.h"
 #include "engine/run/config.h"
 #include "engine/run/safetensors.h"
 #include "tests/fuzz/fuzz.h"

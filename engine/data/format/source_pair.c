@@ -1,0 +1,149 @@
+/* source_pair.c: two sources of the same length as one, whose samples have two images each.
+ *
+ * Image 2 i is image i of the first and image 2 i + 1 that of the second: another season, plane,
+ * stain or instrument. Labels and class names are the first's. Both are read as they are, so sizes,
+ * formats and types of numbers may differ, channels may not. */
+#define _GNU_SOURCE
+#include "engine/data/source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/error.h"
+#include "engine/data/format/raw.h"
+
+struct pair {
+    struct source *part[2];
+};
+
+static const struct source *part_of(const struct source *source, size_t index)
+{
+    const struct pair *pair = source->state;
+    return pair->part[index % 2];
+}
+
+static int read_image(const struct source *source, size_t index, struct image *out)
+{
+    const struct source *part = part_of(source, index);
+    return part->read(part, index / 2, out);
+}
+
+static int size_of(const struct source *source, size_t index, int *height, int *width)
+{
+    const struct source *part = part_of(source, index);
+    return part->size(part, index / 2, height, width);
+}
+
+static int read_part(const struct source *source, size_t index, struct image *out,
+                     struct part *area)
+{
+    const struct source *part = part_of(source, index);
+    return part->read_part(part, index / 2, out, area);
+}
+
+static const char *name_of(const struct source *source, size_t index)
+{
+    const struct source *part = part_of(source, index);
+    return part->name ? part->name(part, index / 2) : NULL;
+}
+
+static void close_pair(struct source *source)
+{
+    struct pair *pair = source->state;
+    source_close(&pair->part[0]);
+    source_close(&pair->part[1]);
+    free(pair);
+}
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static size_t pixels_of(const struct source *source)
+{
+    return larger(source->pixels_max, (size_t)source->height * (size_t)source->width);
+}
+
+static int check(const struct source *a, const struct source *b)
+{
+    if (a->count != b->count)
+        return error_set(MOCO_EARG, "%s has %zu images and %s, whose image i is the positive of "
+                         "image i, has %zu: both need the same number", a->where, a->count,
+                         b->where, b->count);
+    if (a->channels != b->channels)
+        return error_set(MOCO_EARG, "images of %s have %d channels, those of %s %d: one encoder "
+                         "takes both", a->where, a->channels, b->where, b->channels);
+    if (a->views > 1 || b->views > 1)
+        return error_set(MOCO_EARG, "%s has several images a sample already; give --positive or "
+                         ":views", a->views > 1 ? a->where : b->where);
+    return MOCO_OK;
+}
+
+static void merge(struct source *out, const struct source *a, const struct source *b)
+{
+    memcpy(out->kind, a->kind, sizeof out->kind);
+    snprintf(out->where, sizeof out->where, "%.500s with %.500s", a->where, b->where);
+    snprintf(out->note, sizeof out->note, "%.250s%s%.250s", a->note,
+             a->note[0] && b->note[0] ? "; " : "", b->note);
+    out->count = 2 * a->count;
+    out->views = 2;
+    out->channels = a->channels;
+    out->height = a->height == b->height ? a->height : 0;
+    out->width = a->width == b->width ? a->width : 0;
+    out->pixels_max = larger(pixels_of(a), pixels_of(b));
+    out->decoder_bytes = larger(a->decoder_bytes, b->decoder_bytes);
+    out->decode_bytes = larger(a->decode_bytes, b->decode_bytes);
+    out->dtype = a->dtype;
+    out->read = read_image;
+    out->name = a->name || b->name ? name_of : NULL;
+    if (a->read_part && b->read_part) {
+        out->size = size_of;
+        out->read_part = read_part;
+    }
+}
+
+static int take_labels(struct source *out, const struct source *a)
+{
+    if (!a->labels)
+        return MOCO_OK;
+    int32_t *labels = malloc(out->count * sizeof *labels);
+    if (!labels)
+        return error_memory("labels", out->count * sizeof *labels);
+    for (size_t i = 0; i < out->count; i++)
+        labels[i] = a->labels[i / 2];
+    raw_take_labels(out, labels);
+    if (!a->class_names)
+        return MOCO_OK;
+    return raw_take_names(out, (char *const *)(uintptr_t)a->class_names, (size_t)a->classes);
+}
+
+int source_open_pair(struct source **out, const char *spec, const char *positive)
+{
+    if (!positive[0])
+        return source_open(out, spec);
+    struct source *source = calloc(1, sizeof *source);
+    struct pair *pair = calloc(1, sizeof *pair);
+    *out = NULL;
+    if (!source || !pair) {
+        free(source), free(pair);
+        return error_memory("a pair of sources", sizeof *source);
+    }
+    source->state = pair;
+    source->close = close_pair;
+    int rc = source_open(&pair->part[0], spec);
+    if (rc == MOCO_OK)
+        rc = source_open(&pair->part[1], positive);
+    if (rc == MOCO_OK)
+        rc = check(pair->part[0], pair->part[1]);
+    if (rc == MOCO_OK) {
+        merge(source, pair->part[0], pair->part[1]);
+        rc = take_labels(source, pair->part[0]);
+    }
+    if (rc == MOCO_OK)
+        *out = source;
+    else
+        source_close(&source);
+    return rc;
+}
