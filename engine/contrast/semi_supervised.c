@@ -135,6 +135,7 @@ static int semi_supervised_loss(void *state, struct contrast *c)
         right += classify(s, c, c->raw + i * s->config.D) == c->labels[i];
         c->loss += add_sample(s, c, i, 1.0 / (double)labelled);
     }
+    c->judged = labelled;
     c->top1 = labelled ? (double)right / (double)labelled : 0.0;
     return MOCO_OK;
 }

@@ -135,7 +135,7 @@ static int read_run(struct history *h, const struct study_state *state, int r, u
         return 0;
     snprintf(path, sizeof path, "%s/log.csv", folder);
     read_log(h, path, epochs);
-    if (isnan(h->lines[epochs].loss))
+    if (isnan(h->lines[epochs].epoch))
         return 0;
     int rc = study_configure(&config, state, &state->study->rows[r], epochs, seed);
     if (rc)
