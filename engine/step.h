@@ -131,8 +131,8 @@ int step_end(struct step *step, float lr);
  * index: of the batch, which the permutation follows from. */
 int step_fill(struct step *step, const struct step_input *input, uint64_t index);
 
-/* The method's own layer, weights and gradients, in the query encoder's arena; *c is left alone where
- * it has none. */
+/* The method's own layer, weights and gradients, in the query encoder's arena; *c is left alone
+ * where it has none. */
 void step_layer(const struct step *step, struct contrast *c);
 
 /* "momentum", "shared", "partial:STAGE", "same", "separate[:ARCH]", "none", "joint"; a sentence

@@ -60,8 +60,8 @@ struct contrast {
     const int32_t *different; /* (rows) pair (q_i, k_i) shows two classes */
     uint64_t step;            /* of the run, from 0, and micro-batch within it: what is drawn */
     uint64_t part;            /* depends on both and on the seed */
-    size_t judged;         /* rows that loss and top1 tell of; comes as all of them. Semi-supervised:
-                            * those with a label */
+    size_t judged;         /* rows that loss and top1 tell of; comes as all of them.
+                            * Semi-supervised: those with a label */
     double loss;           /* Σ over the rows / B */
     double top1;           /* share of B: queries whose positive has the largest logit; margin:
                             * pairs on the right side of half the margin; semi-supervised: right

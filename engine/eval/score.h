@@ -56,8 +56,8 @@ struct score_layer {
                           * images of those count. NULL: all count */
 };
 
-/* top1: percent of the test images whose class has the largest score, of equals the first; NAN where
- * none may count. Images that can not be read are left out. */
+/* top1: percent of the test images whose class has the largest score, of equals the first; NAN
+ * where none may count. Images that can not be read are left out. */
 int score_classes(double *top1, struct score_sets *sets, const struct embed *embed,
                   const struct score_layer *layer, const struct policy *policy,
                   const struct moco_simd *simd);
