@@ -196,6 +196,7 @@ const struct method method_margin = {
     .keys = KEYS_JOINT,
     .whole_batch = 1, /* pairs are made within it */
     .labels = 1,
+    .reads = "labels-fraction labels-per-batch margin mlp normalise pairs-by-label",
     .open = margin_open,
     .close = margin_close,
     .bytes = margin_bytes,

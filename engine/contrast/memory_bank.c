@@ -283,6 +283,7 @@ const struct method method_memory_bank = {
     .unit = 1,
     .keys = KEYS_NONE,
     .positive_index = 0,
+    .reads = "bank-momentum full-softmax mlp moco-t nce nce-z negatives proximal sampled",
     .open = memory_bank_open,
     .close = memory_bank_close,
     .bytes = memory_bank_bytes,

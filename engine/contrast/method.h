@@ -96,6 +96,7 @@ struct method {
     int whole_batch;     /* negatives come from the batch itself: it can not be divided */
     int positive_index;  /* column of the positive in the logits */
     int labels;          /* loss() reads labels */
+    const char *reads;   /* names of settings that not all methods read, a space between them */
     const char *layer;   /* name of a linear layer of its own on the features; or NULL */
     int layer_bias;
 
@@ -133,6 +134,9 @@ extern const struct method method_memory_bank; /* Wu, Xiong, Yu, Lin 2018 */
 extern const struct method method_parametric;  /* Dosovitskiy et al. 2014; Wu et al. 2018, eq. 1 */
 extern const struct method method_margin;      /* Hadsell, Chopra, LeCun 2006 */
 extern const struct method method_semi_supervised; /* Berthelot et al. 2019; Xie et al. 2020 */
+
+/* All of them. */
+const struct method *const *method_list(size_t *count);
 
 /* The method of that name; NULL, with a sentence that lists the known ones. */
 const struct method *method_named(const char *name);

@@ -172,6 +172,7 @@ const struct method method_moco = {
     .unit = 1,
     .keys = KEYS_FIXED,
     .positive_index = 0,
+    .reads = "moco-k moco-m moco-m-cos moco-t mask mlp",
     .open = moco_open_state,
     .close = moco_close_state,
     .bytes = moco_bytes,

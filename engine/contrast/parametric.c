@@ -175,6 +175,7 @@ const struct method method_parametric = {
     .keys = KEYS_NONE,
     .positive_index = 0,
     .layer = "instance",
+    .reads = "mlp",
     .open = parametric_open,
     .close = parametric_close,
     .bytes = parametric_bytes,

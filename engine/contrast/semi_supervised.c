@@ -154,6 +154,7 @@ const struct method method_semi_supervised = {
     .labels = 1,
     .layer = "classifier",
     .layer_bias = 1,
+    .reads = "labels-fraction labels-per-batch mlp",
     .open = semi_supervised_open,
     .close = semi_supervised_close,
     .bytes = semi_supervised_bytes,

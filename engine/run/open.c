@@ -184,6 +184,8 @@ static int open_data(struct run *run)
     if (!rc)
         rc = train_resolve(run->config, run->source, run->hooks);
     if (!rc)
+        notice_unread(run->config, run->hooks);
+    if (!rc)
         rc = config_policy(&run->policy, c, run->source->channels);
     run->policy.simd = run->simd;
     if (!rc)

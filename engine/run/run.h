@@ -62,6 +62,9 @@ int run_step(struct run *run, double lr, double *data_s);
 
 int run_exists(const char *path);
 
+/* Notices of settings that a flag or a file gave and this run does not read; part of opening. */
+void notice_unread(const struct config *config, const struct train_hooks *hooks);
+
 /* Whether the method trains a classifier of the labels, whose accuracy is told beside kNN's. */
 int run_classifies(const struct run *run);
 
