@@ -1,5 +1,5 @@
-/* test_unread.c: settings that a run does not read are told, once each, and no others: by method, by
- * what another setting is, by who gave them. */
+/* test_unread.c: settings that a run does not read are told, once each, and no others: by method,
+ * by what another setting is, by who gave them. */
 #include <string.h>
 
 #include "engine/base/error.h"
@@ -46,7 +46,8 @@ static const struct {
     { "method=moco nce=on", "--nce has" },
     { "method=moco moco-mlp-dim=64", "--moco-mlp-dim" },
     { "method=moco key-encoder=shared moco-m=0.9",
-      "--moco-m has no effect: it counts with key-encoder momentum or partial, and that is shared" },
+      "--moco-m has no effect: it counts with key-encoder momentum or partial, and that is "
+      "shared" },
     { "method=moco key-encoder=partial:layer2 moco-m=0.9", NULL },
     { "method=moco-v3 moco-mlp-dim=64 moco-m=0.9 moco-t=0.2", NULL },
     { "method=moco-v3 mlp=on", "--mlp has no effect: method moco-v3" },
