@@ -134,7 +134,8 @@ static const struct study studies[] = {
       "The loss includes the term. Oscillation: standard deviation of the differences between the "
       "losses of steps that follow each other, over the last quarter of the epochs.",
       ROWS(proximal), .oscillation = 1 },
-    { "labels", "Few labels, with and without a consistency term", BASE,
+    { "labels", "Few labels, with and without a consistency term",
+      BASE " crop-min=0.5 jitter=0 grey=0",
       "The loss includes the term. Classifier: its accuracy on the test images; top-1 is that on "
       "labelled images of the training set. A quarter of each batch of 128 has labels.",
       ROWS(labels), .accuracy = 1 },
