@@ -99,7 +99,7 @@ static struct contrast contrast_of(const struct step *s, const struct step_input
     size_t at = part_at(s);
     enum key_encoder key = s->config.key.kind;
     return (struct contrast){
-        .rows = s->rows, .q = s->emb_q[i] + at, .d_q = s->d_emb_q[i] + at,
+        .rows = s->rows, .judged = s->rows, .q = s->emb_q[i] + at, .d_q = s->d_emb_q[i] + at,
         .k = key == KEY_NONE ? NULL : s->emb_k[i] + at,
         .d_k = key_is_trained(key) || key == KEY_JOINT ? s->d_emb_k[i] + at : NULL,
         .raw = s->config.kind->raw ? s->raw_q : NULL,
@@ -109,8 +109,7 @@ static struct contrast contrast_of(const struct step *s, const struct step_input
     };
 }
 
-/* The method's own layer stands among the query encoder's parameters. */
-static void give_layer(const struct step *s, struct contrast *c)
+void step_layer(const struct step *s, struct contrast *c)
 {
     const char *name = s->config.kind->layer;
     char full[64];
@@ -135,7 +134,7 @@ static int loss(struct step *s, struct contrast *c, int i)
         memset(c->d_k, 0, bytes);
     if (c->d_raw)
         memset(c->d_raw, 0, bytes);
-    give_layer(s, c);
+    step_layer(s, c);
     int err = s->config.kind->loss(s->state, c);
     if (!err && s->config.consistency > 0.0f && i == 0)
         consistency_add(c, s->config.consistency, s->config.method.B, D, s->config.kind->unit,
@@ -157,6 +156,7 @@ static int direction(struct step *s, const struct step_input *in, int i)
     s->loss += c.loss;
     s->top1 += c.top1;
     s->beyond += c.beyond;
+    s->judged += c.judged;
     return err;
 }
 
@@ -233,6 +233,7 @@ void step_begin(struct step *s)
 {
     s->part = 0;
     s->loss = s->top1 = s->beyond = 0;
+    s->judged = 0;
     s->seconds_q = s->seconds_k = s->seconds_loss = s->seconds_backward = 0;
     clear(s->q.grads, net_param_count(s->net));
     if (s->config.key.kind == KEY_SEPARATE)

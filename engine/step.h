@@ -82,6 +82,7 @@ struct step {
     float *emb_q[2], *emb_k[2];     /* (B, D) as they entered the loss */
     float *d_emb_q[2], *d_emb_k[2]; /* (B, D); d_emb_k only with a key gradient */
     double loss, top1, beyond;      /* see struct contrast */
+    size_t judged;                  /* over the directions and micro-batches */
     double seconds_q, seconds_k, seconds_loss, seconds_backward, seconds_update;
 
     struct arena arena;         /* behind the pointers above */
@@ -129,6 +130,10 @@ int step_end(struct step *step, float lr);
 /* Keys of x_k alone, into the dictionary, without a step: fills it before the training begins.
  * index: of the batch, which the permutation follows from. */
 int step_fill(struct step *step, const struct step_input *input, uint64_t index);
+
+/* The method's own layer, weights and gradients, in the query encoder's arena; *c is left alone
+ * where it has none. */
+void step_layer(const struct step *step, struct contrast *c);
 
 /* "momentum", "shared", "partial:STAGE", "same", "separate[:ARCH]", "none", "joint"; a sentence
  * lists them for another word. */

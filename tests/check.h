@@ -6,7 +6,11 @@
 
 #include <stdio.h>
 
+#ifdef CHECK_SHARED /* a program of several files, one of which defines the two */
+extern int check_count, check_failures;
+#else
 static int check_count, check_failures;
+#endif
 
 #define CHECK(condition) CHECK_MSG(condition, "%s", #condition)
 #define CHECK_MSG(condition, ...)                                    \

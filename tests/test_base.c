@@ -76,6 +76,24 @@ static void arenas(void)
     CHECK(strcmp(error_text(), "value 3") == 0);
 }
 
+/* A list of pieces: its size is what opening takes; pointers of any kind, also to nothing. */
+static void pieces(void)
+{
+    float *floats = NULL;
+    int64_t *numbers = NULL;
+    double *none = NULL, *behind = NULL;
+    struct arena arena;
+    const struct arena_pieces list = { { { &floats, 5 * sizeof *floats }, { &none, 0 },
+                                         { &numbers, 20 * sizeof *numbers }, { NULL, 0 },
+                                         { &behind, 8 } } };
+    CHECK(arena_pieces_bytes(&list) == 64 + 192);
+    CHECK(arena_open_pieces(&arena, &list, "a test") == MOCO_OK);
+    CHECK(arena.size == 64 + 192 && arena.used == arena.size);
+    CHECK((void *)floats == arena.base && (void *)numbers == arena.base + 64 && !behind);
+    CHECK((void *)none == arena.base + 64);
+    arena_close(&arena);
+}
+
 /* Chi-square of draws against the probabilities; fixed seeds, so it passes or fails for good. */
 static void test_poisson(double lambda, uint64_t stream)
 {
@@ -118,5 +136,6 @@ int main(void)
     CHECK(rng_poisson(&rng, -1.0) == 0.0 && rng_poisson(&rng, 1e15) == 1e15);
     CHECK(isinf(rng_poisson(&rng, INFINITY)) && isnan(rng_poisson(&rng, NAN)));
     arenas();
+    pieces();
     return check_summary("base");
 }

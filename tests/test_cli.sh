@@ -427,7 +427,7 @@ status 2 "compare without a study" compare $data --out "$work/study"
 status 2 "compare without --out" compare $data --study momentum
 status 2 "an unknown study" compare $data --study nothing --out "$work/study"
 check "$(cat "$work/err")" "moco: study 'nothing' is not known: one of mechanisms, momentum, sharing,\
- queue, temperature, sampling, proximal (moco help shows the usage)" "the sentence for a study"
+ queue, temperature, sampling, proximal, labels (moco help shows the usage)" "the sentence for a study"
 status 2 "no seeds" compare $data --study momentum --out "$work/study" --seeds 0
 status 2 "two budgets" compare $data --study momentum --out "$work/study" --epochs 2 --minutes 1
 status 2 "no minutes" compare $data --study momentum --out "$work/study" --minutes x

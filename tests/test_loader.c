@@ -112,6 +112,76 @@ static void test_order(void)
     CHECK(memcmp(kept[0][0], kept[0][1], sizeof kept[0][0]) != 0);
 }
 
+/* ---- samples that are drawn more often ---- */
+
+enum { EXTRA = 3, LISTED = 4, MORE = N / (B - EXTRA), BATCHES = 2 * MORE };
+static const int64_t listed[LISTED] = { 2, 3, 11, 25 };
+static int64_t extra_ids[BATCHES][B];
+static float extra_views[BATCHES][BATCH];
+
+static int open_extra(struct loader **out, const struct source *source,
+                      const struct policy *policy, size_t count, int parts, int workers)
+{
+    struct loader_config config = { .B = B, .parts = parts, .seed = 5, .workers = workers,
+                                    .extra = EXTRA, .extra_ids = listed, .extra_count = count };
+    return loader_open(out, source, policy, &config);
+}
+
+/* The same batches for any number of workers and after a jump. */
+static void run_extra(const struct source *source, int workers)
+{
+    struct policy policy = small_policy();
+    struct loader *loader;
+    const struct batch *batch;
+    policy.noise = 0.1f; /* tells streams apart where two crops are the same */
+    CHECK(open_extra(&loader, source, &policy, 0, 1, workers) == MOCO_EARG);
+    CHECK(open_extra(&loader, source, &policy, LISTED, 2, workers) == MOCO_EARG);
+    CHECK(open_extra(&loader, source, &policy, LISTED, 1, workers) == MOCO_OK);
+    CHECK(loader_steps(loader) == MORE);
+    for (size_t i = 0; i < 2 * BATCHES - MORE - 1; i++) {
+        size_t at = i < BATCHES ? i : i - BATCHES + MORE + 1;
+        if (i == BATCHES)
+            CHECK(loader_seek(loader, 1, 1) == MOCO_OK);
+        CHECK_MSG(loader_next(loader, &batch) == MOCO_OK, "%s", error_text());
+        if (workers == FIRST && i < BATCHES) {
+            memcpy(extra_ids[at], batch->ids, sizeof extra_ids[0]);
+            memcpy(extra_views[at], batch->x_q, sizeof extra_views[0]);
+        }
+        CHECK_MSG(!memcmp(extra_ids[at], batch->ids, sizeof extra_ids[0]) &&
+                      !memcmp(extra_views[at], batch->x_q, sizeof extra_views[0]),
+                  "batch %zu differs with %d workers", at, workers);
+    }
+    loader_close(&loader);
+}
+
+/* Whether two places of the batches show the same numbers. */
+static int same_view(size_t a, size_t b)
+{
+    size_t view = BATCH / B;
+    return !memcmp(extra_views[a / B] + a % B * view, extra_views[b / B] + b % B * view,
+                   view * sizeof(float));
+}
+
+/* The first rows go through all samples once an epoch. The last ones go through the list round by
+ * round, also across the end of an epoch; no two visits of a sample have the same view. */
+static void test_extra(void)
+{
+    int seen[2][N] = { { 0 } }, listed_seen[N] = { 0 };
+    for (size_t i = 0; i < BATCHES * B; i++) {
+        int64_t id = extra_ids[i / B][i % B];
+        size_t place = i / B * EXTRA + i % B - (B - EXTRA);
+        if (i % B < B - EXTRA) {
+            CHECK(!seen[i / B / MORE][id]++);
+        } else {
+            CHECK(id == 2 || id == 3 || id == 11 || id == 25);
+            CHECK(listed_seen[id]++ == (int)(place / LISTED));
+        }
+        for (size_t j = 0; j < i; j++)
+            CHECK_MSG(extra_ids[j / B][j % B] != id || !same_view(i, j), "places %zu and %zu", i,
+                      j);
+    }
+}
+
 /* ---- images that can not be read ---- */
 
 enum { BROKEN = 7 }; /* every seventh image, or all */
@@ -324,6 +394,9 @@ int main(void)
     test_order();
     for (int workers = FIRST; workers < 4; workers++)
         run_parts(source, workers);
+    for (int workers = FIRST; workers < 4; workers++)
+        run_extra(source, workers);
+    test_extra();
     source_close(&source);
     for (int workers = FIRST; workers < 5; workers++)
         run_broken(workers);

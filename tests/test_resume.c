@@ -149,6 +149,11 @@ static void test_methods(void)
         { { "method", "end-to-end" }, { "key-encoder", "separate:resnet34" },
           { "optimizer", "adamw" } },
         { { "method", "semi-supervised" }, { "labels-fraction", "0.3" }, { "consistency", "1" } },
+        { { "method", "semi-supervised" }, { "labels-fraction", "0.3" },
+          { "labels-per-batch", "3" } },
+        { { "method", "semi-supervised" }, { "labels-fraction", "0.01" } }, /* some batches: none */
+        { { "method", "margin" }, { "pairs-by-label", "1" }, { "labels-fraction", "0.5" },
+          { "labels-per-batch", "5" } },
         { { "key-encoder", "partial:layer2" }, { "fill-first", "1" }, { "symmetric", "1" },
           { "moco-k", "32" } },
         { { "key-encoder", "shared" }, { "consistency", "0.5" } },

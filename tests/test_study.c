@@ -10,7 +10,7 @@
 
 #include <omp.h>
 
-enum { EPOCHS = 2, STEPS = 6, SEEDS = 2, FIELDS = 23 };
+enum { EPOCHS = 2, STEPS = 6, SEEDS = 2, FIELDS = 25 };
 
 static const struct study_row rows[] = {
     { "first", "a group", "m < 1 & \"more\"", "moco-m=0.9" },
@@ -180,7 +180,7 @@ static void check_row(const char *text, int r)
     a = oscillation("whole", row, 1), b = oscillation("whole", row, 2);
     CHECK_MSG(near(f[16], (a + b) / 2, 2e-6) && near(f[17], fabs(a - b) / sqrt(2), 2e-6),
               "oscillation %s %s, not of %g and %g", f[16], f[17], a, b);
-    CHECK(near(f[18], 1e5, 1e5) && near(f[20], 0.5, 0.5) && !f[22][0]);
+    CHECK(!f[18][0] && near(f[20], 1e5, 1e5) && near(f[22], 0.5, 0.5) && !f[24][0]);
 }
 
 static void test_tables(void)
@@ -194,9 +194,9 @@ static void test_tables(void)
     check_row(csv, 1);
     CHECK(fields(f, csv, 2) == FIELDS && !strcmp(f[6], "moco-m=0.5 batch-size=8 lr=0.025"));
     CHECK(fields(f, csv, 3) == FIELDS && !strcmp(f[8], "0") && !f[9][0] && !f[11][0]);
-    CHECK_MSG(strstr(f[22], "a step makes 16 keys, the queue holds 8"), "%s", f[22]);
+    CHECK_MSG(strstr(f[24], "a step makes 16 keys, the queue holds 8"), "%s", f[24]);
     CHECK(fields(f, csv, 4) == FIELDS && !strcmp(f[8], "0"));
-    CHECK_MSG(!strncmp(f[22], "seed 2: ", 8) && strstr(f[22], "finite"), "%s", f[22]);
+    CHECK_MSG(!strncmp(f[24], "seed 2: ", 8) && strstr(f[24], "finite"), "%s", f[24]);
     CHECK(strstr(md, "2 epochs a run, seeds 1 to 2") && strstr(md, "A remark.") &&
           strstr(md, "(96 images)") && strstr(md, "the queue holds 8"));
     free(csv);
@@ -211,7 +211,7 @@ static int same_line(const char *a, const char *b, int line)
     char f[FIELDS][STUDY_NOTE], g[FIELDS][STUDY_NOTE];
     int n = fields(f, a, line), same = n == fields(g, b, line) && n == FIELDS;
     for (int i = 0; i < FIELDS; i++)
-        same &= (i >= 18 && i < 22) || !strcmp(f[i], g[i]) || (i == 22 && line == 4);
+        same &= (i >= 20 && i < 24) || !strcmp(f[i], g[i]) || (i == 24 && line == 4);
     return same;
 }
 
@@ -376,6 +376,28 @@ static void test_picture(void)
     free(svg);
 }
 
+/* A classifier's accuracy is a column of both tables. */
+static void test_accuracy(void)
+{
+    static const struct study_row few[] = {
+        { "few", "", "few", "method=semi-supervised labels-fraction=0.2 labels-per-batch=4" },
+    };
+    char f[FIELDS][STUDY_NOTE];
+    struct config config;
+    struct study labels = tiny;
+    struct counter counter = { 0 };
+    labels.rows = few, labels.count = 1, labels.oscillation = 0, labels.accuracy = 1;
+    base_config(&config, "labels");
+    CHECK_MSG(train_with(&counter, &labels, &config, 0) == MOCO_OK, "%s", error_text());
+    char *csv = text_of("labels", "study.csv"), *md = text_of("labels", "study.md");
+    CHECK(fields(f, csv, 1) == FIELDS && strstr(md, "| top-1 | classifier | img/s |"));
+    double a = last_of("labels", "few", 1, 11), b = last_of("labels", "few", 2, 11);
+    CHECK_MSG(a > 0 && near(f[18], (a + b) / 2, 1e-3) && near(f[19], fabs(a - b) / sqrt(2), 1e-3),
+              "accuracy %s %s, not of %g and %g", f[18], f[19], a, b);
+    free(csv);
+    free(md);
+}
+
 /* Without kNN there is a loss to show all the same. */
 static void test_no_knn(void)
 {
@@ -425,7 +447,7 @@ static void check_study(const struct study *study)
 static void test_named(void)
 {
     static const char *const names[] = { "mechanisms", "momentum",    "sharing", "queue",
-                                         "sampling",   "temperature", "proximal" };
+                                         "sampling",   "temperature", "proximal", "labels" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const struct study *study = study_named(names[i]);
         CHECK_MSG(study && !strcmp(study->name, names[i]), "%s", names[i]);
@@ -445,6 +467,7 @@ int main(void)
     test_minutes();
     test_picture();
     test_no_knn();
+    test_accuracy();
     test_named();
     files_end();
     return check_summary("study");

@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -48,6 +49,24 @@ void *arena_take(struct arena *arena, size_t bytes)
     arena->used += arena_round(bytes);
     assert(arena->used <= arena->size);
     return piece;
+}
+
+size_t arena_pieces_bytes(const struct arena_pieces *pieces)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < ARENA_PIECES && pieces->list[i].to; i++)
+        bytes += arena_round(pieces->list[i].bytes);
+    return bytes;
+}
+
+int arena_open_pieces(struct arena *arena, const struct arena_pieces *pieces, const char *what)
+{
+    int err = arena_open(arena, arena_pieces_bytes(pieces), what);
+    for (int i = 0; !err && i < ARENA_PIECES && pieces->list[i].to; i++) {
+        void *piece = arena_take(arena, pieces->list[i].bytes);
+        memcpy(pieces->list[i].to, &piece, sizeof piece); /* pointers to numbers of any kind */
+    }
+    return err;
 }
 
 void arena_close(struct arena *arena)

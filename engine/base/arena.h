@@ -28,6 +28,21 @@ int arena_open(struct arena *arena, size_t bytes, const char *what);
 /* The next piece, ARENA_ALIGN-aligned. The caller has sized the arena: it never fails. */
 void *arena_take(struct arena *arena, size_t bytes);
 
+/* What an arena is to hold, stated once for its size and for its opening. */
+enum { ARENA_PIECES = 12 };
+
+struct arena_pieces {
+    struct {
+        void *to;      /* address of the pointer to the piece; NULL: the list ends here */
+        size_t bytes;
+    } list[ARENA_PIECES];
+};
+
+size_t arena_pieces_bytes(const struct arena_pieces *pieces);
+
+/* Opens an arena of that size and sets all the pointers. */
+int arena_open_pieces(struct arena *arena, const struct arena_pieces *pieces, const char *what);
+
 /* Asks for huge pages behind memory of any origin, where it is large; a hint. */
 void arena_huge_pages(void *memory, size_t bytes);
 

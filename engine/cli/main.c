@@ -18,7 +18,7 @@ static const struct command {
     {"compare", "DATA --study NAME --out DIR [--seeds 3] [--epochs N | --minutes M] [SETTINGS of "
                 "train]",
      "train the rows of a study and compare them: mechanisms, momentum, sharing, queue,\n      "
-     "temperature, sampling or proximal; the same command goes on after an interruption",
+     "temperature, sampling, proximal or labels; the same command goes on after an interruption",
      command_compare},
     {"knn", "WEIGHTS|pixels --train DATA [--test DATA] [--feature backbone|head|pixels]\n"
             "      [--knn-k 200 --knn-t .1 --side N]",

@@ -97,6 +97,7 @@ static void json_line(const struct train_progress *p)
     json_number("compute_s", p->compute_s);
     json_number("queue_fill", p->queue_fill);
     json_number("knn", p->knn);
+    json_number("accuracy", p->accuracy);
     printf("}\n");
     fflush(stdout);
 }
@@ -112,10 +113,28 @@ static void dictionary_text(char *out, size_t size, const struct train_progress 
         snprintf(out + used, size - (size_t)used, " queue %.0f%%", 100 * p->queue_fill);
 }
 
+/* A number, or a stroke where there is none. */
+static const char *number_text(char *out, size_t size, const char *format, double value)
+{
+    snprintf(out, size, isnan(value) ? "-" : format, value);
+    return out;
+}
+
+/* Accuracies of an epoch that was evaluated. */
+static void scores_text(char *out, size_t size, const struct train_progress *p)
+{
+    int used = 0;
+    out[0] = '\0';
+    if (p->epoch_done && !isnan(p->knn))
+        used = snprintf(out, size, " kNN %.2f%%", p->knn);
+    if (p->epoch_done && !isnan(p->accuracy))
+        snprintf(out + used, size - (size_t)used, " classifier %.2f%%", p->accuracy);
+}
+
 static void on_progress(void *user, const struct train_progress *p)
 {
     struct show *show = user;
-    char eta[32], dictionary[64], line[300];
+    char eta[32], dictionary[64], loss[32], top1[32], scores[64], line[400];
     double time = clock_seconds(), seconds = p->data_s + p->compute_s;
     if (p->epoch_done && show->json)
         json_line(p);
@@ -128,15 +147,15 @@ static void on_progress(void *user, const struct train_progress *p)
     }
     cli_duration(eta, sizeof eta, p->eta_s);
     dictionary_text(dictionary, sizeof dictionary, p);
-    int used = snprintf(line, sizeof line,
-                        "epoch %d/%d step %llu/%llu loss %.4f%s top-1 %.1f%% %.0f img/s "
-                        "data %.0f%% compute %.0f%% ETA %s",
-                        p->epoch, p->epochs, (unsigned long long)p->step,
-                        (unsigned long long)p->steps, p->loss, dictionary,
-                        100 * p->top1, p->img_s, seconds > 0 ? 100 * p->data_s / seconds : 0.0,
-                        seconds > 0 ? 100 * p->compute_s / seconds : 0.0, eta);
-    if (p->epoch_done && !isnan(p->knn))
-        snprintf(line + used, sizeof line - (size_t)used, " kNN %.2f%%", p->knn);
+    scores_text(scores, sizeof scores, p);
+    snprintf(line, sizeof line,
+             "epoch %d/%d step %llu/%llu loss %s%s top-1 %s %.0f img/s "
+             "data %.0f%% compute %.0f%% ETA %s%s",
+             p->epoch, p->epochs, (unsigned long long)p->step, (unsigned long long)p->steps,
+             number_text(loss, sizeof loss, "%.4f", p->loss), dictionary,
+             number_text(top1, sizeof top1, "%.1f%%", 100 * p->top1), p->img_s,
+             seconds > 0 ? 100 * p->data_s / seconds : 0.0,
+             seconds > 0 ? 100 * p->compute_s / seconds : 0.0, eta, scores);
     fprintf(stderr, "%s%s", show->terminal ? "\r\033[K" : "", line);
     show->open = show->terminal;
     if (p->epoch_done || !show->terminal)

@@ -53,6 +53,7 @@ const struct method method_end_to_end = {
     .keys = KEYS_TRAINED,
     .whole_batch = 1,
     .positive_index = 0,
+    .reads = "mlp moco-t",
     .open = end_to_end_open,
     .close = end_to_end_close,
     .bytes = end_to_end_bytes,

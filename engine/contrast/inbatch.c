@@ -7,36 +7,37 @@
 #include "engine/contrast/inbatch.h"
 
 #include <math.h>
-#include <omp.h>
 
 #include "engine/base/error.h"
+#include "engine/contrast/rows.h"
+
+static struct arena_pieces buffers(struct inbatch *s)
+{
+    size_t square = s->B * s->B * sizeof(float), turned = s->B * s->D * sizeof(float);
+    size_t row = s->B * sizeof(double);
+
+    return (struct arena_pieces){ {
+        { &s->a, square }, { &s->a_turned, square }, { &s->q_turned, turned },
+        { &s->k_turned, turned }, { &s->loss, row }, { &s->top1, row },
+    } };
+}
 
 size_t inbatch_bytes(size_t B, size_t D)
 {
-    return 2 * (arena_round(B * B * sizeof(float)) + arena_round(B * D * sizeof(float)) +
-                arena_round(B * sizeof(double)));
+    struct inbatch s = { .B = B, .D = D };
+    struct arena_pieces pieces = buffers(&s);
+
+    return arena_pieces_bytes(&pieces);
 }
 
 int inbatch_open(struct inbatch *s, size_t B, size_t D, float T, const struct moco_simd *simd)
 {
-    size_t square = B * B * sizeof(float), turned = B * D * sizeof(float);
-    size_t row = B * sizeof(double);
-    int err;
-
     *s = (struct inbatch){ .simd = *simd, .B = B, .D = D, .T = T };
     if (B == 0 || D == 0 || !(T > 0.0f))
         return error_set(MOCO_EARG, "batch %zu, %zu columns and temperature %g: all must be above "
                          "0", B, D, (double)T);
-    err = arena_open(&s->arena, inbatch_bytes(B, D), "the buffers of the loss");
-    if (err)
-        return err;
-    s->a = arena_take(&s->arena, square);
-    s->a_turned = arena_take(&s->arena, square);
-    s->q_turned = arena_take(&s->arena, turned);
-    s->k_turned = arena_take(&s->arena, turned);
-    s->loss = arena_take(&s->arena, row);
-    s->top1 = arena_take(&s->arena, row);
-    return MOCO_OK;
+    struct arena_pieces pieces = buffers(s);
+    return arena_open_pieces(&s->arena, &pieces, "the buffers of the loss");
 }
 
 void inbatch_close(struct inbatch *s)
@@ -93,10 +94,9 @@ struct sides {
 };
 
 /* One thread's rows. Every row of A must stand before d_k, and all of q and k be turned. */
-static void loss_rows(struct inbatch *s, const struct sides *v, double scale, size_t first,
-                      size_t last)
+static void loss_rows(struct inbatch *s, const struct sides *v, double scale, struct row_share r)
 {
-    size_t B = s->B, D = s->D, rows = last - first;
+    size_t B = s->B, D = s->D, first = r.first, last = first + r.count, rows = r.count;
 
     turn(s->q_turned, v->q, first, last, B, D);
     turn(s->k_turned, v->k, first, last, B, D);
@@ -118,11 +118,7 @@ void inbatch_loss(struct inbatch *s, double *loss, double *top1, float *d_q, flo
     size_t B = s->B;
 
 #pragma omp parallel
-    {
-        size_t team = (size_t)omp_get_num_threads(), thread = (size_t)omp_get_thread_num();
-
-        loss_rows(s, &sides, scale, B * thread / team, B * (thread + 1) / team);
-    }
+    loss_rows(s, &sides, scale, rows_share(B));
     *loss = *top1 = 0.0;
     for (size_t i = 0; i < B; i++) {
         *loss += s->loss[i];

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/rng.h"
 #include "engine/contrast/method.h"
@@ -40,30 +39,24 @@ static void margin_close(void *state)
     free(s);
 }
 
-static size_t margin_bytes(const struct method_config *c)
+static struct arena_pieces buffers(struct margin *s)
 {
-    return 4 * arena_round(c->B * sizeof(float)) + 4 * arena_round(c->B * c->D * sizeof(float)) +
-           arena_round(c->B * sizeof(int64_t)) + 3 * arena_round(c->B * sizeof(int32_t));
+    size_t B = s->config.B, row = B * sizeof(float), matrix = B * s->config.D * sizeof(float);
+
+    return (struct arena_pieces){ {
+        { &s->loss, row }, { &s->dist, row }, { &s->inv_a, row }, { &s->inv_b, row },
+        { &s->a, matrix }, { &s->b, matrix }, { &s->d_a, matrix }, { &s->d_b, matrix },
+        { &s->pair, B * sizeof *s->pair }, { &s->different, B * sizeof *s->different },
+        { &s->order, B * sizeof *s->order }, { &s->fitting, B * sizeof *s->fitting },
+    } };
 }
 
-static int open_buffers(struct margin *s)
+static size_t margin_bytes(const struct method_config *config)
 {
-    size_t B = s->config.B, D = s->config.D;
-    float **const vectors[] = { &s->loss, &s->dist, &s->inv_a, &s->inv_b };
-    float **const matrices[] = { &s->a, &s->b, &s->d_a, &s->d_b };
-    int err = arena_open(&s->arena, margin_bytes(&s->config), "the buffers of the loss");
+    struct margin s = { .config = *config };
+    struct arena_pieces pieces = buffers(&s);
 
-    if (err)
-        return err;
-    for (int i = 0; i < 4; i++) {
-        *vectors[i] = arena_take(&s->arena, B * sizeof(float));
-        *matrices[i] = arena_take(&s->arena, B * D * sizeof(float));
-    }
-    s->pair = arena_take(&s->arena, B * sizeof *s->pair);
-    s->different = arena_take(&s->arena, B * sizeof *s->different);
-    s->order = arena_take(&s->arena, B * sizeof *s->order);
-    s->fitting = arena_take(&s->arena, B * sizeof *s->fitting);
-    return MOCO_OK;
+    return arena_pieces_bytes(&pieces);
 }
 
 static int margin_open(void **state, const struct method_config *config,
@@ -79,9 +72,9 @@ static int margin_open(void **state, const struct method_config *config,
     s = calloc(1, sizeof *s);
     if (!s)
         return error_memory("the method", sizeof *s);
-    s->config = *config;
-    s->simd = *simd;
-    err = open_buffers(s);
+    *s = (struct margin){ .config = *config, .simd = *simd };
+    struct arena_pieces pieces = buffers(s);
+    err = arena_open_pieces(&s->arena, &pieces, "the buffers of the loss");
     if (err)
         margin_close(s);
     else
@@ -203,6 +196,7 @@ const struct method method_margin = {
     .keys = KEYS_JOINT,
     .whole_batch = 1, /* pairs are made within it */
     .labels = 1,
+    .reads = "labels-fraction labels-per-batch margin mlp normalise pairs-by-label",
     .open = margin_open,
     .close = margin_close,
     .bytes = margin_bytes,

@@ -16,7 +16,6 @@
 #include <omp.h>
 #include <stdlib.h>
 
-#include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/contrast/bank.h"
 #include "engine/contrast/method.h"
@@ -53,49 +52,27 @@ static void memory_bank_close(void *state)
     free(s);
 }
 
-static size_t scratch_floats(const struct method_config *c)
-{
-    return arena_round(moco_infonce_scratch(c->D) * sizeof(float)) / sizeof(float);
-}
-
-static size_t drawn_rows(const struct method_config *c)
-{
-    return c->bank == BANK_FULL ? 0 : c->negatives;
-}
-
-static size_t buffer_bytes(const struct method_config *c, int threads)
-{
-    size_t full = c->bank == BANK_FULL, T = (size_t)threads, M = drawn_rows(c);
-
-    return arena_round(sizeof(float)) + 2 * arena_round(c->B * sizeof(float)) +
-           arena_round(c->B * sizeof(double)) + arena_round(full * c->B * c->D * sizeof(float)) +
-           arena_round(full * c->n * sizeof(int64_t)) + arena_round(T * M * sizeof(int64_t)) +
-           arena_round(T * M * sizeof(float)) +
-           arena_round(full * T * scratch_floats(c) * sizeof(float));
-}
-
-static int open_buffers(struct memory_bank *s)
+/* What is taken for one process's threads; sets stride. The full sum reads all rows by their names,
+ * the others draw some. */
+static struct arena_pieces buffers(struct memory_bank *s)
 {
     const struct method_config *c = &s->config;
-    size_t full = c->bank == BANK_FULL, T = (size_t)s->threads, M = drawn_rows(c);
-    int err = arena_open(&s->arena, buffer_bytes(c, s->threads), "the buffers of the loss");
+    size_t full = c->bank == BANK_FULL, row = c->B * sizeof(float);
 
-    if (err)
-        return err;
-    s->log_z = arena_take(&s->arena, sizeof(float));
-    s->loss = arena_take(&s->arena, c->B * sizeof(float));
-    s->top1 = arena_take(&s->arena, c->B * sizeof(float));
-    s->sums = arena_take(&s->arena, c->B * sizeof(double));
-    s->own = arena_take(&s->arena, full * c->B * c->D * sizeof(float));
-    s->numbers = arena_take(&s->arena, full * c->n * sizeof(int64_t));
-    s->drawn = arena_take(&s->arena, T * M * sizeof(int64_t));
-    s->scores = arena_take(&s->arena, T * M * sizeof(float));
-    s->stride = scratch_floats(c);
-    s->scratch = arena_take(&s->arena, full * T * s->stride * sizeof(float));
-    *s->log_z = NAN;
-    for (size_t i = 0; i < full * c->n; i++)
-        s->numbers[i] = (int64_t)i;
-    return MOCO_OK;
+    s->threads = omp_get_max_threads();
+    s->stride = rows_stride(moco_infonce_scratch(c->D));
+    size_t T = (size_t)s->threads, drawn = full ? 0 : T * c->negatives;
+    return (struct arena_pieces){ {
+        { &s->log_z, sizeof(float) },
+        { &s->loss, row },
+        { &s->top1, row },
+        { &s->sums, c->B * sizeof(double) },
+        { &s->own, full * c->D * row },
+        { &s->numbers, full * c->n * sizeof(int64_t) },
+        { &s->drawn, drawn * sizeof(int64_t) },
+        { &s->scores, drawn * sizeof(float) },
+        { &s->scratch, full * T * s->stride * sizeof(float) },
+    } };
 }
 
 static int check_config(const struct method_config *c)
@@ -124,22 +101,28 @@ static int memory_bank_open(void **state, const struct method_config *config,
     s = calloc(1, sizeof *s);
     if (!s)
         return error_memory("the method", sizeof *s);
-    s->config = *config;
-    s->simd = *simd;
-    s->threads = omp_get_max_threads();
+    *s = (struct memory_bank){ .config = *config, .simd = *simd };
+    struct arena_pieces pieces = buffers(s);
     err = bank_open(&s->bank, config->n, config->D, config->seed);
     if (!err)
-        err = open_buffers(s);
-    if (err)
+        err = arena_open_pieces(&s->arena, &pieces, "the buffers of the loss");
+    if (err) {
         memory_bank_close(s);
-    else
-        *state = s;
-    return err;
+        return err;
+    }
+    *s->log_z = NAN;
+    if (config->bank == BANK_FULL)
+        rows_count(s->numbers, config->n);
+    *state = s;
+    return MOCO_OK;
 }
 
 static size_t memory_bank_bytes(const struct method_config *config)
 {
-    return bank_bytes(config->n, config->D) + buffer_bytes(config, omp_get_max_threads());
+    struct memory_bank s = { .config = *config };
+    struct arena_pieces pieces = buffers(&s);
+
+    return bank_bytes(config->n, config->D) + arena_pieces_bytes(&pieces);
 }
 
 /* ---- rows of a call ---- */
@@ -174,15 +157,14 @@ static double exp_sum(const struct memory_bank *s, const struct contrast *c, siz
     return sum;
 }
 
-static void full_rows(struct memory_bank *s, const struct contrast *c, size_t first, size_t count,
-                      int thread)
+static void full_rows(struct memory_bank *s, const struct contrast *c, struct row_share r)
 {
-    size_t D = s->config.D, at = first * D;
+    size_t D = s->config.D, first = r.first, at = first * D;
 
-    rows_gather(s->own + at, s->bank.rows, c->ids + first, count, D);
+    rows_gather(s->own + at, s->bank.rows, c->ids + first, r.count, D);
     s->simd.infonce(s->loss + first, s->top1 + first, c->d_q + at, c->q + at, s->own + at,
-                    s->bank.rows, c->ids + first, s->numbers, count, s->config.n, D, s->config.T,
-                    s->scratch + (size_t)thread * s->stride);
+                    s->bank.rows, c->ids + first, s->numbers, r.count, s->config.n, D, s->config.T,
+                    s->scratch + r.thread * s->stride);
 }
 
 static void drawn_row(struct memory_bank *s, const struct contrast *c, size_t i, int64_t *buffer)
@@ -247,16 +229,13 @@ static int memory_bank_loss(void *state, struct contrast *c)
         estimate_z(s, c);
 #pragma omp parallel num_threads(s->threads)
     {
-        int thread = omp_get_thread_num();
-        size_t team = (size_t)omp_get_num_threads();
-        size_t first = c->rows * (size_t)thread / team;
-        size_t last = c->rows * ((size_t)thread + 1) / team;
+        struct row_share r = rows_share(c->rows);
 
-        if (full && first < last)
-            full_rows(s, c, first, last - first, thread);
-        for (size_t i = first; i < last; i++) {
+        if (full && r.count)
+            full_rows(s, c, r);
+        for (size_t i = r.first; i < r.first + r.count; i++) {
             if (!full)
-                drawn_row(s, c, i, s->drawn + (size_t)thread * s->config.negatives);
+                drawn_row(s, c, i, s->drawn + r.thread * s->config.negatives);
             finish_row(s, c, i);
         }
     }
@@ -304,6 +283,7 @@ const struct method method_memory_bank = {
     .unit = 1,
     .keys = KEYS_NONE,
     .positive_index = 0,
+    .reads = "bank-momentum full-softmax mlp moco-t nce nce-z negatives proximal sampled",
     .open = memory_bank_open,
     .close = memory_bank_close,
     .bytes = memory_bank_bytes,

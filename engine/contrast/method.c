@@ -16,6 +16,12 @@ static const struct method *const methods[] = {
 
 enum { METHODS = sizeof methods / sizeof methods[0] };
 
+const struct method *const *method_list(size_t *count)
+{
+    *count = METHODS;
+    return methods;
+}
+
 const struct method *method_named(const char *name)
 {
     char known[256] = "";

@@ -60,6 +60,8 @@ struct contrast {
     const int32_t *different; /* (rows) pair (q_i, k_i) shows two classes */
     uint64_t step;            /* of the run, from 0, and micro-batch within it: what is drawn */
     uint64_t part;            /* depends on both and on the seed */
+    size_t judged;         /* rows that loss and top1 tell of; comes as all of them.
+                            * Semi-supervised: those with a label */
     double loss;           /* Σ over the rows / B */
     double top1;           /* share of B: queries whose positive has the largest logit; margin:
                             * pairs on the right side of half the margin; semi-supervised: right
@@ -94,6 +96,7 @@ struct method {
     int whole_batch;     /* negatives come from the batch itself: it can not be divided */
     int positive_index;  /* column of the positive in the logits */
     int labels;          /* loss() reads labels */
+    const char *reads;   /* names of settings that not all methods read, a space between them */
     const char *layer;   /* name of a linear layer of its own on the features; or NULL */
     int layer_bias;
 
@@ -131,6 +134,9 @@ extern const struct method method_memory_bank; /* Wu, Xiong, Yu, Lin 2018 */
 extern const struct method method_parametric;  /* Dosovitskiy et al. 2014; Wu et al. 2018, eq. 1 */
 extern const struct method method_margin;      /* Hadsell, Chopra, LeCun 2006 */
 extern const struct method method_semi_supervised; /* Berthelot et al. 2019; Xie et al. 2020 */
+
+/* All of them. */
+const struct method *const *method_list(size_t *count);
 
 /* The method of that name; NULL, with a sentence that lists the known ones. */
 const struct method *method_named(const char *name);

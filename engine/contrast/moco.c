@@ -10,9 +10,9 @@
 #include <omp.h>
 #include <stdlib.h>
 
-#include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/contrast/queue.h"
+#include "engine/contrast/rows.h"
 
 struct moco {
     struct method_config config;
@@ -37,27 +37,18 @@ static void moco_close_state(void *state)
     free(s);
 }
 
-static size_t buffer_bytes(const struct method_config *c, int threads)
+/* What is taken for one process's threads; sets stride. */
+static struct arena_pieces buffers(struct moco *s)
 {
-    return 2 * arena_round(c->B * sizeof(float)) +
-           (size_t)threads * arena_round(moco_infonce_scratch(c->D) * sizeof(float));
-}
+    size_t row = s->config.B * sizeof(float);
 
-static int open_buffers(struct moco *s)
-{
-    size_t row = arena_round(s->config.B * sizeof(float));
-    size_t scratch = arena_round(moco_infonce_scratch(s->config.D) * sizeof(float));
-    size_t threads = (size_t)s->threads;
-    int err = arena_open(&s->arena, buffer_bytes(&s->config, s->threads),
-                         "the buffers of the loss");
-
-    if (err)
-        return err;
-    s->loss = arena_take(&s->arena, row);
-    s->top1 = arena_take(&s->arena, row);
-    s->scratch = arena_take(&s->arena, threads * scratch);
-    s->stride = scratch / sizeof(float);
-    return MOCO_OK;
+    s->threads = omp_get_max_threads();
+    s->stride = rows_stride(moco_infonce_scratch(s->config.D));
+    return (struct arena_pieces){ {
+        { &s->loss, row },
+        { &s->top1, row },
+        { &s->scratch, (size_t)s->threads * s->stride * sizeof(float) },
+    } };
 }
 
 static int check_config(const struct method_config *config)
@@ -85,65 +76,57 @@ static int moco_open_state(void **state, const struct method_config *config,
     s = calloc(1, sizeof *s);
     if (!s)
         return error_memory("the method", sizeof *s);
-    s->config = *config;
-    s->simd = *simd;
-    s->threads = omp_get_max_threads();
+    *s = (struct moco){ .config = *config, .simd = *simd };
+    struct arena_pieces pieces = buffers(s);
     err = queue_open(&s->queue, config->K, config->D, config->seed);
     if (!err)
-        err = open_buffers(s);
+        err = arena_open_pieces(&s->arena, &pieces, "the buffers of the loss");
     if (err)
-        goto fail;
-    *state = s;
-    return MOCO_OK;
-fail:
-    moco_close_state(s);
+        moco_close_state(s);
+    else
+        *state = s;
     return err;
 }
 
 static size_t moco_bytes(const struct method_config *config)
 {
-    return queue_bytes(config->K, config->D) + buffer_bytes(config, omp_get_max_threads());
+    struct moco s = { .config = *config };
+    struct arena_pieces pieces = buffers(&s);
+
+    return queue_bytes(config->K, config->D) + arena_pieces_bytes(&pieces);
 }
 
-/* Rows first..last-1 of the call, on the calling thread. */
-static void loss_rows(const struct moco *s, const struct contrast *c, size_t first, size_t last,
-                      float *scratch)
+/* Rows of the call, on the calling thread. */
+static void loss_rows(const struct moco *s, const struct contrast *c, struct row_share r)
 {
-    size_t D = s->config.D, at = first * D;
+    size_t D = s->config.D, first = r.first, at = first * D;
     float share = 1.0f / (float)s->config.B;
     const int64_t *q_id = s->config.mask ? c->ids + first : NULL;
     const int64_t *key_id = s->config.mask ? s->queue.ids : NULL;
 
     s->simd.infonce(s->loss + first, s->top1 + first, c->d_q + at, c->q + at, c->k + at,
-                     s->queue.keys, q_id, key_id, last - first, s->config.K, D, s->config.T,
-                     scratch);
-    for (size_t i = at; i < last * D; i++)
+                     s->queue.keys, q_id, key_id, r.count, s->config.K, D, s->config.T,
+                     s->scratch + r.thread * s->stride);
+    for (size_t i = at; i < (first + r.count) * D; i++)
         c->d_q[i] *= share;
 }
 
 static int moco_loss(void *state, struct contrast *c)
 {
     struct moco *s = state;
-    size_t rows = c->rows;
 
     if (s->config.mask && !c->ids)
         return error_set(MOCO_EARG, "masking needs to know which image each sample is: give ids, "
                          "or turn mask off");
 #pragma omp parallel num_threads(s->threads)
     {
-        size_t team = (size_t)omp_get_num_threads(), thread = (size_t)omp_get_thread_num();
-        size_t first = rows * thread / team, last = rows * (thread + 1) / team;
+        struct row_share r = rows_share(c->rows);
 
-        if (first < last)
-            loss_rows(s, c, first, last, s->scratch + thread * s->stride);
+        if (r.count)
+            loss_rows(s, c, r);
     }
-    c->loss = c->top1 = 0.0;
-    for (size_t i = 0; i < rows; i++) {
-        c->loss += s->loss[i];
-        c->top1 += s->top1[i];
-    }
-    c->loss /= (double)s->config.B;
-    c->top1 /= (double)s->config.B;
+    c->loss = rows_mean(s->loss, c->rows, s->config.B);
+    c->top1 = rows_mean(s->top1, c->rows, s->config.B);
     return MOCO_OK;
 }
 
@@ -189,6 +172,7 @@ const struct method method_moco = {
     .unit = 1,
     .keys = KEYS_FIXED,
     .positive_index = 0,
+    .reads = "moco-k moco-m moco-m-cos moco-t mask mlp",
     .open = moco_open_state,
     .close = moco_close_state,
     .bytes = moco_bytes,

@@ -57,6 +57,7 @@ const struct method method_moco_v3 = {
     .both = 1,
     .whole_batch = 1,
     .positive_index = 0,
+    .reads = "moco-m moco-m-cos moco-mlp-dim moco-t",
     .open = moco_v3_open,
     .close = moco_v3_close,
     .bytes = moco_v3_bytes,

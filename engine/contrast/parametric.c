@@ -12,7 +12,6 @@
 #include <omp.h>
 #include <stdlib.h>
 
-#include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/contrast/method.h"
 #include "engine/contrast/rows.h"
@@ -44,43 +43,32 @@ static void parametric_close(void *state)
     free(s);
 }
 
-static size_t stride_floats(const struct method_config *c)
-{
-    size_t kernel = moco_infonce_scratch(c->D), chunk = CHUNK * (c->B + c->D);
-
-    return arena_round((kernel > chunk ? kernel : chunk) * sizeof(float)) / sizeof(float);
-}
-
-static size_t buffer_bytes(const struct method_config *c, int threads)
-{
-    return 3 * arena_round(c->B * sizeof(float)) + 2 * arena_round(c->B * c->D * sizeof(float)) +
-           arena_round(c->n * sizeof(int64_t)) +
-           (size_t)threads * stride_floats(c) * sizeof(float);
-}
-
-static size_t parametric_bytes(const struct method_config *c)
-{
-    return buffer_bytes(c, omp_get_max_threads());
-}
-
-static int open_buffers(struct parametric *s)
+/* What is taken for one process's threads; sets stride. */
+static struct arena_pieces buffers(struct parametric *s)
 {
     const struct method_config *c = &s->config;
-    int err = arena_open(&s->arena, buffer_bytes(c, s->threads), "the buffers of the loss");
+    size_t row = c->B * sizeof(float), matrix = c->B * c->D * sizeof(float);
+    size_t kernel = moco_infonce_scratch(c->D), chunk = CHUNK * (c->B + c->D);
 
-    if (err)
-        return err;
-    s->loss = arena_take(&s->arena, c->B * sizeof(float));
-    s->top1 = arena_take(&s->arena, c->B * sizeof(float));
-    s->log_sum = arena_take(&s->arena, c->B * sizeof(float));
-    s->own = arena_take(&s->arena, c->B * c->D * sizeof(float));
-    s->turned = arena_take(&s->arena, c->B * c->D * sizeof(float));
-    s->numbers = arena_take(&s->arena, c->n * sizeof(int64_t));
-    s->stride = stride_floats(c);
-    s->scratch = arena_take(&s->arena, (size_t)s->threads * s->stride * sizeof(float));
-    for (size_t i = 0; i < c->n; i++)
-        s->numbers[i] = (int64_t)i;
-    return MOCO_OK;
+    s->threads = omp_get_max_threads();
+    s->stride = rows_stride(kernel > chunk ? kernel : chunk);
+    return (struct arena_pieces){ {
+        { &s->loss, row },
+        { &s->top1, row },
+        { &s->log_sum, row },
+        { &s->own, matrix },
+        { &s->turned, matrix },
+        { &s->numbers, c->n * sizeof(int64_t) },
+        { &s->scratch, (size_t)s->threads * s->stride * sizeof(float) },
+    } };
+}
+
+static size_t parametric_bytes(const struct method_config *config)
+{
+    struct parametric s = { .config = *config };
+    struct arena_pieces pieces = buffers(&s);
+
+    return arena_pieces_bytes(&pieces);
 }
 
 static int parametric_open(void **state, const struct method_config *config,
@@ -96,15 +84,16 @@ static int parametric_open(void **state, const struct method_config *config,
     s = calloc(1, sizeof *s);
     if (!s)
         return error_memory("the method", sizeof *s);
-    s->config = *config;
-    s->simd = *simd;
-    s->threads = omp_get_max_threads();
-    err = open_buffers(s);
-    if (err)
+    *s = (struct parametric){ .config = *config, .simd = *simd };
+    struct arena_pieces pieces = buffers(s);
+    err = arena_open_pieces(&s->arena, &pieces, "the buffers of the loss");
+    if (err) {
         parametric_close(s);
-    else
-        *state = s;
-    return err;
+        return err;
+    }
+    rows_count(s->numbers, config->n);
+    *state = s;
+    return MOCO_OK;
 }
 
 static size_t parametric_rows(const struct method_config *c)
@@ -112,17 +101,17 @@ static size_t parametric_rows(const struct method_config *c)
     return c->n;
 }
 
-/* Losses, d_f and log Σ of rows first..last-1. */
-static void loss_rows(struct parametric *s, const struct contrast *c, size_t first, size_t last,
+/* Losses, d_f and log Σ of the thread's rows. */
+static void loss_rows(struct parametric *s, const struct contrast *c, struct row_share r,
                       float *scratch)
 {
-    size_t D = s->config.D, at = first * D, count = last - first;
+    size_t D = s->config.D, first = r.first, at = first * D;
     float share = 1.0f / (float)s->config.B, own;
 
-    rows_gather(s->own + at, c->weight, c->ids + first, count, D);
+    rows_gather(s->own + at, c->weight, c->ids + first, r.count, D);
     s->simd.infonce(s->loss + first, s->top1 + first, c->d_q + at, c->q + at, s->own + at,
-                    c->weight, c->ids + first, s->numbers, count, s->config.n, D, 1.0f, scratch);
-    for (size_t i = first; i < last; i++) {
+                    c->weight, c->ids + first, s->numbers, r.count, s->config.n, D, 1.0f, scratch);
+    for (size_t i = first; i < first + r.count; i++) {
         s->simd.logits(&own, c->q + i * D, s->own + i * D, 1, 1, D);
         s->log_sum[i] = s->loss[i] + own;
         for (size_t d = 0; d < D; d++) {
@@ -161,12 +150,11 @@ static int parametric_loss(void *state, struct contrast *c)
         return err;
 #pragma omp parallel num_threads(s->threads)
     {
-        size_t team = (size_t)omp_get_num_threads(), thread = (size_t)omp_get_thread_num();
-        size_t first = c->rows * thread / team, last = c->rows * (thread + 1) / team;
-        float *scratch = s->scratch + thread * s->stride;
+        struct row_share r = rows_share(c->rows);
+        float *scratch = s->scratch + r.thread * s->stride;
 
-        if (first < last)
-            loss_rows(s, c, first, last, scratch);
+        if (r.count)
+            loss_rows(s, c, r, scratch);
 #pragma omp barrier
 #pragma omp for schedule(static)
         for (size_t j = 0; j < n; j += CHUNK)
@@ -187,6 +175,7 @@ const struct method method_parametric = {
     .keys = KEYS_NONE,
     .positive_index = 0,
     .layer = "instance",
+    .reads = "mlp",
     .open = parametric_open,
     .close = parametric_close,
     .bytes = parametric_bytes,

@@ -2,6 +2,7 @@
 #include "engine/contrast/rows.h"
 
 #include <math.h>
+#include <omp.h>
 #include <string.h>
 
 #include "engine/base/error.h"
@@ -28,10 +29,23 @@ void rows_random_unit(float *rows, size_t n, size_t D, uint64_t seed)
         random_unit_row(rows + i * D, D, seed, i);
 }
 
+void rows_count(int64_t *numbers, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        numbers[i] = (int64_t)i;
+}
+
 void rows_gather(float *dst, const float *rows, const int64_t *index, size_t count, size_t D)
 {
     for (size_t i = 0; i < count; i++)
         memcpy(dst + i * D, rows + (size_t)index[i] * D, D * sizeof *dst);
+}
+
+struct row_share rows_share(size_t rows)
+{
+    size_t team = (size_t)omp_get_num_threads(), thread = (size_t)omp_get_thread_num();
+    size_t first = rows * thread / team;
+    return (struct row_share){ first, rows * (thread + 1) / team - first, thread };
 }
 
 double rows_mean(const float *x, size_t count, size_t B)

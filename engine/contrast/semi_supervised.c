@@ -135,6 +135,7 @@ static int semi_supervised_loss(void *state, struct contrast *c)
         right += classify(s, c, c->raw + i * s->config.D) == c->labels[i];
         c->loss += add_sample(s, c, i, 1.0 / (double)labelled);
     }
+    c->judged = labelled;
     c->top1 = labelled ? (double)right / (double)labelled : 0.0;
     return MOCO_OK;
 }
@@ -153,6 +154,7 @@ const struct method method_semi_supervised = {
     .labels = 1,
     .layer = "classifier",
     .layer_bias = 1,
+    .reads = "labels-fraction labels-per-batch mlp",
     .open = semi_supervised_open,
     .close = semi_supervised_close,
     .bytes = semi_supervised_bytes,

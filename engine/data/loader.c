@@ -20,9 +20,11 @@
 
 enum { AHEAD = 3, SLOTS = AHEAD + 1, WORKERS_MAX = 1024, SENTENCE = 1024 };
 enum { REPLACEMENTS = 16 }; /* tried for an image that can not be read */
+enum { ROUND_BIT = 40 };    /* of an index of a stream: above all samples */
 
 struct slot {
     struct batch batch;
+    uint64_t *from;          /* (B) each row's sample, as its streams name it */
     uint64_t epoch;
     size_t done;             /* samples */
     int rc;                  /* of the first sample of the batch that failed */
@@ -43,6 +45,9 @@ struct loader {
     size_t parts;          /* slots of a step */
     uint64_t seed;
     struct order order;
+    size_t extra;          /* rows of a slot from extra_ids */
+    const int64_t *extra_ids;
+    struct rounds rounds;  /* over extra_ids */
     uint64_t epoch;        /* of the next ticket to be begun */
     size_t step;
     int slot_count;
@@ -118,7 +123,7 @@ static int replace_sample(const struct loader *loader, struct hand *hand, struct
                           size_t b, int rc)
 {
     int64_t *id = &slot->batch.ids[b];
-    uint64_t from = (uint64_t)*id;
+    uint64_t from = slot->from[b];
     struct rng rng = rng_at(loader->seed, RNG_REPLACE, slot->epoch, from);
     struct bad_image *bad = &slot->batch.bad[b];
     *bad = (struct bad_image){ *id, strdup(error_text()) };
@@ -137,7 +142,7 @@ static int replace_sample(const struct loader *loader, struct hand *hand, struct
 static int draw_sample(const struct loader *loader, struct hand *hand, struct slot *slot, size_t b)
 {
     uint64_t index = (uint64_t)slot->batch.ids[b];
-    int rc = draw_views(loader, hand, slot, b, index, index);
+    int rc = draw_views(loader, hand, slot, b, index, slot->from[b]);
     return source_is_bad(rc) ? replace_sample(loader, hand, slot, b, rc) : rc;
 }
 
@@ -162,10 +167,27 @@ static void forget_bad(struct slot *slot, size_t B)
     slot->batch.bad_count = 0;
 }
 
+/* The last rows of a slot. A sample may come several times an epoch, each time in another round: to
+ * the streams it is another sample then. */
+static void take_extra(struct loader *loader, struct slot *slot)
+{
+    size_t first = loader->B - loader->extra;
+    uint64_t slots = loader->epoch * loader->steps + loader->step, round;
+    for (size_t j = 0; j < loader->extra; j++) {
+        uint64_t at = rounds_at(&loader->rounds, slots * loader->extra + j, &round);
+        slot->batch.ids[first + j] = loader->extra_ids[at];
+        slot->from[first + j] = (uint64_t)slot->batch.ids[first + j] + ((round + 1) << ROUND_BIT);
+    }
+}
+
 static void begin_slot(struct loader *loader, struct slot *slot)
 {
+    size_t rows = loader->B - loader->extra;
     forget_bad(slot, loader->B);
-    order_take(&loader->order, slot->batch.ids, loader->epoch, loader->step * loader->B, loader->B);
+    order_take(&loader->order, slot->batch.ids, loader->epoch, loader->step * rows, rows);
+    for (size_t b = 0; b < rows; b++)
+        slot->from[b] = (uint64_t)slot->batch.ids[b];
+    take_extra(loader, slot);
     slot->epoch = loader->epoch;
     slot->done = 0;
     slot->rc = MOCO_OK;
@@ -350,7 +372,8 @@ size_t loader_bytes(const struct source *source, const struct policy *policy,
                     const struct loader_config *config)
 {
     size_t view = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
-    size_t sample = 2 * view * sizeof(float) + sizeof(int64_t) + sizeof(struct bad_image);
+    size_t sample = 2 * view * sizeof(float) + sizeof(int64_t) + sizeof(uint64_t) +
+                    sizeof(struct bad_image);
     return slots_of(config->workers) * (config->B / (size_t)config->parts) * sample +
            order_bytes(source_samples(source), window_of(config)) +
            hands_of(config->workers) * (source_reader_bytes(source) + 2 * view * sizeof(float));
@@ -365,6 +388,10 @@ static int check(const struct source *source, const struct policy *policy,
     if (c->parts < 1 || c->B % (size_t)c->parts)
         return error_set(MOCO_EARG, "a batch of %zu can not come in %d equal parts", c->B,
                          c->parts);
+    if (c->extra && (c->extra >= c->B || !c->extra_count || c->parts > 1))
+        return error_set(MOCO_EARG, "%zu of the %zu images of a batch from %zu that are drawn more "
+                         "often, in %d part%s: fewer than all, from at least 1, in 1 part",
+                         c->extra, c->B, c->extra_count, c->parts, c->parts == 1 ? "" : "s");
     if (c->workers < 0 || c->workers > WORKERS_MAX)
         return error_set(MOCO_EARG, "%d workers; give 0 to %d", c->workers, WORKERS_MAX);
     if (policy->side <= 0 || policy->channels <= 0 || policy->channels > AUGMENT_CHANNELS_MAX)
@@ -386,8 +413,10 @@ static int allocate(struct loader *loader)
         batch->x_q = malloc(bytes);
         batch->x_k = malloc(bytes);
         batch->ids = malloc(loader->B * sizeof *batch->ids);
+        loader->slots[i].from = malloc(loader->B * sizeof *loader->slots[i].from);
         batch->bad = calloc(loader->B, sizeof *batch->bad);
-        if (!batch->x_q || !batch->x_k || !batch->ids || !batch->bad)
+        if (!batch->x_q || !batch->x_k || !batch->ids || !batch->bad ||
+            !loader->slots[i].from)
             return error_memory("batches", 2 * bytes * (size_t)loader->slot_count);
     }
     return MOCO_OK;
@@ -415,7 +444,9 @@ int loader_open(struct loader **out, const struct source *source, const struct p
         return error_memory("a loader", sizeof *loader);
     *loader = (struct loader){ .source = source, .policy = policy, .B = c->B / (size_t)c->parts,
                                .parts = (size_t)c->parts, .seed = c->seed, .workers = c->workers,
-                               .steps = source_samples(source) / c->B * (size_t)c->parts };
+                               .extra = c->extra, .extra_ids = c->extra_ids };
+    loader->steps = source_samples(source) / (c->B - c->extra) * (size_t)c->parts;
+    rounds_open(&loader->rounds, c->extra_count, c->seed);
     loader->view_floats = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
     loader->slot_count = (int)slots_of(c->workers);
     loader->hand_count = (int)hands_of(c->workers);
@@ -441,6 +472,7 @@ static void close_slots(struct loader *loader)
         free(loader->slots[i].batch.x_q);
         free(loader->slots[i].batch.x_k);
         free(loader->slots[i].batch.ids);
+        free(loader->slots[i].from);
     }
 }
 

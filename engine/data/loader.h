@@ -6,6 +6,9 @@
  * partial batch of an epoch is dropped. Of a sample with several images two different ones are
  * drawn for the two views, which share no parameters. A batch may come in parts, so that memory
  * never holds a whole one: the images and their order are the same.
+ * Some samples may be drawn more often: the last `extra` rows of each batch come from a list of
+ * them, round after round, a function of (seed, epoch, step); each round sees them under views of
+ * its own. The other rows go through all samples once an epoch as ever.
  * An image that can not be read is replaced by one drawn from the stream (seed, epoch, its index),
  * under the views that it would have had; the batch says so.
  * workers = 0: the OpenMP team makes the batch when it is asked for (no oversubscription, the
@@ -36,6 +39,9 @@ struct loader_config {
     uint64_t seed;
     int workers;
     size_t window; /* order.h's; 0: ORDER_WINDOW */
+    size_t extra;             /* rows of a batch from the list below, fewer than B */
+    const int64_t *extra_ids; /* (extra_count) samples; borrowed, must outlive the loader */
+    size_t extra_count;
 };
 
 struct loader; /* opaque */
@@ -53,7 +59,7 @@ size_t loader_bytes(const struct source *source, const struct policy *policy,
 void loader_images(uint64_t image[2], const struct source *source, uint64_t seed, uint64_t epoch,
                    uint64_t sample, uint64_t from);
 
-/* Steps of an epoch: count / B. */
+/* Steps of an epoch: count / (B - extra). */
 size_t loader_steps(const struct loader *loader);
 
 /* The next batch asked for is step `step` of epoch `epoch` (both from 0), from its first part. Call

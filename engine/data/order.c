@@ -18,6 +18,7 @@
 
 /* Streams of RNG_ORDER: 0 is the whole permutation's. */
 enum { STREAM_START = 1, STREAM_CHUNKS, STREAM_WINDOWS };
+static const uint64_t LAST_STREAM = UINT64_MAX; /* and those before it are the rounds' */
 
 /* ---- a permutation without a table ---- */
 
@@ -53,6 +54,24 @@ uint64_t permuter_at(const struct permuter *p, uint64_t i)
         i = row * p->columns + column;
     } while (i >= p->n);
     return i;
+}
+
+/* ---- rounds ---- */
+
+void rounds_open(struct rounds *r, uint64_t n, uint64_t seed)
+{
+    *r = (struct rounds){ .n = n, .seed = seed };
+}
+
+uint64_t rounds_at(struct rounds *r, uint64_t place, uint64_t *round)
+{
+    *round = place / r->n;
+    if (!r->ready || r->round != *round) {
+        permuter_set(&r->permuter, r->n, r->seed, 0, LAST_STREAM - *round);
+        r->round = *round;
+        r->ready = 1;
+    }
+    return permuter_at(&r->permuter, place % r->n);
 }
 
 /* ---- the order ---- */

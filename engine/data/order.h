@@ -31,6 +31,18 @@ struct permuter {
 void permuter_set(struct permuter *p, uint64_t n, uint64_t seed, uint64_t epoch, uint64_t index);
 uint64_t permuter_at(const struct permuter *p, uint64_t i);
 
+/* Samples 0..n-1 round after round without an end, each round a permutation of its own. */
+struct rounds {
+    struct permuter permuter;
+    uint64_t seed, n, round; /* that `permuter` is of */
+    int ready;
+};
+
+void rounds_open(struct rounds *rounds, uint64_t n, uint64_t seed); /* n > 0 */
+
+/* The sample of a place, a function of (seed, place); *round: place / n. */
+uint64_t rounds_at(struct rounds *rounds, uint64_t place, uint64_t *round);
+
 struct order {
     uint64_t seed, count, epoch;
     int ready;                /* what follows is of `epoch` */

@@ -1,6 +1,7 @@
 /* score.c: kNN accuracy of an encoder on two labelled sets; see score.h. */
 #include "engine/eval/score.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -270,6 +271,61 @@ int score_run(double *top1, struct score_sets *sets, const struct embed *embed,
                           : run_fifths(top1, &train, D, &config, simd);
     rows_close(&train);
     rows_close(&test);
+    return rc;
+}
+
+/* Scores of one feature f: (D); of equals the first class wins. */
+static int32_t classify(const struct score_layer *layer, const float *f, size_t D)
+{
+    double best = -INFINITY;
+    int32_t found = 0;
+    for (size_t k = 0; k < layer->classes; k++) {
+        double sum = (double)layer->bias[k];
+        for (size_t d = 0; d < D; d++)
+            sum += (double)f[d] * (double)layer->weight[k * D + d];
+        found = sum > best ? (int32_t)k : found;
+        best = sum > best ? sum : best;
+    }
+    return found;
+}
+
+/* The test images that may count. */
+static int unseen_side(struct score_side *out, const struct score_side *test, const int32_t *seen)
+{
+    *out = (struct score_side){.source = test->source};
+    out->index = malloc((test->n + 1) * sizeof *out->index);
+    out->labels = malloc((test->n + 1) * sizeof *out->labels);
+    if (!out->index || !out->labels)
+        return error_memory("labels", test->n * sizeof *out->index);
+    for (size_t i = 0; i < test->n; i++) {
+        if (seen && seen[test->index[i]] >= 0)
+            continue;
+        out->index[out->n] = test->index[i];
+        out->labels[out->n++] = test->labels[i];
+    }
+    return MOCO_OK;
+}
+
+int score_classes(double *top1, struct score_sets *sets, const struct embed *embed,
+                  const struct score_layer *layer, const struct policy *policy,
+                  const struct moco_simd *simd)
+{
+    struct embed raw = *embed;
+    struct score_side side;
+    struct rows rows = {0};
+    size_t D = score_columns(embed, policy), right = 0, told = strlen(sets->why);
+    int rc = unseen_side(&side, &sets->test, layer->seen);
+    *top1 = NAN;
+    raw.raw = 1;
+    if (!rc && side.n)
+        rc = features(&rows, sets, &side, &raw, policy, D, simd);
+    sets->why[told] = '\0'; /* kNN has said so */
+    for (size_t i = 0; i < rows.n && !rc; i++)
+        right += classify(layer, rows.x + i * D, D) == rows.labels[i];
+    if (!rc && rows.n)
+        *top1 = 100.0 * (double)right / (double)rows.n;
+    rows_close(&rows);
+    side_close(&side);
     return rc;
 }
 

@@ -48,6 +48,20 @@ size_t score_bytes(const struct score_sets *sets, size_t D);
 int score_run(double *top1, struct score_sets *sets, const struct embed *embed,
               const struct policy *policy, int k, double T, const struct moco_simd *simd);
 
+/* A trained linear layer on the features of the head as the encoder gives them. */
+struct score_layer {
+    const float *weight, *bias; /* (classes, D), (classes) */
+    size_t classes;
+    const int32_t *seen; /* (test.source->count) labels that its training saw, -1 for none: only
+                          * images of those count. NULL: all count */
+};
+
+/* top1: percent of the test images whose class has the largest score, of equals the first; NAN
+ * where none may count. Images that can not be read are left out. */
+int score_classes(double *top1, struct score_sets *sets, const struct embed *embed,
+                  const struct score_layer *layer, const struct policy *policy,
+                  const struct moco_simd *simd);
+
 enum { SCORE_TOP = 5 }; /* of top-5 */
 
 /* Place of class y among the scores of one image, 0 the first; of equals the lower class comes

@@ -371,6 +371,8 @@ static int get_info(struct checkpoint_info *out, const struct st_file *file)
         rc = get_whole(&channels, file, "channels");
     if (!rc && safetensors_meta(file, "bad"))
         rc = get_whole(&out->bad, file, "bad");
+    if (!rc && safetensors_meta(file, "unjudged"))
+        rc = get_whole(&out->unjudged, file, "unjudged");
     out->channels = (int)channels;
     return rc;
 }
@@ -447,6 +449,8 @@ int checkpoint_save(const char *path, const struct step *step, const struct chec
     meta_whole(meta, "log_bytes", info->log_bytes);
     if (info->bad)
         meta_whole(meta, "bad", info->bad);
+    if (info->unjudged)
+        meta_whole(meta, "unjudged", info->unjudged);
     int rc = list_step(&list, &view);
     if (!rc)
         rc = list_write(&list, path, meta->rows, meta->count);

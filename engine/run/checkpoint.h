@@ -16,9 +16,10 @@
 struct checkpoint_info {
     uint64_t step;       /* steps done */
     uint64_t images;     /* in the training set */
-    double loss_sum;     /* of the epoch under way, and how many steps it covers: */
+    double loss_sum;     /* of the epoch under way, over the steps that had something to judge */
     double top1_sum;
-    uint64_t epoch_steps;
+    uint64_t epoch_steps; /* of that epoch; and without anything to judge, absent when 0: */
+    uint64_t unjudged;
     uint64_t log_bytes;  /* of log.csv at that moment: a resumed run cuts it there */
     int channels;
     uint64_t bad;        /* images that this epoch met and could not read; absent when 0 */

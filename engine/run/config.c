@@ -63,6 +63,8 @@ static const struct setting rows[] = {
            "weight of the distance between the features of two views"),
     DOUBLE("labels-fraction", labels_fraction, SAVED_IF_OTHER,
            "share of each class whose labels training may see"),
+    INT("labels-per-batch", labels_per_batch, SAVED_IF_OTHER,
+        "images of a batch drawn from the labelled ones alone; 0: labels come as they come"),
     INT("bn-splits", bn_splits, 1, "groups of the batch with BN statistics of their own"),
     SWITCH("shuffle-bn", shuffle_bn, 1, "keys are shuffled between the groups"),
     INT("epochs", epochs, 1, "passes over the data"),

@@ -36,6 +36,7 @@ struct run_config {
     double margin;
     int pairs_by_label, normalise;
     double consistency, labels_fraction;
+    int labels_per_batch;
     /* optimiser */
     char optimiser[16];
     double trust, beta1, beta2, epsilon;
@@ -117,6 +118,8 @@ int config_net(struct net_config *out, const struct run_config *config, int chan
 int config_schedule(struct schedule *out, const struct run_config *config);
 int config_optimiser(struct optimiser *out, const struct run_config *config);
 void config_loader(struct loader_config *out, const struct run_config *config);
+/* Whether the method reads labels in training. */
+int config_reads_labels(const struct run_config *config);
 /* images, classes: of the training data. */
 void config_method(struct method_config *out, const struct run_config *config, size_t images,
                    size_t classes);

@@ -35,7 +35,7 @@ static const struct range {
     { "bank-momentum", 0, 1, 0 }, { "proximal", 0, 1e6, 0 },   { "margin", 0, 1e6, 1 },
     { "consistency", 0, 1e6, 0 }, { "trust", 0, 1e6, 1 },      { "labels-fraction", 0, 1, 1 },
     { "beta1", 0, 0.999999, 0 },  { "beta2", 0, 0.999999, 0 }, { "eps", 0, 1, 1 },
-    { "max-bad", 0, 1, 0 },
+    { "max-bad", 0, 1, 0 },       { "labels-per-batch", 0, 1 << 20, 0 },
     { "shuffle-window", ORDER_WINDOW_MIN, ORDER_WINDOW_MAX, 0 },
 };
 
@@ -196,6 +196,10 @@ static int check_batch(const struct run_config *c, size_t count)
     if ((size_t)c->batch > count)
         return error_set(MOCO_EARG, "batch-size %d is larger than the data set of %zu images: give "
                          "a smaller --batch-size", c->batch, count);
+    if (config_reads_labels(c) && c->labels_per_batch >= c->batch)
+        return error_set(MOCO_EARG, "labels-per-batch %d leaves no room for other images in a "
+                         "batch of %d: give a smaller one or a larger --batch-size",
+                         c->labels_per_batch, c->batch);
     if (moco && keys > c->queue)
         return error_set(MOCO_EARG, "a step makes %d keys%s, the queue holds %d: give a larger "
                          "--moco-k or a smaller --batch-size", keys,
@@ -307,10 +311,18 @@ int config_optimiser(struct optimiser *out, const struct run_config *c)
     return optimiser_named(&out->kind, c->optimiser);
 }
 
+int config_reads_labels(const struct run_config *c)
+{
+    const struct method *kind = method_named(c->method);
+    return kind && kind->labels && (kind != &method_margin || c->pairs_by_label);
+}
+
 void config_loader(struct loader_config *out, const struct run_config *c)
 {
     *out = (struct loader_config){ .B = (size_t)c->batch, .parts = c->accumulate, .seed = c->seed,
                                    .workers = c->workers, .window = (size_t)c->shuffle_window };
+    if (config_reads_labels(c))
+        out->extra = (size_t)c->labels_per_batch;
 }
 
 void config_method(struct method_config *out, const struct run_config *c, size_t images,

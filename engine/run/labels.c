@@ -57,3 +57,16 @@ int labels_choose(int32_t **out, const struct source *source, double fraction, u
     free(room);
     return rc;
 }
+
+int labels_list(int64_t **out, size_t *n, const struct source *source, const int32_t *labels)
+{
+    size_t samples = source_samples(source), views = source_views(source);
+    *n = 0;
+    *out = malloc((samples + 1) * sizeof **out);
+    if (!*out)
+        return error_memory("the labelled images", samples * sizeof **out);
+    for (size_t i = 0; i < samples; i++)
+        if (labels[i * views] >= 0)
+            (*out)[(*n)++] = (int64_t)i;
+    return MOCO_OK;
+}

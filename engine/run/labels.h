@@ -9,4 +9,7 @@
  * no labels. The caller frees it. */
 int labels_choose(int32_t **out, const struct source *source, double fraction, uint64_t seed);
 
+/* *out: (*n) samples whose first image has a label in `labels`, in order. The caller frees it. */
+int labels_list(int64_t **out, size_t *n, const struct source *source, const int32_t *labels);
+
 #endif

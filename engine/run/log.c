@@ -15,8 +15,10 @@
 
 #include "engine/base/error.h"
 
-static const char header[] =
-    "epoch,step,loss,ln_k1,top1,lr,img_s,data_s,compute_s,queue_fill,knn\n";
+static const char *const headers[] = {
+    "epoch,step,loss,ln_k1,top1,lr,img_s,data_s,compute_s,queue_fill,knn\n",
+    "epoch,step,loss,ln_k1,top1,lr,img_s,data_s,compute_s,queue_fill,knn,accuracy\n",
+};
 
 static int failed(const struct log *log, const char *verb)
 {
@@ -42,17 +44,24 @@ static int append(struct log *log, const char *text, size_t size)
 
 static int cut(struct log *log, uint64_t keep)
 {
+    const char *header = headers[log->accuracy];
     struct stat st;
     if (fstat(log->fd, &st))
         return failed(log, "reading");
     log->bytes = (uint64_t)st.st_size < keep ? (uint64_t)st.st_size : keep;
     if (ftruncate(log->fd, (off_t)log->bytes))
         return failed(log, "cutting");
-    return log->bytes ? MOCO_OK : append(log, header, sizeof header - 1);
+    return log->bytes ? MOCO_OK : append(log, header, strlen(header));
 }
 
-int log_open(struct log *log, const char *path, uint64_t keep)
+int log_is_empty(const struct log *log)
 {
+    return log->bytes <= strlen(headers[log->accuracy]);
+}
+
+int log_open(struct log *log, const char *path, uint64_t keep, int accuracy)
+{
+    log->accuracy = accuracy;
     snprintf(log->path, sizeof log->path, "%s", path);
     log->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (log->fd < 0)
@@ -89,6 +98,8 @@ int log_append(struct log *log, const struct log_row *row)
     column(line, sizeof line, "%12.3f", row->compute_s);
     column(line, sizeof line, "%.4f", row->queue_fill);
     column(line, sizeof line, "%.4f", row->knn);
+    if (log->accuracy)
+        column(line, sizeof line, "%.4f", row->accuracy);
     size_t used = strlen(line);
     snprintf(line + used, sizeof line - used, "\n");
     return append(log, line, strlen(line));

@@ -11,6 +11,7 @@
 struct log {
     int fd;         /* -1: closed */
     uint64_t bytes; /* length of the file */
+    int accuracy;   /* rows have that column */
     char path[1100];
 };
 
@@ -19,10 +20,14 @@ struct log_row {
     int epoch;
     uint64_t step; /* steps done since the start of the run */
     double loss, ln_k1, top1, lr, img_s, data_s, compute_s, queue_fill, knn;
+    double accuracy; /* of a classifier that is trained; the last column, where there is one */
 };
 
 /* Opens `path`, cut to `keep` bytes; an empty file gets the header line. */
-int log_open(struct log *log, const char *path, uint64_t keep);
+int log_open(struct log *log, const char *path, uint64_t keep, int accuracy);
+
+/* Whether it has no rows yet. */
+int log_is_empty(const struct log *log);
 
 /* Appends the row and flushes it to the disk. */
 int log_append(struct log *log, const struct log_row *row);

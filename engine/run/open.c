@@ -96,6 +96,10 @@ static int open_scores(struct run *run)
         rc = score_split(&run->sets, run->source);
     }
     run->scored = !rc;
+    if (!rc && run->sets.test.source == run->source && run_classifies(run) &&
+        c->labels_fraction >= 1.0)
+        run_notice(run->hooks, "the classifier is judged by images whose labels training does not "
+                               "see, and it sees all: give --knn-train and --knn-test");
     if (!rc && (size_t)c->knn_k > run->sets.train.n)
         run_notice(run->hooks, "kNN: all of the %zu images vote where knn-k is %d; a smaller "
                                "--knn-k asks the nearest", run->sets.train.n, c->knn_k);
@@ -145,7 +149,7 @@ static int open_state(struct run *run)
         rc = train_folder(out);
     }
     if (!rc)
-        rc = log_open(&run->log, path, resumed ? run->info.log_bytes : 0);
+        rc = log_open(&run->log, path, resumed ? run->info.log_bytes : 0, run_classifies(run));
     snprintf(path, sizeof path, "%s/config.json", out);
     if (!rc && !resumed)
         rc = config_write(run->config, path, run->simd->name);
@@ -179,6 +183,8 @@ static int open_data(struct run *run)
         rc = keep_normalisation(run);
     if (!rc)
         rc = train_resolve(run->config, run->source, run->hooks);
+    if (!rc)
+        notice_unread(run->config, run->hooks);
     if (!rc)
         rc = config_policy(&run->policy, c, run->source->channels);
     run->policy.simd = run->simd;
@@ -250,11 +256,24 @@ int run_plan(struct run *run)
     return run->c->force ? MOCO_OK : memory_check(&run->plan, &run->limit, run->c);
 }
 
-static int open_labels(struct run *run)
+/* What training may see of the labels, and which images are drawn more often for them. */
+static int open_labels(struct run *run, struct loader_config *loader)
 {
-    int rc = labels_choose(&run->labels, run->source, run->c->labels_fraction, run->c->seed);
-    run->batch_labels = malloc(run->step.rows * sizeof *run->batch_labels);
-    return rc || run->batch_labels ? rc : error_memory("labels", run->step.rows * sizeof(int32_t));
+    const struct run_config *c = run->c;
+    size_t bytes = (size_t)c->batch * sizeof *run->batch_labels;
+    int rc = labels_choose(&run->labels, run->source, c->labels_fraction, c->seed);
+    run->batch_labels = malloc(bytes);
+    if (!rc && !run->batch_labels)
+        rc = error_memory("labels", bytes);
+    if (rc || !loader->extra)
+        return rc;
+    if (run->labels)
+        rc = labels_list(&run->labelled, &loader->extra_count, run->source, run->labels);
+    if (!rc && !loader->extra_count)
+        rc = error_set(MOCO_EARG, "labels-per-batch %d: %s has no labels", c->labels_per_batch,
+                       run->source->where);
+    loader->extra_ids = run->labelled;
+    return rc;
 }
 
 int run_build(struct run *run)
@@ -262,7 +281,9 @@ int run_build(struct run *run)
     const struct run_config *c = run->c;
     struct loader_config loader;
     config_loader(&loader, c);
-    int rc = loader_open(&run->loader, run->source, &run->policy, &loader);
+    int rc = run->step_config.kind->labels ? open_labels(run, &loader) : MOCO_OK;
+    if (!rc)
+        rc = loader_open(&run->loader, run->source, &run->policy, &loader);
     if (rc)
         return rc;
     run->steps = loader_steps(run->loader);
@@ -272,7 +293,7 @@ int run_build(struct run *run)
                          c->batch, run->source->where, source_samples(run->source));
     rc = step_open(&run->step, &run->step_config, run->simd);
     run->opened = !rc;
-    return rc || !run->step_config.kind->labels ? rc : open_labels(run);
+    return rc;
 }
 
 int run_open(struct run *run)
@@ -302,6 +323,7 @@ void run_close(struct run *run)
     bad_close(&run->bad);
     source_close(&run->source);
     free(run->labels);
+    free(run->labelled);
     free(run->batch_labels);
     free(run->recipe);
 }

@@ -38,6 +38,7 @@ struct run {
     struct log log;
     int32_t *labels;       /* (source->count) that training may see, or NULL; owned */
     int32_t *batch_labels; /* (rows of a micro-batch) */
+    int64_t *labelled;     /* samples that are drawn more often, or NULL; owned */
     char *recipe;
     char checkpoint[PATH_SIZE], weights[PATH_SIZE];
     uint64_t steps, total;                /* of an epoch, of the run */
@@ -45,7 +46,7 @@ struct run {
     uint64_t timed;                       /* steps that the two cover */
     double all_s;                         /* this process, and its steps */
     uint64_t all_steps;
-    double lr, knn;
+    double lr, knn, accuracy;
     struct watchdog dog;
 };
 
@@ -60,6 +61,12 @@ void run_close(struct run *run);
 int run_step(struct run *run, double lr, double *data_s);
 
 int run_exists(const char *path);
+
+/* Notices of settings that a flag or a file gave and this run does not read; part of opening. */
+void notice_unread(const struct config *config, const struct train_hooks *hooks);
+
+/* Whether the method trains a classifier of the labels, whose accuracy is told beside kNN's. */
+int run_classifies(const struct run *run);
 
 /* A sentence for the person who waits; it stops nothing. */
 void run_notice(const struct train_hooks *hooks, const char *format, ...)

@@ -14,6 +14,24 @@
 
 enum { FILL_EPOCH = 1 << 30 };
 
+int run_classifies(const struct run *run)
+{
+    const struct method *kind = method_named(run->c->method);
+    return kind && kind->labels && kind->layer;
+}
+
+/* The classifier on the images of the test set, without those whose labels training saw. */
+static int score_classifier(struct run *run)
+{
+    struct contrast c = { 0 };
+    step_layer(&run->step, &c);
+    struct embed embed = {.net = run->step.net, .encoder = &run->step.q, .simd = run->simd,
+                          .feature = EMBED_HEAD};
+    struct score_layer layer = {c.weight, c.bias, (size_t)run->source->classes,
+                                run->sets.test.source == run->source ? run->labels : NULL};
+    return score_classes(&run->accuracy, &run->sets, &embed, &layer, &run->policy, run->simd);
+}
+
 static int score(struct run *run)
 {
     struct embed embed = {.net = run->step.net, .encoder = &run->step.q, .simd = run->simd};
@@ -21,6 +39,8 @@ static int score(struct run *run)
     if (!rc)
         rc = score_run(&run->knn, &run->sets, &embed, &run->policy, run->c->knn_k, run->c->knn_t,
                        run->simd);
+    if (!rc && run_classifies(run))
+        rc = score_classifier(run);
     if (!rc && run->sets.why[0] && !run->scores++)
         run_notice(run->hooks, "%s", run->sets.why);
     return rc;
@@ -69,7 +89,8 @@ static uint64_t epoch_of(const struct run *run)
 
 static void progress_of(struct train_progress *p, const struct run *run)
 {
-    double n = run->info.epoch_steps ? (double)run->info.epoch_steps : NAN;
+    double judged = (double)(run->info.epoch_steps - run->info.unjudged);
+    double n = judged > 0 ? judged : NAN;
     double seconds = run->data_s + run->compute_s;
     *p = (struct train_progress){
         .epoch = (int)epoch_of(run) + 1, .epochs = run->c->epochs, .step = run->info.epoch_steps,
@@ -78,6 +99,7 @@ static void progress_of(struct train_progress *p, const struct run *run)
         .queue_fill = fill_share(run),
         .img_s = seconds > 0 ? (double)run->timed * run->c->batch / seconds : 0.0,
         .data_s = run->data_s, .compute_s = run->compute_s, .knn = NAN,
+        .accuracy = NAN,
         .eta_s = run->all_steps ? run->all_s / (double)run->all_steps *
                                       (double)(run->total - run->info.step) : 0.0,
     };
@@ -150,8 +172,9 @@ static int train_step(struct run *run)
     whole_s = clock_seconds() - start;
     run->info.step++;
     run->info.epoch_steps++;
-    run->info.loss_sum += run->step.loss;
-    run->info.top1_sum += run->step.top1;
+    run->info.unjudged += !run->step.judged;
+    run->info.loss_sum += run->step.judged ? run->step.loss : 0.0;
+    run->info.top1_sum += run->step.judged ? run->step.top1 : 0.0;
     run->data_s += data_s;
     run->compute_s += whole_s - data_s;
     run->all_s += whole_s;
@@ -180,9 +203,10 @@ static int end_epoch(struct run *run)
     if (wants_score(run, done)) {
         rc = score(run);
         p.knn = run->knn;
+        p.accuracy = run->accuracy;
     }
     struct log_row row = {(int)done, run->info.step, p.loss, p.ln_k1, p.top1, p.lr, p.img_s,
-                          p.data_s, p.compute_s, p.queue_fill, p.knn};
+                          p.data_s, p.compute_s, p.queue_fill, p.knn, p.accuracy};
     if (!rc)
         rc = log_append(&run->log, &row);
     if (rc)
@@ -191,7 +215,7 @@ static int end_epoch(struct run *run)
     report(run, &p);
     watchdog_epoch(&run->dog, &p, &run->step, run->hooks);
     bad_end_epoch(run, done);
-    run->info.epoch_steps = 0;
+    run->info.epoch_steps = run->info.unjudged = 0;
     run->info.loss_sum = run->info.top1_sum = 0.0;
     run->data_s = run->compute_s = 0.0;
     run->timed = 0;
@@ -202,7 +226,7 @@ static int end_epoch(struct run *run)
 static int score_start(struct run *run)
 {
     struct train_progress p;
-    if (run->info.step || run->log.bytes > 80 || !run->scored || run->c->knn_every <= 0)
+    if (run->info.step || !log_is_empty(&run->log) || !run->scored || run->c->knn_every <= 0)
         return MOCO_OK;
     int rc = score(run);
     if (rc)
@@ -210,9 +234,11 @@ static int score_start(struct run *run)
     progress_of(&p, run);
     p.epoch = 0;
     p.knn = run->knn;
+    p.accuracy = run->accuracy;
     p.epoch_done = 1;
     report(run, &p);
-    struct log_row row = {0, 0, NAN, p.ln_k1, NAN, NAN, NAN, NAN, NAN, p.queue_fill, p.knn};
+    struct log_row row = {0, 0, NAN, p.ln_k1, NAN, NAN, NAN, NAN, NAN, p.queue_fill, p.knn,
+                          p.accuracy};
     return log_append(&run->log, &row);
 }
 
@@ -314,7 +340,7 @@ int train_run(struct config *config, const struct moco_simd *simd,
               const struct train_hooks *hooks)
 {
     struct run run = {.config = config, .c = &config->value, .simd = simd, .hooks = hooks,
-                      .log.fd = -1, .knn = NAN};
+                      .log.fd = -1, .knn = NAN, .accuracy = NAN};
     int rc = run_open(&run);
     if (!rc)
         rc = train(&run);

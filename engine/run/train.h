@@ -18,7 +18,8 @@ enum { TRAIN_WARM_UP = 2, TRAIN_PROFILED = 5 }; /* steps */
 struct train_progress {
     int epoch, epochs;          /* epoch from 1 */
     uint64_t step, steps;       /* in this epoch */
-    double loss, top1;          /* mean of this epoch so far */
+    double loss, top1;          /* mean of this epoch so far; NAN while no step had a label that
+                                 * its loss could be about */
     double step_loss;           /* of the newest step alone */
     double ln_k1;               /* loss of a dictionary that tells nothing apart */
     double lr;
@@ -27,6 +28,7 @@ struct train_progress {
     double data_s, compute_s;   /* the same: waiting for batches, training */
     double eta_s;               /* of the whole run, without kNN */
     double knn;                 /* percent; NAN when not computed now */
+    double accuracy;            /* the same of the classifier that semi-supervised training has */
     int epoch_done;
 };
 

@@ -14,10 +14,11 @@
 
 #include "engine/base/error.h"
 
-enum { COLUMNS = 11, LINE_MAX_LENGTH = 512 };
+enum { COLUMNS = 12, ALWAYS = 11, LINE_MAX_LENGTH = 512 };
 
 struct epoch_line { /* the columns of log.csv */
     double epoch, step, loss, ln_k1, top1, lr, img_s, data_s, compute_s, queue_fill, knn;
+    double accuracy; /* not in all logs */
 };
 
 /* A run's log by epoch, NAN where there is no line. */
@@ -33,12 +34,15 @@ static int read_line(struct epoch_line *out, const char *text)
 {
     double values[COLUMNS];
     const char *at = text;
+    values[ALWAYS] = NAN;
     for (int i = 0; i < COLUMNS; i++) {
         char *end = NULL;
         values[i] = *at == ',' || *at == '\n' ? NAN : strtod(at, &end);
         if (end == at)
             return 0;
         at = end ? end : at;
+        if (i + 1 == ALWAYS && *at == '\n')
+            break;
         if (*at != (i + 1 < COLUMNS ? ',' : '\n'))
             return 0;
         at++;
@@ -53,7 +57,8 @@ static void read_log(struct history *h, const char *path, int epochs)
     struct epoch_line line;
     FILE *file = fopen(path, "r");
     for (int e = 0; e <= epochs; e++)
-        h->lines[e] = (struct epoch_line){ NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
+        h->lines[e] = (struct epoch_line){ NAN, NAN, NAN, NAN, NAN, NAN,
+                                           NAN, NAN, NAN, NAN, NAN, NAN };
     while (file && fgets(text, sizeof text, file))
         if (read_line(&line, text) && line.epoch >= 0 && line.epoch <= epochs)
             h->lines[(int)line.epoch] = line;
@@ -135,7 +140,7 @@ static int read_run(struct history *h, const struct study_state *state, int r, u
         return 0;
     snprintf(path, sizeof path, "%s/log.csv", folder);
     read_log(h, path, epochs);
-    if (isnan(h->lines[epochs].loss))
+    if (isnan(h->lines[epochs].epoch))
         return 0;
     int rc = study_configure(&config, state, &state->study->rows[r], epochs, seed);
     if (rc)
@@ -173,6 +178,7 @@ static void sum_up(struct study_result *out, const struct history *all, int n)
     out->knn = OVER(all, n, last, knn);
     out->loss = OVER(all, n, last, loss);
     out->top1 = OVER(all, n, last, top1);
+    out->accuracy = OVER(all, n, last, accuracy);
     out->top1.mean *= 100;
     out->top1.std *= 100;
     out->guess = n ? all[0].lines[last].ln_k1 : NAN;

@@ -119,7 +119,7 @@ static void clear(struct study_result *result)
 {
     const struct study_moments none = { 0, NAN, NAN };
     result->knn = result->loss = result->top1 = none;
-    result->img_s = result->minutes = result->oscillation = none;
+    result->img_s = result->minutes = result->oscillation = result->accuracy = none;
     result->guess = NAN;
 }
 

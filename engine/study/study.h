@@ -26,6 +26,7 @@ struct study {
     const struct study_row *rows;
     int count;
     int oscillation;     /* the loss's oscillation is a result of the study */
+    int accuracy;        /* rows train a classifier: its accuracy is a result of the study */
     int losses_differ;   /* groups have losses of different kinds: no common scale */
 };
 
@@ -58,6 +59,7 @@ struct study_result {
     struct study_moments knn, loss, top1; /* of the last epoch; percent, nats, percent */
     struct study_moments img_s, minutes;  /* training alone */
     struct study_moments oscillation;     /* see result.c */
+    struct study_moments accuracy;        /* of a classifier that was trained, percent */
     double guess;                         /* loss of a guess; NAN */
     double each[STUDY_SEEDS_MAX][2];      /* (seeds complete, 2): kNN, loss */
     struct study_point *points;           /* (count), owned */

@@ -75,6 +75,7 @@ static void csv_row(FILE *out, const struct study_state *state, int r)
     csv_number(out, "%.6f", result->guess);
     csv_moments(out, "%.4f", &result->top1);
     csv_moments(out, "%.6f", &result->oscillation);
+    csv_moments(out, "%.4f", &result->accuracy);
     csv_moments(out, "%.1f", &result->img_s);
     csv_moments(out, "%.3f", &result->minutes);
     fputc(',', out);
@@ -90,8 +91,8 @@ static int write_csv(const struct study_state *state)
     if (rc)
         return rc;
     fprintf(file.file, "study,data,budget,row,group,label,settings,epochs,seeds,knn,knn_std,loss,"
-                       "loss_std,guess_loss,top1,top1_std,oscillation,oscillation_std,img_s,"
-                       "img_s_std,minutes,minutes_std,note\n");
+                       "loss_std,guess_loss,top1,top1_std,oscillation,oscillation_std,accuracy,"
+                       "accuracy_std,img_s,img_s_std,minutes,minutes_std,note\n");
     for (int r = 0; r < state->study->count; r++)
         csv_row(file.file, state, r);
     return finish(&file, path);
@@ -142,6 +143,8 @@ static void md_row(FILE *out, const struct study_state *state, int r)
     md_moments(out, &result->top1, 1);
     if (state->study->oscillation)
         md_moments(out, &result->oscillation, 4);
+    if (state->study->accuracy)
+        md_moments(out, &result->accuracy, 2);
     md_moments(out, &result->img_s, 0);
     md_moments(out, &result->minutes, 2);
     fputc(' ', out);
@@ -206,15 +209,17 @@ static int write_md(const struct study_state *state)
     char path[STUDY_PATH];
     struct replace file;
     snprintf(path, sizeof path, "%s/study.md", state->out);
-    int rc = replace_open(&file, path), more = state->study->oscillation;
+    const struct study *study = state->study;
+    int rc = replace_open(&file, path);
     if (rc)
         return rc;
     md_head(file.file, state);
     fprintf(file.file,
-            "| row | settings | epochs | seeds | kNN | loss | guess | top-1 |%s img/s | minutes | "
-            "note |\n|---|---|---|---|---|---|---|---|%s---|---|---|\n",
-            more ? " oscillation |" : "", more ? "---|" : "");
-    for (int r = 0; r < state->study->count; r++)
+            "| row | settings | epochs | seeds | kNN | loss | guess | top-1 |%s%s img/s | minutes "
+            "| note |\n|---|---|---|---|---|---|---|---|%s%s---|---|---|\n",
+            study->oscillation ? " oscillation |" : "", study->accuracy ? " classifier |" : "",
+            study->oscillation ? "---|" : "", study->accuracy ? "---|" : "");
+    for (int r = 0; r < study->count; r++)
         md_row(file.file, state, r);
     return finish(&file, path);
 }
