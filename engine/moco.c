@@ -13,6 +13,7 @@
 #include "engine/eval/embed.h"
 #include "engine/eval/knn.h"
 #include "engine/run/checkpoint.h"
+#include "engine/run/weights.h"
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)

@@ -8,7 +8,8 @@
 #include <stdint.h>
 
 #include "engine/eval/score.h"
-#include "engine/run/checkpoint.h"
+#include "engine/run/config.h"
+#include "engine/run/weights.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 

@@ -3,13 +3,11 @@
  * checkpoint.safetensors holds everything that a run needs to go on bit for bit: q.<tensor>,
  * k.<tensor>, u.<tensor> (velocity), the method's tensors, and in the metadata step counter,
  * settings and the data's fingerprint. All random numbers are functions of (seed, epoch, index),
- * so there is no generator to save. weights.safetensors is the query network with torchvision's
- * names; its metadata has arch, normalisation and recipe, no path, time, host or resume count. */
+ * so there is no generator to save. */
 #ifndef MOCO_ENGINE_RUN_CHECKPOINT_H
 #define MOCO_ENGINE_RUN_CHECKPOINT_H
 
 #include "engine/run/config.h"
-#include "engine/run/safetensors.h"
 #include "engine/step.h"
 
 /* What stands beside the tensors. */
@@ -36,20 +34,5 @@ int checkpoint_load(const char *path, struct step *step, struct checkpoint_info 
 
 /* out: a text among the settings that a checkpoint was made with, "" where it has none. */
 int checkpoint_setting(char *out, size_t size, const char *path, const char *name);
-
-/* Query network alone. mean, std: (channels). */
-int weights_save(const char *path, const struct net *net, const struct encoder *q,
-                 const float *mean, const float *std, const char *recipe);
-
-/* The architecture that a weights file (or, by its q. tensors, a checkpoint) describes. */
-struct weights_info {
-    struct net_config net; /* batch 0 */
-    float mean[AUGMENT_CHANNELS_MAX], std[AUGMENT_CHANNELS_MAX];
-};
-int weights_info(struct weights_info *out, const struct st_file *file);
-
-/* Reads tensors called prefix + name into the encoder; `prefix` is "" or "q.". */
-int weights_load(struct encoder *encoder, const struct net *net, const struct st_file *file,
-                 const char *prefix);
 
 #endif

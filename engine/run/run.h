@@ -13,6 +13,7 @@
 #include "engine/run/memory.h"
 #include "engine/run/train.h"
 #include "engine/run/watchdog.h"
+#include "engine/run/weights.h"
 
 enum { PATH_SIZE = 1100 };
 
