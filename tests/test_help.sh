@@ -106,6 +106,17 @@ expect "moco no-such-command " ""
 studies=$("$moco" compare x --out y --study no 2>&1 | sed 's/.*one of //; s/ (.*//; s/, /\n/g' | sort | xargs)
 expect "moco compare x --study " "$studies"
 
+# the values of settings, from the sentences that refuse another one
+# shellcheck disable=SC1091
+for setting in $(. "$work/moco.bash" && tr ' ' '\n' <<<"$_moco_settings" | grep ':='); do
+    name=${setting%%:=*}
+    [ "$name" = --key-encoder ] && continue # its sentence knows those that follow from a method
+    known=$("$moco" bench synthetic:n=64,side=16 --width 8 --batch-size 16 --moco-k 32 \
+        "$name" zzz 2>&1 | tail -1 | sed 's/.*\(known: \|one of \|known are \|zzz: \)//; s/ (moco.*//
+            s/ are known$//; s/ are$//; s/,//g; s/ and / /g; s/ /\n/g' | sort | xargs)
+    expect "moco train x $name " "$known"
+done
+
 # ---- zsh ----
 
 if command -v zsh >/dev/null; then
