@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """sbom.py: what moco is linked with, as SPDX 2.3 in JSON.
 
-  sbom.py --version V --changelog FILE --out FILE NAME=VERSION... -- BINARIES...
+  sbom.py --version V --changelog FILE --out FILE [--runtime NAME=VERSION]... NAME=VERSION...
+          -- BINARIES...
   sbom.py --check FILE -- BINARIES...
 
-NAME=VERSION are the libraries that the build found; what the binaries load is read from them. A
-library that the table below does not know is an error, so the list cannot fall behind the build.
+NAME=VERSION are the libraries that the build found; what the binaries load is read from them, and
+what they hold of the runtime, where they load nothing, is what --runtime says. A library that the table below does not know is an error, so the list cannot fall behind the build.
 On Debian, package and version come from dpkg, and what its copyright file names is noted. The
 document holds no path, and its date is SOURCE_DATE_EPOCH or that of the newest entry in
 debian/changelog: equal builds give equal bytes."""
@@ -125,7 +126,8 @@ def component(name, version, path, linked_static):
     package = debian_package(path)
     if package:
         names = copyright_licences(package[0])
-        version = version or upstream(package[1])
+        if name in HEADERS or not version: # headers have no version of their own
+            version = upstream(package[1])
         item["supplier"] = "Organization: Debian"
         item["externalRefs"] = [{
             "referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",
@@ -133,8 +135,7 @@ def component(name, version, path, linked_static):
                 package[0], package[1].replace("+", "%2B").replace(":", "%3A"), package[2])}]
         if names:
             item["licenseComments"] = "Debian's copyright file names: " + ", ".join(names)
-    if version:
-        item["versionInfo"] = version
+    item["versionInfo"] = version or "NOASSERTION"
     kind = "STATIC_LINK" if linked_static else "DYNAMIC_LINK"
     return item, {"spdxElementId": "SPDXRef-" + OWN, "relationshipType": kind,
                   "relatedSpdxElement": "SPDXRef-" + name}
@@ -154,8 +155,9 @@ def date_of(changelog):
 
 def make(arguments):
     """The document as a dictionary."""
-    versions = dict(pair.split("=", 1) for pair in arguments.libraries)
     sonames = {known_as(soname): soname for soname in loaded_by(arguments.binaries)}
+    runtime = [] if sonames else arguments.runtime
+    versions = dict(pair.split("=", 1) for pair in arguments.libraries + runtime)
     packages = [{"SPDXID": "SPDXRef-" + OWN, "name": OWN, "versionInfo": arguments.version,
                  "downloadLocation": "NOASSERTION", "filesAnalyzed": False,
                  "licenseConcluded": "MIT", "licenseDeclared": "MIT",
@@ -245,6 +247,7 @@ def main():
     parser.add_argument("--changelog")
     parser.add_argument("--out")
     parser.add_argument("--check")
+    parser.add_argument("--runtime", action="append", default=[])
     parser.add_argument("libraries", nargs="*")
     words = sys.argv[1:]
     cut = words.index("--") if "--" in words else len(words)
