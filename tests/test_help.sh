@@ -107,7 +107,7 @@ studies=$("$moco" compare x --out y --study no 2>&1 | sed 's/.*one of //; s/ (.*
 expect "moco compare x --study " "$studies"
 
 # the values of settings, from the sentences that refuse another one
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 for setting in $(. "$work/moco.bash" && tr ' ' '\n' <<<"$_moco_settings" | grep ':='); do
     name=${setting%%:=*}
     [ "$name" = --key-encoder ] && continue # its sentence knows those that follow from a method
