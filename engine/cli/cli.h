@@ -11,7 +11,8 @@
 #include "engine/run/config.h"
 #include "engine/run/weights.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+/* EXIT_LISTED stays inside: options were listed, nothing was done. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LISTED = 100 };
 
 int command_train(int argc, char **argv);
 int command_bench(int argc, char **argv);
@@ -26,7 +27,6 @@ int command_info(int argc, char **argv);
 int command_data(int argc, char **argv);
 int command_views(int argc, char **argv);
 int command_export(int argc, char **argv);
-void train_help(void);
 
 /* "moco: SENTENCE" with the newest error; EXIT_FAILED. */
 int cli_failed(void);
@@ -42,12 +42,26 @@ enum option_type { OPTION_TEXT, OPTION_INT, OPTION_DOUBLE, OPTION_SWITCH };
 struct option {
     const char *name; /* with its dashes */
     enum option_type type;
-    void *value; /* const char **, int * or double * */
+    void *value;      /* const char **, int * or double * */
+    const char *what; /* of a text: "DATA", "DIR", "FILE"; NULL: any other */
+    const char *help; /* one line; words in back quotes are the values that there are */
 };
 
-/* Reads options; what is no option goes to words (exactly `count`). 0 or EXIT_USAGE. */
+/* Options of every command that takes no settings of a run. */
+#define CLI_COMMON(threads, cap, json) \
+    {"--threads", OPTION_INT, &(threads), NULL, "computing threads; 0: all"}, \
+    {"--simd", OPTION_TEXT, &(cap), NULL, \
+     "kernels: `ref`, `avx2`, `avx512` or `neon`; the best when not given"}, \
+    {"--json", OPTION_SWITCH, &(json), NULL, "the result as JSON on standard output"}
+
+/* Reads options; what is no option goes to words (exactly `count`). 0 or EXIT_USAGE; with --help
+ * it lists the options instead, which is EXIT_LISTED. */
 int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
               int count);
+
+/* Takes options with their values out of argv and leaves the rest in its order. 0 or EXIT_USAGE;
+ * with --help it lists them and leaves that too. */
+int cli_take(int *argc, char **argv, const struct option *options, size_t n);
 
 /* train.c: DATA and the settings of a run from flags, file and preset, and the machine that they
  * ask for. 0 or an exit status, with its sentence. */
@@ -112,6 +126,8 @@ struct probe_job {
     const char *weights, *train, *test, *feature;
     int side, split;
 };
+#define CLI_FEATURE "what is compared: `backbone`, `head` or `pixels`; backbone when not given"
+#define CLI_SIDE "of the views of pixels; that of a run on these images when not given"
 int probe_open(struct probe *probe, const struct probe_job *job, const struct moco_simd *simd);
 void probe_close(struct probe *probe);
 

@@ -10,6 +10,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/cli/help.h"
 
 enum { EVAL_BATCH = 128 };
 
@@ -69,6 +70,11 @@ int cli_parse(int argc, char **argv, const struct option *options, size_t n, con
               int count)
 {
     int found = 0;
+    enum listing listing = help_asked(argc, argv);
+    if (listing) {
+        help_options(options, n, listing);
+        return EXIT_LISTED;
+    }
     for (int i = 0; i < argc; i++) {
         const struct option *option = find_option(options, n, argv[i]);
         if (!option && argv[i][0] == '-' && argv[i][1])
@@ -87,6 +93,30 @@ int cli_parse(int argc, char **argv, const struct option *options, size_t n, con
     }
     return found == count ? 0 : cli_usage("%d argument%s missing", count - found,
                                           count - found == 1 ? " is" : "s are");
+}
+
+int cli_take(int *argc, char **argv, const struct option *options, size_t n)
+{
+    int kept = 0;
+    enum listing listing = help_asked(*argc, argv);
+    if (listing) {
+        help_options(options, n, listing);
+        return 0;
+    }
+    for (int i = 0; i < *argc; i++) {
+        const struct option *option = find_option(options, n, argv[i]);
+        if (!option) {
+            argv[kept++] = argv[i];
+            continue;
+        }
+        int value = option->type != OPTION_SWITCH && i + 1 < *argc;
+        int rc = cli_parse(1 + value, argv + i, option, 1, NULL, 0);
+        if (rc)
+            return rc;
+        i += value;
+    }
+    *argc = kept;
+    return 0;
 }
 
 /* oneDNN reads its cap once, at its first call: this must come before. */

@@ -11,37 +11,36 @@
 enum { SEEDS = 3 };
 
 struct compare {
-    const char *study, *minutes;
+    const char *study, *minutes, *seeds;
     struct study_budget budget;
     struct show show;
 };
 
-/* Takes the options that are no settings of a run out of argv; the rest keeps its order. */
-static int take_options(struct compare *compare, int *argc, char **argv)
+static int take_seeds(struct compare *compare)
 {
-    int kept = 0;
-    const char *seeds = NULL;
-    for (int i = 0; i < *argc; i++) {
-        const char **value = !strcmp(argv[i], "--study")     ? &compare->study
-                             : !strcmp(argv[i], "--minutes") ? &compare->minutes
-                             : !strcmp(argv[i], "--seeds")   ? &seeds
-                                                             : NULL;
-        if (!value) {
-            argv[kept++] = argv[i];
-            continue;
-        }
-        if (i + 1 == *argc)
-            return cli_usage("%s needs a value", argv[i]);
-        *value = argv[++i];
-    }
-    *argc = kept;
     char *end = NULL;
+    const char *seeds = compare->seeds;
     long count = seeds ? strtol(seeds, &end, 10) : SEEDS;
     if (seeds && (end == seeds || *end || count < 1 || count > STUDY_SEEDS_MAX))
         return cli_usage("--seeds takes a whole number from 1 to %d, not '%s'",
                          (int)STUDY_SEEDS_MAX, seeds);
     compare->budget.seeds = (int)count;
     return 0;
+}
+
+/* The options that are no settings of a run. */
+static int take_options(struct compare *compare, int *argc, char **argv)
+{
+    const struct option options[] = {
+        { "--study", OPTION_TEXT, &compare->study, NULL,
+          "`mechanisms`, `momentum`, `sharing`, `queue`, `temperature`, `sampling`, `proximal` "
+          "or `labels`" },
+        { "--minutes", OPTION_TEXT, &compare->minutes, NULL,
+          "minutes of each run, in the place of --epochs" },
+        { "--seeds", OPTION_TEXT, &compare->seeds, NULL, "runs of each row; 3 when not given" },
+    };
+    int rc = cli_take(argc, argv, options, sizeof options / sizeof *options);
+    return rc ? rc : take_seeds(compare);
 }
 
 static int take_minutes(struct compare *compare, const struct config *config)

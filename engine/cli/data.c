@@ -68,11 +68,16 @@ int command_data(int argc, char **argv)
     struct arguments a = {.list = 10, .count = 24, .packing = {.max_bad = 0.01}};
     struct moco_simd simd;
     const struct option options[] = {
-        {"--threads", OPTION_INT, &a.threads}, {"--simd", OPTION_TEXT, &a.cap},
-        {"--json", OPTION_SWITCH, &a.json}, {"--test", OPTION_TEXT, &a.test},
-        {"--list", OPTION_INT, &a.list}, {"-o", OPTION_TEXT, &a.out},
-        {"--count", OPTION_INT, &a.count}, {"--pack", OPTION_TEXT, &a.pack},
-        {"--side", OPTION_INT, &a.packing.side}, {"--max-bad", OPTION_DOUBLE, &a.packing.max_bad},
+        {"--test", OPTION_TEXT, &a.test, "DATA", "a second set, and the images that are in both"},
+        {"-o", OPTION_TEXT, &a.out, "FILE", "a PNG of some images and of what was found"},
+        {"--list", OPTION_INT, &a.list, NULL, "images named of each finding"},
+        {"--count", OPTION_INT, &a.count, NULL, "images on the PNG, beside those found"},
+        {"--pack", OPTION_TEXT, &a.pack, "FILE", "write the set into this one file instead"},
+        {"--side", OPTION_INT, &a.packing.side, NULL,
+         "--pack: scale larger images to this shorter side"},
+        {"--max-bad", OPTION_DOUBLE, &a.packing.max_bad, NULL,
+         "--pack: share of images that may be unreadable and are left out"},
+        CLI_COMMON(a.threads, a.cap, a.json),
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &a.data, 1);
     if (!rc)

@@ -120,10 +120,7 @@ int command_demo(int argc, char **argv)
     char folder[256];
     struct moco_simd simd;
     struct config config;
-    const struct option options[] = {
-        {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
-        {"--json", OPTION_SWITCH, &json},
-    };
+    const struct option options[] = {CLI_COMMON(threads, cap, json)};
     int words = argc > 0 && argv[0][0] != '-';
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &data, words);
     if (rc)

@@ -217,10 +217,12 @@ int command_embed(int argc, char **argv)
     struct moco_simd simd;
     struct job job = {.embed = {.simd = &simd}};
     const struct option options[] = {
-        {"-o", OPTION_TEXT, &out}, {"--ids", OPTION_TEXT, &ids},
-        {"--feature", OPTION_TEXT, &feature}, {"--raw", OPTION_SWITCH, &job.embed.raw},
-        {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
-        {"--json", OPTION_SWITCH, &json},
+        {"-o", OPTION_TEXT, &out, "FILE", "the features, an NPY file of a row an image"},
+        {"--ids", OPTION_TEXT, &ids, "FILE",
+         "table of index, name, label and class of each row; X.csv for X.npy when not given"},
+        {"--feature", OPTION_TEXT, &feature, NULL, "what is written: `backbone` or `head`"},
+        {"--raw", OPTION_SWITCH, &job.embed.raw, NULL, "rows as they come, not of unit length"},
+        CLI_COMMON(threads, cap, json),
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, words, 2);
     if (rc)

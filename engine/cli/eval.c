@@ -56,11 +56,14 @@ int command_knn(int argc, char **argv)
     int threads = 0;
     struct moco_simd simd;
     const struct option options[] = {
-        {"--train", OPTION_TEXT, &job.probe.train}, {"--test", OPTION_TEXT, &job.probe.test},
-        {"--feature", OPTION_TEXT, &job.probe.feature}, {"--knn-k", OPTION_INT, &job.k},
-        {"--knn-t", OPTION_DOUBLE, &job.t}, {"--side", OPTION_INT, &job.probe.side},
-        {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
-        {"--json", OPTION_SWITCH, &job.json},
+        {"--train", OPTION_TEXT, &job.probe.train, "DATA", "labelled images that vote"},
+        {"--test", OPTION_TEXT, &job.probe.test, "DATA",
+         "labelled images that are classified; without them each fifth of --train by the others"},
+        {"--feature", OPTION_TEXT, &job.probe.feature, NULL, CLI_FEATURE},
+        {"--knn-k", OPTION_INT, &job.k, NULL, "neighbours that vote"},
+        {"--knn-t", OPTION_DOUBLE, &job.t, NULL, "temperature of their weights"},
+        {"--side", OPTION_INT, &job.probe.side, NULL, CLI_SIDE},
+        CLI_COMMON(threads, cap, job.json),
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &job.probe.weights,
                        1);

@@ -61,13 +61,19 @@ int command_finetune(int argc, char **argv)
     struct finetune_config c = {.fraction = 0.01, .batch = 64, .lr = 0.02, .wd = 1e-4,
                                 .progress = show_epoch};
     const struct option options[] = {
-        {"--train", OPTION_TEXT, &train}, {"--test", OPTION_TEXT, &test},
-        {"--fraction", OPTION_DOUBLE, &c.fraction},
-        {"--from-scratch", OPTION_SWITCH, &c.from_scratch}, {"--epochs", OPTION_INT, &c.epochs},
-        {"--batch-size", OPTION_INT, &c.batch}, {"--lr", OPTION_DOUBLE, &c.lr},
-        {"--wd", OPTION_DOUBLE, &c.wd}, {"--seed", OPTION_INT, &seed},
-        {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
-        {"--json", OPTION_SWITCH, &json},
+        {"--train", OPTION_TEXT, &train, "DATA", "labelled images, of which a fraction is used"},
+        {"--test", OPTION_TEXT, &test, "DATA", "labelled images that judge it"},
+        {"--fraction", OPTION_DOUBLE, &c.fraction, NULL,
+         "share of --train that is used, of each class as many"},
+        {"--from-scratch", OPTION_SWITCH, &c.from_scratch, NULL,
+         "random weights in the place of the encoder's: what these are worth"},
+        {"--epochs", OPTION_INT, &c.epochs, NULL,
+         "passes over the chosen images; as many as make 400 steps when not given"},
+        {"--batch-size", OPTION_INT, &c.batch, NULL, "images in a step"},
+        {"--lr", OPTION_DOUBLE, &c.lr, NULL, "learning rate"},
+        {"--wd", OPTION_DOUBLE, &c.wd, NULL, "weight decay"},
+        {"--seed", OPTION_INT, &seed, NULL, "of the choice, first weights, order and views"},
+        CLI_COMMON(threads, cap, json),
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &weights, 1);
     if (rc)

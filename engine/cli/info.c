@@ -98,10 +98,7 @@ int command_info(int argc, char **argv)
     const char *cap = NULL, *path = NULL;
     int threads = 0, json = 0;
     struct moco_simd simd;
-    const struct option options[] = {
-        {"--threads", OPTION_INT, &threads}, {"--simd", OPTION_TEXT, &cap},
-        {"--json", OPTION_SWITCH, &json},
-    };
+    const struct option options[] = {CLI_COMMON(threads, cap, json)};
     int words = argc > 0 && argv[0][0] != '-';
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &path, words);
     if (rc)
@@ -139,8 +136,8 @@ int command_export(int argc, char **argv)
     int threads = 0, json = 0;
     struct moco_simd simd;
     const struct option options[] = {
-        {"-o", OPTION_TEXT, &out}, {"--threads", OPTION_INT, &threads},
-        {"--simd", OPTION_TEXT, &cap}, {"--json", OPTION_SWITCH, &json},
+        {"-o", OPTION_TEXT, &out, "FILE", "the weights, a safetensors file"},
+        CLI_COMMON(threads, cap, json),
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &path, 1);
     if (rc)

@@ -92,13 +92,20 @@ int command_linear(int argc, char **argv)
     struct probe probe;
     struct linear_config config;
     const struct option options[] = {
-        {"--train", OPTION_TEXT, &job.train}, {"--test", OPTION_TEXT, &job.test},
-        {"--feature", OPTION_TEXT, &job.feature}, {"--side", OPTION_INT, &job.side},
-        {"--protocol", OPTION_TEXT, &protocol},
-        {"--l2", OPTION_DOUBLE, &l2}, {"--lr", OPTION_DOUBLE, &lr},
-        {"--epochs", OPTION_INT, &epochs}, {"--seed", OPTION_INT, &seed},
-        {"--per-class", OPTION_SWITCH, &per_class}, {"--threads", OPTION_INT, &threads},
-        {"--simd", OPTION_TEXT, &cap}, {"--json", OPTION_SWITCH, &json},
+        {"--train", OPTION_TEXT, &job.train, "DATA", "labelled images that the classifier learns"},
+        {"--test", OPTION_TEXT, &job.test, "DATA",
+         "labelled images that judge it; without them every fifth of --train"},
+        {"--feature", OPTION_TEXT, &job.feature, NULL, CLI_FEATURE},
+        {"--side", OPTION_INT, &job.side, NULL, CLI_SIDE},
+        {"--protocol", OPTION_TEXT, &protocol, NULL,
+         "`solver`: to the minimum; `moco`: SGD as in the paper"},
+        {"--l2", OPTION_DOUBLE, &l2, NULL,
+         "solver: weight of the squared weights; chosen on a fifth of --train when not given"},
+        {"--lr", OPTION_DOUBLE, &lr, NULL, "moco: learning rate"},
+        {"--epochs", OPTION_INT, &epochs, NULL, "moco: passes over the features"},
+        {"--seed", OPTION_INT, &seed, NULL, "of all random numbers"},
+        {"--per-class", OPTION_SWITCH, &per_class, NULL, "accuracy of each class too"},
+        CLI_COMMON(threads, cap, json),
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &job.weights,
                        1);

@@ -90,9 +90,10 @@ int command_metrics(int argc, char **argv)
     struct model model = {0};
     struct source *source = NULL;
     const struct option options[] = {
-        {"--feature", OPTION_TEXT, &feature}, {"--images", OPTION_INT, &images},
-        {"--seed", OPTION_INT, &seed}, {"--threads", OPTION_INT, &threads},
-        {"--simd", OPTION_TEXT, &cap}, {"--json", OPTION_SWITCH, &json},
+        {"--feature", OPTION_TEXT, &feature, NULL, "what is measured: `head` or `backbone`"},
+        {"--images", OPTION_INT, &images, NULL, "images of which two views are made, at most"},
+        {"--seed", OPTION_INT, &seed, NULL, "of the choice of images and of their views"},
+        CLI_COMMON(threads, cap, json),
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, words, 2);
     if (rc)

@@ -1,22 +1,11 @@
 /* train.c: moco train: settings from flags, signals, progress. */
 #include "engine/cli/cli.h"
+#include "engine/cli/help.h"
 #include "engine/cli/show.h"
 
 #include <string.h>
 
 #include "engine/base/error.h"
-
-void train_help(void)
-{
-    size_t count;
-    const struct setting *rows = config_settings(&count);
-    for (size_t i = 0; i < count; i++) {
-        const char *value = rows[i].type == SETTING_SWITCH ? "" :
-                            rows[i].type == SETTING_TEXT ? " TEXT" : " NUMBER";
-        int width = printf("  --%s%s", rows[i].name, value);
-        printf("%*s %s\n", width < 28 ? 28 - width : 1, "", rows[i].help);
-    }
-}
 
 /* One flag at argv[*i]; steps over its value. */
 static int take_flag(struct config *config, int argc, char **argv, int *i)
@@ -64,6 +53,11 @@ int cli_settings(struct config *config, struct moco_simd *simd, const char *comm
                  char **argv)
 {
     config_default(config);
+    enum listing listing = help_asked(argc, argv);
+    if (listing) {
+        help_settings(command, config, listing);
+        return EXIT_LISTED;
+    }
     int rc = read_flags(config, argc, argv);
     if (rc)
         return rc;

@@ -234,37 +234,18 @@ static int make_sheet(struct views *v, const struct moco_simd *simd)
     return rc;
 }
 
-/* Takes this command's own options out of argv; the rest are the settings. */
-static int take_options(struct views *v, int *argc, char **argv)
-{
-    const struct option options[] = {
-        { "-o", OPTION_TEXT, &v->out }, { "--count", OPTION_INT, &v->count },
-        { "--views", OPTION_INT, &v->views }, { "--show", OPTION_TEXT, &v->show },
-    };
-    int kept = 0;
-    for (int i = 0; i < *argc; i++) {
-        int own = 0;
-        for (size_t j = 0; j < sizeof options / sizeof *options; j++)
-            own |= !strcmp(argv[i], options[j].name);
-        if (!own) {
-            argv[kept++] = argv[i];
-            continue;
-        }
-        int both = i + 1 < *argc ? 2 : 1;
-        int rc = cli_parse(both, argv + i, options, sizeof options / sizeof *options, NULL, 0);
-        if (rc)
-            return rc;
-        i++;
-    }
-    *argc = kept;
-    return 0;
-}
-
 int command_views(int argc, char **argv)
 {
     struct moco_simd simd;
     struct views v = { .count = 8, .views = 2 };
-    int rc = take_options(&v, &argc, argv);
+    const struct option options[] = {
+        { "-o", OPTION_TEXT, &v.out, "FILE", "the sheet, a PNG" },
+        { "--count", OPTION_INT, &v.count, NULL, "images, a row each, spread over the set" },
+        { "--views", OPTION_INT, &v.views, NULL, "views of each" },
+        { "--show", OPTION_TEXT, &v.show, NULL,
+          "channels shown as red, green and blue: 2,1,0; the first three when not given" },
+    };
+    int rc = cli_take(&argc, argv, options, sizeof options / sizeof *options);
     if (!rc)
         rc = cli_settings(&v.config, &simd, "views", argc, argv);
     if (rc)

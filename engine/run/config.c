@@ -17,22 +17,24 @@
 
 #define FIELD(field) \
     offsetof(struct run_config, field), sizeof(((struct run_config *)0)->field)
-#define INT(name, field, saved, help) { name, SETTING_INT, FIELD(field), saved, help }
-#define SWITCH(name, field, saved, help) { name, SETTING_SWITCH, FIELD(field), saved, help }
-#define DOUBLE(name, field, saved, help) { name, SETTING_DOUBLE, FIELD(field), saved, help }
-#define TEXT(name, field, saved, help) { name, SETTING_TEXT, FIELD(field), saved, help }
+#define INT(name, field, saved, help) { name, SETTING_INT, FIELD(field), saved, NULL, help }
+#define SWITCH(name, field, saved, help) { name, SETTING_SWITCH, FIELD(field), saved, NULL, help }
+#define DOUBLE(name, field, saved, help) { name, SETTING_DOUBLE, FIELD(field), saved, NULL, help }
+#define TEXT(name, field, saved, help) { name, SETTING_TEXT, FIELD(field), saved, NULL, help }
+#define PATH(name, field, what, help) { name, SETTING_TEXT, FIELD(field), 0, what, help }
 
 static const struct setting rows[] = {
-    TEXT("out", out, 0, "folder of the run"),
-    TEXT("positive", positive, 0, "data whose image i is the other view of image i"),
-    TEXT("preset", preset, 1, "cifar-demo, moco-v1, moco-v2 or instdisc-cifar"),
+    PATH("out", out, "DIR", "folder of the run"),
+    PATH("positive", positive, "DATA", "data whose image i is the other view of image i"),
+    TEXT("preset", preset, 1, "`cifar-demo`, `moco-v1`, `moco-v2` or `instdisc-cifar`"),
     TEXT("method", method, 1,
-         "moco, moco-v3, memory-bank, end-to-end, parametric, margin or semi-supervised"),
+         "`moco`, `moco-v3`, `memory-bank`, `end-to-end`, `parametric`, `margin` or "
+         "`semi-supervised`"),
     TEXT("key-encoder", key_encoder, 1,
-         "momentum, shared, partial:STAGE; same, separate[:ARCH] where keys are trained"),
-    TEXT("arch", arch, 1, "resnet18, resnet34, resnet50 or resnet101"),
+         "`momentum`, `shared`, `partial:`STAGE; `same`, `separate`[:ARCH] where keys are trained"),
+    TEXT("arch", arch, 1, "`resnet18`, `resnet34`, `resnet50` or `resnet101`"),
     INT("width", width, 1, "planes of the first stage; 64 is the published width"),
-    TEXT("stem", stem, 1, "cifar (3x3, stride 1) or imagenet (7x7, stride 2, max-pool)"),
+    TEXT("stem", stem, 1, "`cifar` (3x3, stride 1) or `imagenet` (7x7, stride 2, max-pool)"),
     INT("side", side, 1, "height and width of the views, in pixels"),
     INT("moco-dim", dim, 1, "size of the embedding"),
     INT("moco-k", queue, 1, "keys in the queue"),
@@ -51,7 +53,7 @@ static const struct setting rows[] = {
     SWITCH("full-softmax", full_softmax, SAVED_IF_OTHER, "memory bank: softmax over all rows"),
     INT("negatives", negatives, SAVED_IF_OTHER, "rows drawn from the memory bank for each sample"),
     TEXT("nce-z", nce_z, SAVED_IF_OTHER,
-         "NCE's Z: that of the first batch, held (first), or a running average (running)"),
+         "NCE's Z: that of the first batch, held (`first`), or a running average (`running`)"),
     DOUBLE("bank-momentum", bank_momentum, SAVED_IF_OTHER,
            "share of the old row in the bank's new one"),
     DOUBLE("proximal", proximal, SAVED_IF_OTHER, "weight of the distance to the bank's own row"),
@@ -74,7 +76,7 @@ static const struct setting rows[] = {
     DOUBLE("lr", lr, 1, "base learning rate"),
     DOUBLE("wd", wd, 1, "weight decay, of all parameters"),
     DOUBLE("momentum", momentum, 1, "of SGD and LARS"),
-    TEXT("optimizer", optimiser, SAVED_IF_OTHER, "sgd, lars or adamw"),
+    TEXT("optimizer", optimiser, SAVED_IF_OTHER, "`sgd`, `lars` or `adamw`"),
     DOUBLE("trust", trust, SAVED_IF_OTHER, "LARS: step of a matrix as a share of its norm"),
     DOUBLE("beta1", beta1, SAVED_IF_OTHER, "of AdamW"),
     DOUBLE("beta2", beta2, SAVED_IF_OTHER, "of AdamW"),
@@ -99,7 +101,7 @@ static const struct setting rows[] = {
     SWITCH("rotate90", rotate90, SAVED_IF_OTHER, "turned by 0, 90, 180 or 270 degrees"),
     DOUBLE("rotate", rotate, SAVED_IF_OTHER, "turned by up to so many degrees either way"),
     TEXT("rotate-fill", rotate_fill, SAVED_IF_OTHER,
-         "what then lies outside: zero, or reflect (the mirror image)"),
+         "what then lies outside: `zero`, or `reflect` (the mirror image)"),
     DOUBLE("solarize", solarise_p, SAVED_IF_OTHER, "probability of a solarised view"),
     DOUBLE("solarize-threshold", solarise_threshold, SAVED_IF_OTHER,
            "values from this one on are inverted, x -> 1 - x"),
@@ -112,13 +114,13 @@ static const struct setting rows[] = {
            "channels are no colours: brightness, contrast of each, grey is their mean"),
     TEXT("mean", mean, 1, "of the channels: 0.49,0.48,0.45; measured when not given"),
     TEXT("std", std, 1, "of the channels; measured when not given"),
-    TEXT("knn-train", knn_train, 0, "labelled data that vote"),
-    TEXT("knn-test", knn_test, 0, "labelled data that are classified"),
+    PATH("knn-train", knn_train, "DATA", "labelled data that vote"),
+    PATH("knn-test", knn_test, "DATA", "labelled data that are classified"),
     INT("knn-every", knn_every, 0, "epochs between kNN evaluations; 0: none"),
     INT("knn-k", knn_k, 0, "neighbours that vote"),
     DOUBLE("knn-t", knn_t, 0, "temperature of their weights"),
-    TEXT("feature", feature, 0, "what kNN compares: head or backbone"),
-    { "seed", SETTING_U64, FIELD(seed), 1, "of all random numbers" },
+    TEXT("feature", feature, 0, "what kNN compares: `head` or `backbone`"),
+    { "seed", SETTING_U64, FIELD(seed), 1, NULL, "of all random numbers" },
     INT("threads", threads, 0, "computing threads; 0: all"),
     INT("workers", workers, 0,
         "threads that prepare images ahead; 0: the computing threads, between steps"),
@@ -131,11 +133,12 @@ static const struct setting rows[] = {
     SWITCH("json", json, 0, "progress as JSON lines on standard output"),
     SWITCH("profile", profile, 0, "print the time of each layer after some steps"),
     SWITCH("deterministic", deterministic, 1, "direct convolutions only"),
-    TEXT("conv", conv, 1, "who computes convolutions: auto, onednn or own"),
+    TEXT("conv", conv, 1, "who computes convolutions: `auto`, `onednn` or `own`"),
     TEXT("precision", precision, SAVED_IF_OTHER,
-         "fp32, or bf16: activations of half the size; sums and weights stay fp32"),
-    TEXT("simd", simd, 0, "kernels: ref, avx2, avx512 or neon; the best when not given"),
-    TEXT("config", config, 0, "JSON file of settings; config.json of another run will do"),
+         "`fp32`, or `bf16`: activations of half the size; sums and weights stay fp32"),
+    TEXT("simd", simd, 0, "kernels: `ref`, `avx2`, `avx512` or `neon`; the best when not given"),
+    PATH("config", config, "FILE",
+         "JSON file of settings; config.json of another run will do"),
 };
 
 enum { ROWS = sizeof rows / sizeof *rows, NAME_MAX_LENGTH = 63 };

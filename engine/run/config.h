@@ -76,7 +76,8 @@ struct setting {
     size_t offset, size; /* in struct run_config; size in bytes for texts */
     int saved;           /* 1: defines the run: stands in the recipe, must not change on --resume;
                           * SAVED_IF_OTHER: the same, but left out while it has its default */
-    const char *help;    /* one line */
+    const char *what;    /* of a text: "DATA", "DIR", "FILE"; NULL: any other */
+    const char *help;    /* one line; words in back quotes are the values that there are */
 };
 
 const struct setting *config_settings(size_t *count);
