@@ -1,5 +1,5 @@
-/* weights.h: weights.safetensors, the query network alone with torchvision's names. Its metadata has
- * arch, normalisation and recipe, no path, time, host or resume count. */
+/* weights.h: weights.safetensors, the query network with torchvision's names. Its metadata has
+ * architecture, normalisation and recipe, no path, time, host or resume count. */
 #ifndef MOCO_ENGINE_RUN_WEIGHTS_H
 #define MOCO_ENGINE_RUN_WEIGHTS_H
 
