@@ -131,8 +131,8 @@ static int is_beside(const char *name)
 }
 
 /* Every item has its tensor and every tensor that begins with `prefix` its item. */
-static int list_check(const struct tensor_list *list, const struct st_file *file, const char *prefix,
-                      int lenient)
+static int list_check(const struct tensor_list *list, const struct st_file *file,
+                      const char *prefix, int lenient)
 {
     const char *path = safetensors_path(file);
     for (size_t i = 0; i < list->count; i++) {
