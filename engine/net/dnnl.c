@@ -57,10 +57,22 @@ static int dnnl_error(dnnl_status_t status, const char *name, const char *what)
                            "oneDNN refused %s of layer %s (status %d)", what, name, (int)status);
 }
 
+/* oneDNN's code for AVX2 needs FMA and does not ask for it; a hypervisor can hide it, and a few CPUs
+ * lack it. A cap from outside is kept. Nothing of oneDNN that depends on the CPU may come before. */
+static void cap_isa(void)
+{
+    static int done;
+    if (!done && moco_cpu_level() == MOCO_LEVEL_REF && !getenv("ONEDNN_MAX_CPU_ISA") &&
+        !getenv("DNNL_MAX_CPU_ISA"))
+        dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx);
+    done = 1;
+}
+
 static int start_engine(void)
 {
     if (cpu_stream)
         return MOCO_OK;
+    cap_isa();
     if (dnnl_engine_create(&cpu_engine, dnnl_cpu, 0) != dnnl_success ||
         dnnl_stream_create(&cpu_stream, cpu_engine, dnnl_stream_default_flags) != dnnl_success)
         return error_set(MOCO_EDNNL, "oneDNN can not start its CPU engine");
@@ -78,6 +90,7 @@ const char *net_library_version(void)
 /* oneDNN says "cpu_isa_avx2", and 0 where it has nothing for the CPU but plain code. */
 const char *net_library_level(void)
 {
+    cap_isa();
     dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
     const char *name = dnnl_cpu_isa2str(isa);
     if (isa == 0)
@@ -87,12 +100,14 @@ const char *net_library_level(void)
 
 int onednn_has_bf16(int lanes)
 {
+    cap_isa();
     unsigned isa = dnnl_get_effective_cpu_isa(), bf16 = dnnl_cpu_isa_avx512_core_bf16;
     return lanes == 16 && (isa & bf16) == bf16;
 }
 
 void net_sgemm(float *c, const float *a, const float *b, size_t M, size_t N, size_t K)
 {
+    cap_isa();
     dnnl_sgemm('N', 'N', (dnnl_dim_t)M, (dnnl_dim_t)N, (dnnl_dim_t)K, 1.0f, a, (dnnl_dim_t)K, b,
                (dnnl_dim_t)N, 0.0f, c, (dnnl_dim_t)N);
 }
