@@ -1,7 +1,7 @@
 /* cpu.c: which vector instructions the CPU has and the operating system saves; see cpu.h.
  *
- * What is asked for and how it is judged comes first, the same code on every machine; below that the
- * machine's own instructions. */
+ * What is asked for and how it is judged comes first, the same code on every machine; below that
+ * the machine's own instructions. */
 #include "simd/cpu.h"
 
 /* Numbers of bits. POPCNT is asked for because compilers use it wherever AVX2 is allowed. */

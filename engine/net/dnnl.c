@@ -57,8 +57,9 @@ static int dnnl_error(dnnl_status_t status, const char *name, const char *what)
                            "oneDNN refused %s of layer %s (status %d)", what, name, (int)status);
 }
 
-/* oneDNN's code for AVX2 needs FMA and does not ask for it; a hypervisor can hide it, and a few CPUs
- * lack it. A cap from outside is kept. Nothing of oneDNN that depends on the CPU may come before. */
+/* oneDNN's code for AVX2 needs FMA and does not ask for it; a hypervisor can hide it, and a few
+ * CPUs lack it. A cap from outside is kept. Nothing of oneDNN that depends on the CPU may come
+ * before. */
 static void cap_isa(void)
 {
     static int done;
