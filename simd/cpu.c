@@ -1,6 +1,7 @@
 /* cpu.c: which vector instructions the CPU has and the operating system saves; see cpu.h.
  *
- * The judgements come first, the same code on every machine; below them the words are read. */
+ * What is asked for and how it is judged comes first, the same code on every machine; below that
+ * the machine's own instructions. */
 #include "simd/cpu.h"
 
 /* Numbers of bits. POPCNT is asked for because compilers use it wherever AVX2 is allowed. */
@@ -38,6 +39,32 @@ static int has_avx512(const struct moco_x86_words *words)
            saves(words, STATE_ZMM);
 }
 
+/* Nothing is read that is not there: a leaf beyond the last gives another one's words. */
+struct moco_x86_words moco_x86_read(const struct moco_x86_cpu *cpu)
+{
+    struct moco_x86_words words = {0};
+    uint32_t out[4];
+
+    cpu->cpuid(0, 0, out);
+    words.max_leaf = out[0];
+    if (words.max_leaf >= 1) {
+        cpu->cpuid(1, 0, out);
+        words.leaf1_ecx = out[2];
+    }
+    if (has(words.leaf1_ecx, OSXSAVE))
+        words.xcr0 = cpu->xgetbv();
+    if (words.max_leaf >= 7) {
+        cpu->cpuid(7, 0, out);
+        words.max_subleaf = out[0];
+        words.leaf7_ebx = out[1];
+    }
+    if (words.max_subleaf >= 1) {
+        cpu->cpuid(7, 1, out);
+        words.leaf7_1_eax = out[0];
+    }
+    return words;
+}
+
 enum moco_level moco_x86_level(const struct moco_x86_words *words)
 {
     if (words->max_leaf < 1 || !has_avx2(words))
@@ -61,7 +88,11 @@ enum moco_level moco_arm_level(unsigned long hwcap)
 #if defined(__x86_64__)
 #include <cpuid.h>
 
-/* Without OSXSAVE the instruction does not exist. */
+static void read_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    __cpuid_count(leaf, subleaf, out[0], out[1], out[2], out[3]);
+}
+
 static uint32_t read_xcr0(void)
 {
     uint32_t low, high;
@@ -72,15 +103,7 @@ static uint32_t read_xcr0(void)
 
 static struct moco_x86_words read_words(void)
 {
-    struct moco_x86_words words = {.max_leaf = (uint32_t)__get_cpuid_max(0, NULL)};
-    uint32_t a, b, c, d;
-
-    if (__get_cpuid(1, &a, &b, &words.leaf1_ecx, &d) && has(words.leaf1_ecx, OSXSAVE))
-        words.xcr0 = read_xcr0();
-    if (__get_cpuid_count(7, 0, &words.max_subleaf, &words.leaf7_ebx, &c, &d) &&
-        words.max_subleaf >= 1)
-        __get_cpuid_count(7, 1, &words.leaf7_1_eax, &b, &c, &d);
-    return words;
+    return moco_x86_read(&(struct moco_x86_cpu){read_cpuid, read_xcr0});
 }
 
 enum moco_level moco_cpu_level(void)

@@ -1,8 +1,10 @@
 /* cpu.h: the level of a CPU as a function of the raw words that it and the operating system report.
  *
- * Reading the words needs the CPU; judging them does not, so every machine tests every judgement
- * (tests/test_dispatch.c). On x86 three things must hold: CPUID has the leaf, the leaf names the
- * instructions, and XCR0 names the registers that survive a context switch. */
+ * Only the two instructions need the CPU; which words are asked for and how they are judged does
+ * not, so every machine tests that for CPUs that are not at hand (tests/test_dispatch.c). On x86
+ * three things must hold: CPUID has the leaf, the leaf names the instructions, and XCR0 names the
+ * registers that survive a context switch. What a hypervisor or an operating system masks, and what
+ * the small cores of a hybrid CPU lack, is missing in these words too. */
 #ifndef MOCO_SIMD_CPU_H
 #define MOCO_SIMD_CPU_H
 
@@ -19,6 +21,13 @@ struct moco_x86_words {
     uint32_t xcr0;        /* its low half */
 };
 
+/* The two instructions. out: eax, ebx, ecx, edx. The second does not exist without OSXSAVE. */
+struct moco_x86_cpu {
+    void (*cpuid)(uint32_t leaf, uint32_t subleaf, uint32_t out[4]);
+    uint32_t (*xgetbv)(void); /* of XCR0, the low half */
+};
+
+struct moco_x86_words moco_x86_read(const struct moco_x86_cpu *cpu);
 enum moco_level moco_x86_level(const struct moco_x86_words *words);
 unsigned moco_x86_features(const struct moco_x86_words *words);
 

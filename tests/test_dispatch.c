@@ -31,6 +31,7 @@ static const struct {
     {"Skylake-X", {0x16, 0x7ffefbff, 0, 0xd39ffffb, 0, 0xe7}, AVX512, 0},
     {"Alder Lake, AVX-512 masked", {0x20, 0x7ffafbff, 1, 0x239c27eb, 0x00400810, 0x207}, AVX2, 0},
     {"Alder Lake, ZMM not saved", {0x20, 0x7ffafbff, 1, 0xf3bfa7eb, 0x00400830, 0x207}, AVX2, 0},
+    {"AVX10 of 256 bits", {0x24, 0x7ffafbff, 2, 0x239c27eb, 0x00400810, 0xe7}, AVX2, 0},
     {"Zen 4", {0x10, 0x7ed8320b, 1, 0xf1bf97a9, 0x20, 0x2e7}, AVX512, BF16},
 };
 
@@ -53,6 +54,8 @@ static const struct {
     {"no AVX-512 DQ", WORD(leaf7_ebx), ~BIT(17), 0, AVX2, 0},
     {"no AVX-512 BW", WORD(leaf7_ebx), ~BIT(30), 0, AVX2, 0},
     {"no AVX-512 VL", WORD(leaf7_ebx), ~BIT(31), 0, AVX2, 0},
+    {"AVX-512 F alone", WORD(leaf7_ebx), ~(BIT(17) | BIT(30) | BIT(31)), 0, AVX2, 0},
+    {"AVX-512 without AVX2", WORD(leaf7_ebx), ~BIT(5), BIT(16), REF, 0},
     {"nothing in leaf 7", WORD(leaf7_ebx), 0, 0, REF, 0},
     {"no state saved", WORD(xcr0), 0, 0, REF, 0},
     {"XMM saved, not YMM", WORD(xcr0), 0, 0x03, REF, 0},
@@ -96,6 +99,65 @@ static void test_x86(void)
         memcpy((char *)&words + changes[i].word, &word, sizeof word);
         check_words(changes[i].what, &words, changes[i].level, changes[i].features);
     }
+}
+
+/* A Zen 4 whose CPUID ends early, or whose operating system saves nothing, as the instructions show
+ * it: beyond the last leaf everything seems to be there, and XGETBV without OSXSAVE is a fault. */
+static struct {
+    uint32_t max_leaf, max_subleaf, leaf1_ecx;
+    int faults, reads;
+} fake;
+
+static void fake_cpuid(uint32_t leaf, uint32_t subleaf, uint32_t out[4])
+{
+    struct moco_x86_words zen4 = cpus[COUNT(cpus) - 1].words;
+
+    fake.reads++;
+    memset(out, 0xff, 4 * sizeof *out);
+    if (leaf == 0)
+        out[0] = fake.max_leaf;
+    else if (leaf == 1 && leaf <= fake.max_leaf)
+        out[2] = fake.leaf1_ecx;
+    else if (leaf == 7 && leaf <= fake.max_leaf && subleaf == 0)
+        out[0] = fake.max_subleaf, out[1] = zen4.leaf7_ebx;
+    else if (leaf == 7 && leaf <= fake.max_leaf && subleaf <= fake.max_subleaf)
+        out[0] = zen4.leaf7_1_eax;
+    else
+        fake.faults++;
+}
+
+static uint32_t fake_xgetbv(void)
+{
+    if (!(fake.leaf1_ecx & BIT(27)) || fake.max_leaf < 1)
+        fake.faults++;
+    return 0xe7;
+}
+
+static void check_read(const char *what, uint32_t max_leaf, uint32_t max_subleaf, uint32_t ecx_off,
+                       int level, unsigned features)
+{
+    struct moco_x86_cpu cpu = {fake_cpuid, fake_xgetbv};
+    struct moco_x86_words words;
+
+    memset(&fake, 0, sizeof fake);
+    fake.max_leaf = max_leaf, fake.max_subleaf = max_subleaf;
+    fake.leaf1_ecx = cpus[COUNT(cpus) - 1].words.leaf1_ecx & ~ecx_off;
+    words = moco_x86_read(&cpu);
+    CHECK_MSG(fake.reads > 0 && fake.faults == 0, "%s: %d reads of what is not there", what,
+              fake.faults);
+    check_words(what, &words, level, features);
+}
+
+static void test_reading(void)
+{
+    check_read("all there", 0x10, 1, 0, AVX512, BF16);
+    check_read("no subleaf 1", 0x10, 0, 0, AVX512, 0);
+    check_read("CPUID ends before leaf 7", 6, 1, 0, REF, 0);
+    check_read("CPUID limited to three leaves", 3, 1, 0, REF, 0);
+    check_read("CPUID ends before leaf 1", 0, 1, 0, REF, 0);
+    check_read("XGETBV does not exist", 0x10, 1, BIT(27), REF, 0);
+    check_read("XGETBV does not exist, nor leaf 7", 4, 1, BIT(27), REF, 0);
+    check_read("a hypervisor hides FMA", 0x10, 1, BIT(12), REF, 0);
 }
 
 static void test_arm(void)
@@ -212,6 +274,7 @@ static void test_tables(void)
 int main(void)
 {
     test_x86();
+    test_reading();
     test_arm();
     test_refusals();
     test_caps();

@@ -1,8 +1,9 @@
-/* dnnl.c: convolutions by oneDNN 2.x; nothing outside this file names a oneDNN type.
+/* dnnl.c: convolutions by oneDNN 2.x or 3.x; nothing outside this file and dnnl_shim.h, which has
+ * what differs between the two, names a oneDNN type.
  *
  * Primitives are created once. Activations have plain block tags (nChw8c, nChw16c), weights the
  * tag that oneDNN likes best for each direction; our OIHW weights are reordered into scratch on
- * each call. Winograd is oneDNN's choice (`convolution_auto`) and exists on AVX-512 only. With
+ * each call. Winograd is the choice of oneDNN 2.x (`convolution_auto`), on AVX-512 only. With
  * bfloat16 activations the weights become bfloat16 in that reorder; their gradient is float. */
 #include "engine/net/conv_impl.h"
 
@@ -10,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <oneapi/dnnl/dnnl.h>
 #include <oneapi/dnnl/dnnl_debug.h>
 
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
+#include "engine/net/dnnl_shim.h"
 #include "engine/net/encoder.h"
 
 enum { ARGS_MAX = 4 };
@@ -56,10 +57,23 @@ static int dnnl_error(dnnl_status_t status, const char *name, const char *what)
                            "oneDNN refused %s of layer %s (status %d)", what, name, (int)status);
 }
 
+/* oneDNN's code for AVX2 needs FMA and does not ask for it; a hypervisor can hide it, and a few
+ * CPUs lack it. A cap from outside is kept. Nothing of oneDNN that depends on the CPU may come
+ * before. */
+static void cap_isa(void)
+{
+    static int done;
+    if (!done && moco_cpu_level() == MOCO_LEVEL_REF && !getenv("ONEDNN_MAX_CPU_ISA") &&
+        !getenv("DNNL_MAX_CPU_ISA"))
+        dnnl_set_max_cpu_isa(dnnl_cpu_isa_avx);
+    done = 1;
+}
+
 static int start_engine(void)
 {
     if (cpu_stream)
         return MOCO_OK;
+    cap_isa();
     if (dnnl_engine_create(&cpu_engine, dnnl_cpu, 0) != dnnl_success ||
         dnnl_stream_create(&cpu_stream, cpu_engine, dnnl_stream_default_flags) != dnnl_success)
         return error_set(MOCO_EDNNL, "oneDNN can not start its CPU engine");
@@ -77,6 +91,7 @@ const char *net_library_version(void)
 /* oneDNN says "cpu_isa_avx2", and 0 where it has nothing for the CPU but plain code. */
 const char *net_library_level(void)
 {
+    cap_isa();
     dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
     const char *name = dnnl_cpu_isa2str(isa);
     if (isa == 0)
@@ -86,12 +101,14 @@ const char *net_library_level(void)
 
 int onednn_has_bf16(int lanes)
 {
+    cap_isa();
     unsigned isa = dnnl_get_effective_cpu_isa(), bf16 = dnnl_cpu_isa_avx512_core_bf16;
     return lanes == 16 && (isa & bf16) == bf16;
 }
 
 void net_sgemm(float *c, const float *a, const float *b, size_t M, size_t N, size_t K)
 {
+    cap_isa();
     dnnl_sgemm('N', 'N', (dnnl_dim_t)M, (dnnl_dim_t)N, (dnnl_dim_t)K, 1.0f, a, (dnnl_dim_t)K, b,
                (dnnl_dim_t)N, 0.0f, c, (dnnl_dim_t)N);
 }
@@ -111,7 +128,7 @@ static void primitive_close(struct primitive *p)
 /* Adds the memory of one argument as the primitive describes it. */
 static dnnl_status_t add_argument(struct primitive *p, int arg, dnnl_query_t query, int index)
 {
-    const dnnl_memory_desc_t *md = dnnl_primitive_desc_query_md(p->desc, query, index);
+    shim_const_desc md = dnnl_primitive_desc_query_md(p->desc, query, index);
     dnnl_exec_arg_t *slot = &p->args[p->arg_count];
 
     if (!md)
@@ -136,9 +153,18 @@ static dnnl_status_t primitive_run(struct primitive *p, const void *const *handl
 
 /* Descriptors of the three tensors of a convolution; weights in any layout, or canonical. */
 struct shapes {
-    dnnl_memory_desc_t src, weights, dst, canonical;
+    shim_desc src, weights, dst, canonical;
 };
 
+static void shapes_close(struct shapes *m)
+{
+    shim_desc_destroy(m->src);
+    shim_desc_destroy(m->weights);
+    shim_desc_destroy(m->dst);
+    shim_desc_destroy(m->canonical);
+}
+
+/* out must be zeroes, and be closed also after a failure. */
 static dnnl_status_t describe(struct shapes *out, const struct conv_shape *s,
                               enum conv_direction which)
 {
@@ -147,37 +173,37 @@ static dnnl_status_t describe(struct shapes *out, const struct conv_shape *s,
     dnnl_format_tag_t block = s->lanes == 16 ? dnnl_nChw16c : dnnl_nChw8c;
     dnnl_dims_t src = { s->B, s->IC, s->H, s->W }, dst = { s->B, s->OC, s->OH, s->OW };
     dnnl_dims_t weights = { s->OC, s->IC, s->kernel, s->kernel };
-    dnnl_status_t status = dnnl_memory_desc_init_by_tag(&out->src, 4, src, number,
-                                                        s->src_plain ? dnnl_nchw : block);
+    dnnl_status_t status =
+        shim_desc_create(&out->src, 4, src, number, s->src_plain ? dnnl_nchw : block);
     if (status == dnnl_success)
-        status = dnnl_memory_desc_init_by_tag(&out->dst, 4, dst, number, block);
+        status = shim_desc_create(&out->dst, 4, dst, number, block);
     if (status == dnnl_success)
-        status = dnnl_memory_desc_init_by_tag(&out->weights, 4, weights, of_weights,
-                                              dnnl_format_tag_any);
+        status = shim_desc_create(&out->weights, 4, weights, of_weights, dnnl_format_tag_any);
     if (status == dnnl_success)
-        status = dnnl_memory_desc_init_by_tag(&out->canonical, 4, weights, dnnl_f32, dnnl_oihw);
+        status = shim_desc_create(&out->canonical, 4, weights, dnnl_f32, dnnl_oihw);
     return status;
 }
 
-static dnnl_status_t describe_conv(dnnl_convolution_desc_t *out, const struct shapes *m,
-                                   const struct conv_shape *s, enum conv_direction which)
+static dnnl_status_t describe_conv(dnnl_primitive_desc_t *out, const struct shapes *m,
+                                   const struct conv_shape *s, enum conv_direction which,
+                                   const_dnnl_primitive_desc_t hint,
+                                   const_dnnl_primitive_attr_t attr)
 {
-    dnnl_dims_t strides = { s->stride, s->stride }, pad = { s->pad, s->pad };
-    dnnl_alg_kind_t alg =
-        s->policy == CONV_DIRECT ? dnnl_convolution_direct : dnnl_convolution_auto;
-    /* The far side's padding is what the output size leaves. */
-    dnnl_dims_t far = { (s->OH - 1) * s->stride + s->kernel - s->H - s->pad,
-                        (s->OW - 1) * s->stride + s->kernel - s->W - s->pad };
+    struct shim_conv conv = {
+        .alg = s->policy == CONV_DIRECT ? dnnl_convolution_direct : dnnl_convolution_auto,
+        .src = m->src, .weights = m->weights, .dst = m->dst,
+        .strides = { s->stride, s->stride }, .near = { s->pad, s->pad },
+        /* The far side's padding is what the output size leaves. */
+        .far = { (s->OH - 1) * s->stride + s->kernel - s->H - s->pad,
+                 (s->OW - 1) * s->stride + s->kernel - s->W - s->pad },
+    };
     switch (which) {
     case CONV_FORWARD:
-        return dnnl_convolution_forward_desc_init(out, dnnl_forward_training, alg, &m->src,
-                                                  &m->weights, NULL, &m->dst, strides, pad, far);
+        return shim_conv_forward(out, cpu_engine, &conv, attr);
     case CONV_BACKWARD_DATA:
-        return dnnl_convolution_backward_data_desc_init(out, alg, &m->src, &m->weights, &m->dst,
-                                                        strides, pad, far);
+        return shim_conv_backward_data(out, cpu_engine, &conv, hint, attr);
     default:
-        return dnnl_convolution_backward_weights_desc_init(out, alg, &m->src, &m->weights, NULL,
-                                                           &m->dst, strides, pad, far);
+        return shim_conv_backward_weights(out, cpu_engine, &conv, hint, attr);
     }
 }
 
@@ -206,15 +232,15 @@ static dnnl_status_t add_conv_arguments(struct primitive *p, enum conv_direction
 }
 
 /* The reorder between OIHW and the layout of this direction; for the weight gradient backwards. */
-static dnnl_status_t open_reorder(struct direction *d, const dnnl_memory_desc_t *canonical,
+static dnnl_status_t open_reorder(struct direction *d, shim_const_desc canonical,
                                   enum conv_direction which, const_dnnl_primitive_attr_t attr)
 {
     struct primitive *r = &d->reorder;
-    const dnnl_memory_desc_t *own = dnnl_primitive_desc_query_md(
+    shim_const_desc own = dnnl_primitive_desc_query_md(
         d->conv.desc,
         which == CONV_BACKWARD_WEIGHTS ? dnnl_query_diff_weights_md : dnnl_query_weights_md, 0);
-    const dnnl_memory_desc_t *from = which == CONV_BACKWARD_WEIGHTS ? own : canonical;
-    const dnnl_memory_desc_t *to = which == CONV_BACKWARD_WEIGHTS ? canonical : own;
+    shim_const_desc from = which == CONV_BACKWARD_WEIGHTS ? own : canonical;
+    shim_const_desc to = which == CONV_BACKWARD_WEIGHTS ? canonical : own;
     dnnl_status_t status =
         dnnl_reorder_primitive_desc_create(&r->desc, from, cpu_engine, to, cpu_engine, attr);
 
@@ -233,8 +259,7 @@ static dnnl_status_t open_reorder(struct direction *d, const dnnl_memory_desc_t 
 static dnnl_status_t direction_open(struct direction *d, const struct conv_shape *s,
                                     enum conv_direction which, const_dnnl_primitive_desc_t hint)
 {
-    struct shapes m;
-    dnnl_convolution_desc_t desc;
+    struct shapes m = { 0 };
     dnnl_primitive_attr_t attr = NULL;
     dnnl_status_t status = describe(&m, s, which);
 
@@ -243,17 +268,16 @@ static dnnl_status_t direction_open(struct direction *d, const struct conv_shape
     if (status == dnnl_success)
         status = dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
     if (status == dnnl_success)
-        status = describe_conv(&desc, &m, s, which);
-    if (status == dnnl_success)
-        status = dnnl_primitive_desc_create(&d->conv.desc, &desc, attr, cpu_engine, hint);
+        status = describe_conv(&d->conv.desc, &m, s, which, hint, attr);
     if (status == dnnl_success)
         status = dnnl_primitive_create(&d->conv.run, d->conv.desc);
     if (status == dnnl_success)
         status = add_conv_arguments(&d->conv, which);
     if (status == dnnl_success)
-        status = open_reorder(d, &m.canonical, which, attr);
+        status = open_reorder(d, m.canonical, which, attr);
     if (attr)
         dnnl_primitive_attr_destroy(attr);
+    shapes_close(&m);
     return status;
 }
 

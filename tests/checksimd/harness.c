@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "tests/digest.h"
+
 enum { SLOT_BYTES = 36 << 20, STRIP = 64 };
 
 const size_t edges[18] = {0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 63, 64, 65, 127, 128, 129, 300};
@@ -16,6 +18,7 @@ struct moco_simd ref;
 static unsigned long checks, failures;
 static int silent;
 static uint64_t state;
+static uint64_t digest = DIGEST_START;
 static unsigned char *slot_end[SLOTS], *slot_start[SLOTS];
 
 void seed_random(uint64_t seed)
@@ -63,7 +66,8 @@ int report(const char *levels)
     if (failures)
         printf("checksimd: %lu of %lu checks failed\n", failures, checks);
     else
-        printf("checksimd: %lu checks, levels%s\n", checks, levels);
+        printf("checksimd: %lu checks, levels%s, digest %016llx\n", checks, levels,
+               (unsigned long long)digest);
     return failures != 0 || checks == 0;
 }
 
@@ -224,6 +228,14 @@ void strips_intact(const char *kernel, const char *level)
     expect(ok, "%s %s wrote before a buffer", kernel, level);
 }
 
+/* Results of the reference go into the digest once: when it meets itself. */
+static void digest_reference(const struct moco_simd *t, enum moco_number number, const void *want,
+                             size_t n)
+{
+    for (size_t i = 0; !silent && !strcmp(t->name, "ref") && i < n; i++)
+        digest = digest_with(digest, number_at(want, number, i));
+}
+
 void same(const char *kernel, const struct moco_simd *t, const float *got, const float *want,
           size_t n, const char *what, size_t a, size_t b, size_t c)
 {
@@ -233,6 +245,7 @@ void same(const char *kernel, const struct moco_simd *t, const float *got, const
         i++;
     expect(i == n, "%s %s: %s differs at %zu of %zu (sizes %zu %zu %zu): %a, ref %a", kernel,
            t->name, what, i, n, a, b, c, i < n ? (double)got[i] : 0, i < n ? (double)want[i] : 0);
+    digest_reference(t, MOCO_FP32, want, n);
 }
 
 void same_numbers(const char *kernel, const struct moco_simd *t, enum moco_number number,
@@ -250,6 +263,7 @@ void same_numbers(const char *kernel, const struct moco_simd *t, enum moco_numbe
         i++;
     expect(i == n, "%s, bfloat16, %s: %s differs at %zu of %zu (sizes %zu %zu %zu): %#x, ref %#x",
            kernel, t->name, what, i, n, a, b, c, i < n ? x[i] : 0u, i < n ? y[i] : 0u);
+    digest_reference(t, MOCO_BF16, want, n);
 }
 
 double rounded_bound(enum moco_number number, double exact, double bound)

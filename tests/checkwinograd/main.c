@@ -17,12 +17,14 @@
 
 #include "tests/check.h"
 #include "tests/checkwinograd/checkwinograd.h"
+#include "tests/digest.h"
 #include "tests/levels.h"
 
 static struct moco_simd tables[TABLES_MAX], ref;
 static size_t table_count;
 static uint64_t state;
 static double worst[MOCO_NUMBERS]; /* error, in bounds */
+static uint64_t digest = DIGEST_START; /* of the specification: the same on every machine */
 
 static const struct shape shapes[] = {
     { 1, 2, 16, 16, 8, 8, 16, 1 },    { 1, 1, 3, 5, 1, 1, 8, 1 },
@@ -232,6 +234,13 @@ static void check_levels(const struct results *want, const struct shape *s,
     }
 }
 
+static void digest_results(const struct results *r)
+{
+    for (int i = 0; i < 3; i++)
+        for (size_t j = 0; j < r->count[i]; j++)
+            digest = digest_with(digest, number_at(r->at[i], r->number[i], j));
+}
+
 static void check_shape(const struct shape *s, enum moco_number number)
 {
     struct moco_image in = in_image(s, s->I), out = out_image(s, s->O);
@@ -240,6 +249,7 @@ static void check_shape(const struct shape *s, enum moco_number number)
                           random_weights(s->O * s->I * 9) };
     struct results want = run_level(&ref, s, &x);
 
+    digest_results(&want);
     check_bounds(&want, s, &x);
     check_mutants(&want, s, &x);
     check_levels(&want, s, &x, "friendly");
@@ -247,6 +257,7 @@ static void check_shape(const struct shape *s, enum moco_number number)
     x.d_dst = random_image(s, &out, s->O, number, 1);
     want = run_level(&ref, s, &x);
     check_levels(&want, s, &x, "hostile");
+    digest_results(&want);
     give_back();
 }
 
@@ -261,5 +272,6 @@ int main(int argc, char **argv)
             check_shape(&shapes[i], number);
     printf("checkwinograd: the largest error is %.2f of its bound, of bfloat16 images %.2f\n",
            worst[MOCO_FP32], worst[MOCO_BF16]);
+    printf("checkwinograd: digest %016llx\n", (unsigned long long)digest);
     return check_summary("checkwinograd");
 }
