@@ -26,8 +26,8 @@ struct moco_tap {
     size_t at; /* its place in the kernel, row by row */
 };
 
-/* v(count, stride): number (tap, c) of row t is channel c of the blocks first_block..+blocks-1 where
- * the tap falls for pixel first + t; 0 outside the image. */
+/* v(count, stride): number (tap, c) of row t is channel c of the blocks first_block..+blocks-1
+ * where the tap falls for pixel first + t; 0 outside the image. */
 typedef void moco_direct_gather_fn(float *v, size_t stride, const void *d,
                                    const struct moco_image *image, size_t first_block,
                                    size_t blocks, const struct moco_grid *grid,

@@ -1,10 +1,10 @@
-/* test_conv.c: our convolutions, Winograd's of 3x3 and direct ones of any size, give the same bytes at
- * every level, whatever the lanes of a block and the width of a product, and, but for the weight
- * gradient of small 3x3 layers, for any number of threads, on float and on bfloat16 activations.
- * What they give, and what comes of plain images of 1 to 33 channels whoever computes, is what
- * loops in double give. Convolutions of bfloat16 by the library, with the CPU's instructions or in
- * float on copies, are those of float on rounded operands, rounded once. Results are compared by
- * channel and pixel, without the padding. */
+/* test_conv.c: our convolutions, Winograd's of 3x3 and direct ones of any size, give the same bytes
+ * at every level, whatever the lanes of a block and the width of a product, and, but for the weight
+ * gradient of small Winograd layers, for any number of threads, on float and on bfloat16
+ * activations. What they give, and what comes of plain images of 1 to 33 channels whoever computes,
+ * is what loops in double give. Convolutions of bfloat16 by the library, with the CPU's
+ * instructions or in float on copies, are those of float on rounded operands, rounded once. Results
+ * are compared by channel and pixel, without the padding. */
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
@@ -151,7 +151,8 @@ static int same(const struct results *a, const struct results *b, int i)
 /* Winograd's layers with more weights than this deal out points instead of private sums. */
 static int private_sums(const struct conv_shape *s)
 {
-    return s->policy == CONV_OWN && s->kernel == 3 && (s->IC + 15) / 16 * ((s->OC + 15) / 16) <= 4 * 4;
+    return s->policy == CONV_OWN && s->kernel == 3 &&
+           (s->IC + 15) / 16 * ((s->OC + 15) / 16) <= 4 * 4;
 }
 
 static void check_shape(const struct conv_shape *s, const struct moco_simd *tables, size_t count)
@@ -358,7 +359,7 @@ static void test_direct(const struct moco_simd *tables, size_t count)
         }
 }
 
-/* Nothing is left to the library where our own kernels were asked for, and in a build without it. */
+/* Nothing is left to the library where our own kernels are asked for, nor in a build without it. */
 static void test_choice(const struct moco_simd *simd)
 {
     struct conv_shape s = {2, 16, 16, 8, 8, 8, 8, 1, 1, 0, simd->lanes, 0, CONV_OWN, MOCO_FP32};
@@ -368,7 +369,8 @@ static void test_choice(const struct moco_simd *simd)
             s.kernel = kernel;
             s.pad = kernel / 2;
             CHECK(!conv_open(&conv, &s, simd, "test"));
-            CHECK(!strcmp(conv_kind(conv, (enum conv_direction)i), kernel == 3 ? "own" : "direct"));
+            CHECK(!strcmp(conv_kind(conv, (enum conv_direction)i),
+                          kernel == 3 ? "own" : "direct"));
             conv_close(&conv);
         }
     s.policy = CONV_ONEDNN;
