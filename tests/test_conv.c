@@ -263,7 +263,7 @@ static void one_output(double *const at[RESULTS], const struct conv_shape *s, si
     int x = (int)(index % (size_t)s->OW), y = (int)(index / (size_t)s->OW % (size_t)s->OH);
     size_t plane = (size_t)(s->OH * s->OW), taps = (size_t)(s->kernel * s->kernel);
     size_t o = index / plane % (size_t)s->OC, b = index / plane / (size_t)s->OC;
-    int half = s->number == MOCO_BF16;
+    int half = s->number == MOCO_BF16; /* plain images of few channels are read as they are */
     double gradient = operand(index, half, simd);
 
     for (size_t i = 0; i < (size_t)s->IC * taps; i++) {
@@ -273,8 +273,9 @@ static void one_output(double *const at[RESULTS], const struct conv_shape *s, si
         if (v < 0 || v >= s->H || u < 0 || u >= s->W)
             continue;
         size_t pixel = (channel * (size_t)s->H + (size_t)v) * (size_t)s->W + (size_t)u;
-        at[DST][index] += operand(pixel, half, simd) * (double)value(w);
-        at[D_W][w] += operand(pixel, half, simd) * gradient;
+        double source = operand(pixel, half && (!s->src_plain || s->IC > 7), simd);
+        at[DST][index] += source * (double)value(w);
+        at[D_W][w] += source * gradient;
         at[D_SRC][pixel] += gradient * (double)value(w);
     }
 }
@@ -346,6 +347,8 @@ static void test_direct(const struct moco_simd *tables, size_t count)
         {2, 33, 17, 7, 9, 7, 9, 5, 1, 2, 0, 0, CONV_OWN, MOCO_FP32},
         {2, 40, 9, 10, 7, 5, 4, 5, 2, 2, 0, 0, CONV_OWN, MOCO_FP32},
         {2, 3, 20, 15, 18, 8, 9, 7, 2, 3, 0, 1, CONV_OWN, MOCO_FP32},
+        {2, 1, 40, 11, 9, 11, 9, 3, 1, 1, 0, 1, CONV_OWN, MOCO_FP32},
+        {1, 8, 10, 15, 15, 8, 8, 7, 2, 3, 0, 1, CONV_OWN, MOCO_FP32},
         {2, 20, 24, 7, 6, 7, 6, 3, 1, 1, 0, 0, CONV_OWN_DIRECT, MOCO_FP32},
         {2, 20, 24, 7, 6, 4, 3, 3, 2, 1, 0, 0, CONV_OWN_DIRECT, MOCO_FP32},
     };

@@ -23,7 +23,8 @@ struct conv {
     struct winograd *winograd;
     struct direct *direct;
     struct onednn *onednn;
-    struct plain *plain; /* or all by this one */
+    struct stem *stem;   /* or all by one of these, the source being plain */
+    struct plain *plain;
     enum door door;
     size_t src, dst, weights; /* numbers of each operand */
     moco_widen_fn *widen;
@@ -130,7 +131,9 @@ int conv_open(struct conv **out, const struct conv_shape *shape, const struct mo
     if (!c)
         return error_memory("a convolution", sizeof *c);
     c->shape = *shape;
-    if (shape->src_plain && (all_own(shape) || plain_pays(shape)))
+    if (all_own(shape) && stem_fits(shape))
+        err = stem_open(&c->stem, shape, simd);
+    else if (shape->src_plain && (all_own(shape) || plain_pays(shape)))
         err = plain_open(&c->plain, shape, simd, name);
     else
         err = open_methods(c, simd, name);
@@ -145,6 +148,7 @@ void conv_close(struct conv **conv)
     if (!c)
         return;
     plain_close(&c->plain);
+    stem_close(&c->stem);
     winograd_close(&c->winograd);
     direct_close(&c->direct);
     onednn_close(&c->onednn);
@@ -161,6 +165,8 @@ const char *conv_kind(const struct conv *conv, enum conv_direction direction)
 {
     if (conv->plain)
         return conv_kind(plain_inner(conv->plain), direction);
+    if (conv->stem)
+        return "direct";
     if (conv->own[BY_WINOGRAD] & conv_bit(direction))
         return "own";
     if (conv->own[BY_DIRECT] & conv_bit(direction))
@@ -184,6 +190,8 @@ size_t conv_scratch_bytes(const struct conv *conv)
 {
     if (conv->plain)
         return plain_scratch_bytes(conv->plain);
+    if (conv->stem)
+        return stem_scratch_bytes(conv->stem);
     size_t most = conv->winograd ? winograd_scratch_bytes(conv->winograd) : 0;
     if (conv->direct)
         most = larger(most, direct_scratch_bytes(conv->direct));
@@ -258,6 +266,10 @@ static int run(struct conv *c, enum conv_direction direction, void *out, const v
 
     if (c->plain)
         return plain_run(c->plain, direction, out, a, b, scratch);
+    if (c->stem) {
+        stem_run(c->stem, direction, out, a, b, scratch);
+        return MOCO_OK;
+    }
     if (c->own[BY_WINOGRAD] & conv_bit(direction)) {
         winograd_run(c->winograd, direction, out, a, b, scratch);
         return MOCO_OK;

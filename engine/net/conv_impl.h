@@ -52,8 +52,17 @@ size_t direct_scratch_bytes(const struct direct *conv);
 void direct_run(struct direct *conv, enum conv_direction direction, void *out, const void *a,
                 const void *b, void *scratch);
 
-/* conv_plain.c: a plain source by way of a copy in blocks: for our own kernels, and of more
- * channels than oneDNN likes. It gives no data gradient, as no plain source gets one. */
+/* direct_stem.c: a plain source of few channels; no data gradient. */
+struct stem;
+int stem_fits(const struct conv_shape *shape);
+int stem_open(struct stem **out, const struct conv_shape *shape, const struct moco_simd *simd);
+void stem_close(struct stem **stem);
+size_t stem_scratch_bytes(const struct stem *stem);
+void stem_run(struct stem *stem, enum conv_direction direction, void *out, const float *src,
+              const void *b, void *scratch);
+
+/* conv_plain.c: a plain source by way of a copy in blocks: for images of more channels than
+ * the others like. It gives no data gradient, as no plain source gets one. */
 struct plain;
 int plain_pays(const struct conv_shape *shape);
 int plain_open(struct plain **out, const struct conv_shape *shape, const struct moco_simd *simd,

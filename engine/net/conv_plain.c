@@ -1,5 +1,4 @@
-/* conv_plain.c: the stem's convolution by way of a copy in blocks: for our own kernels, and of
- * images of many channels.
+/* conv_plain.c: the stem's convolution of images of many channels.
  *
  * oneDNN has fast code for plain images (B, C, H, W) of up to three channels. Beyond that its
  * weight gradient, and with many channels its forward pass too, is plain loops: of a 3x3 stem on 32

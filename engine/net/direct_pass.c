@@ -125,7 +125,7 @@ static void multiply_part(const struct pass *p, float *v, float *m, size_t i, si
                 group_width(p, group));
 }
 
-/* One thread, one chunk, groups first..last-1. Pixels that no tap meets become zero. */
+/* One thread, one chunk, groups first..last-1. */
 static void run_chunk(const struct pass *p, float *v, size_t pixel, size_t count, size_t first,
                       size_t last)
 {
@@ -135,8 +135,6 @@ static void run_chunk(const struct pass *p, float *v, size_t pixel, size_t count
         multiply_part(p, v, m, i, pixel, count, first, last);
     for (size_t group = first; group < last; group++) {
         size_t width = group_width(p, group), block = group * p->width / lanes;
-        if (!p->cut.count)
-            memset(group_of(p, m, group), 0, count * width * sizeof *m);
         p->c->copies.scatter(p->dst, group_of(p, m, group), width, p->to, block,
                              direct_least(width / lanes, p->to->blocks - block), &p->to_grid,
                              &p->corner, pixel, count);
@@ -196,12 +194,27 @@ size_t direct_pass_floats(const struct direct *c, enum conv_direction direction)
     return most;
 }
 
+/* Where the stride steps over the kernel some pixels meet no tap: all become zero first. */
+static void clear(const struct direct *c, void *d_src)
+{
+    size_t images = (size_t)c->shape.B * c->in.blocks;
+    size_t bytes = c->in.H * c->in.W * c->in.lanes *
+                   (c->shape.number == MOCO_BF16 ? sizeof(moco_bf16) : sizeof(float));
+#pragma omp parallel for schedule(static) num_threads((int)c->threads)
+    for (size_t i = 0; i < images; i++)
+        memset((char *)d_src + i * bytes, 0, bytes);
+}
+
 void direct_pass(const struct direct *c, enum conv_direction direction, void *dst,
                  const void *src, const float *weights, float *scratch)
 {
+    if (direction == CONV_BACKWARD_DATA && c->shape.kernel < c->shape.stride)
+        clear(c, dst);
     for (int i = 0; i < passes(c, direction); i++) {
         struct pass p;
         open_pass(&p, c, direction, i);
+        if (!p.cut.taps)
+            continue;
         p.dst = dst;
         p.src = src;
         p.weights = weights;
