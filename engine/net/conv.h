@@ -18,8 +18,8 @@
 
 /* Who computes: CONV_AUTO is our own kernels wherever they are the faster ones, CONV_OWN
  * everywhere, CONV_ONEDNN nowhere; CONV_DIRECT is oneDNN without its Winograd (--deterministic),
- * CONV_OWN_DIRECT our own without theirs. A build without oneDNN takes our own for all but
- * CONV_ONEDNN, which conv_open() refuses. */
+ * CONV_OWN_DIRECT our own without theirs. Builds without oneDNN, which refuse CONV_ONEDNN,
+ * and 64-bit Arm take our own for all else. */
 enum conv_policy { CONV_AUTO, CONV_OWN, CONV_ONEDNN, CONV_DIRECT, CONV_OWN_DIRECT };
 
 enum conv_direction { CONV_FORWARD, CONV_BACKWARD_DATA, CONV_BACKWARD_WEIGHTS };
