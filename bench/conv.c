@@ -129,8 +129,8 @@ static void add(const struct moco_simd *simd, enum moco_number number, int own, 
         bench_add(&b, own ? simd->name : "onednn");
 }
 
-/* GFLOP/s are those of the direct method; of 3x3, Winograd makes do with 0.25 of the multiplications
- * at stride 1, with 0.56 at stride 2. */
+/* GFLOP/s are those of the direct method; of 3x3, Winograd makes do with 0.25 of the
+ * multiplications at stride 1, with 0.56 at stride 2. */
 void bench_convolutions(const struct moco_simd *levels, size_t count)
 {
     const struct net_config wide = { .width = 64 };

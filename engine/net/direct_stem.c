@@ -1,10 +1,10 @@
 /* direct_stem.c: stems on plain images of few channels by our own kernels.
  *
- * Copied into blocks, three channels would be multiplied as 8 or 16. Here the numbers that meet one
- * tap of one channel lie in a row, pixel beside pixel, v(I kernel², pixels), so that rows are copied
- * whole; a source row is first split by the remainders of its columns by the stride. The products
- * are those of direct_plan.h the other way about: the kernel of the weight gradient makes the
- * forward pass, as it sums over rows, that of the forward pass the weight gradient. The gradient's
+ * Copied into blocks, three channels would be multiplied as 8 or 16. Here the numbers that meet
+ * one tap of one channel lie in a row, pixel beside pixel, v(I kernel^2, pixels), so that rows are
+ * copied whole; a source row is first split by the remainders of its columns by the stride. The
+ * products are those of direct_plan.h the other way about: the kernel of the weight gradient makes
+ * the forward pass, as it sums over rows, that of the forward pass the weight gradient. The gradient's
  * pixels are cut into pieces, whose number depends on the layer alone, and whose sums are added up
  * in order: any number of threads gives the same bytes. */
 #include <omp.h>
