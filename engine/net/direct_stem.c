@@ -4,9 +4,9 @@
  * one tap of one channel lie in a row, pixel beside pixel, v(I kernel^2, pixels), so that rows are
  * copied whole; a source row is first split by the remainders of its columns by the stride. The
  * products are those of direct_plan.h the other way about: the kernel of the weight gradient makes
- * the forward pass, as it sums over rows, that of the forward pass the weight gradient. The gradient's
- * pixels are cut into pieces, whose number depends on the layer alone, and whose sums are added up
- * in order: any number of threads gives the same bytes. */
+ * the forward pass, as it sums over rows, that of the forward pass the weight gradient. The
+ * gradient's pixels are cut into pieces, whose number depends on the layer alone, and whose sums
+ * are added up in order: any number of threads gives the same bytes. */
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
