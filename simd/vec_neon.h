@@ -460,6 +460,36 @@ static inline f32x16 v_fms(f32x16 a, f32x16 b, f32x16 c)
     return out;
 }
 
+/* Four numbers, each of which can multiply a vector: an instruction takes a lane as it takes a
+ * register, where a number in memory costs a load of its own. */
+#define V_FOUR float32x4_t
+
+static inline V_FOUR v_load_four(const float *p)
+{
+    return vld1q_f32(p);
+}
+
+static inline V_FOUR v_load_two(const float *p)
+{
+    return vcombine_f32(vld1_f32(p), vdup_n_f32(0.0f));
+}
+
+/* a's number times b, + c */
+#define V_FMA_LANE(lane)                                                                         \
+    static inline f32x16 v_fma_lane##lane(V_FOUR a, f32x16 b, f32x16 c)                          \
+    {                                                                                            \
+        f32x16 out;                                                                              \
+                                                                                                 \
+        for (int i = 0; i < 4; i++)                                                              \
+            out.r[i] = vfmaq_laneq_f32(c.r[i], b.r[i], a, lane);                                 \
+        return out;                                                                              \
+    }
+
+V_FMA_LANE(0)
+V_FMA_LANE(1)
+V_FMA_LANE(2)
+V_FMA_LANE(3)
+
 /* c - a b */
 static inline f32x16 v_fnma(f32x16 a, f32x16 b, f32x16 c)
 {

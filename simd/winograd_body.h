@@ -66,6 +66,75 @@ GATHER(winograd2_d_dst_bf16, d_dst2_bf16)
 SCATTER(winograd2_d_src_bf16, d_src2_bf16)
 GATHER(winograd2_d_dst_out_bf16, d_dst_out2_bf16)
 
+#ifdef V_FOUR
+enum { NARROW_ROWS = 4 }; /* of six, gcc 12 spills some */
+
+INLINE f32x16 fma_lane(size_t lane, V_FOUR a, f32x16 x, f32x16 acc)
+{
+    return lane == 0   ? v_fma_lane0(a, x, acc)
+           : lane == 1 ? v_fma_lane1(a, x, acc)
+           : lane == 2 ? v_fma_lane2(a, x, acc)
+                       : v_fma_lane3(a, x, acc);
+}
+
+/* The sums of a tile of one vector so far as K goes by fours: a's rows are read four numbers at a
+ * time. Where it ended. */
+INLINE size_t add_fours(size_t rows, f32x16 acc[][4], const float *a, size_t row,
+                        const float *panel, size_t ldp, size_t K)
+{
+    size_t k = 0;
+
+    for (; k + 4 <= K; k += 4) {
+        V_FOUR four[12];
+
+        UNROLL for (size_t r = 0; r < rows; r++)
+            four[r] = v_load_four(a + r * row + k);
+        UNROLL for (size_t i = 0; i < 4; i++) {
+            f32x16 x = v_load(panel + (k + i) * ldp);
+
+            UNROLL for (size_t r = 0; r < rows; r++)
+                acc[r][0] = fma_lane(i, four[r], x, acc[r][0]);
+        }
+    }
+    return k;
+}
+
+/* The same where a's rows lie side by side: four or six rows. */
+INLINE size_t add_columns(size_t rows, f32x16 acc[][4], const float *a, size_t step,
+                          const float *panel, size_t ldp, size_t K)
+{
+    for (size_t k = 0; k < K; k++) {
+        f32x16 x = v_load(panel + k * ldp);
+        V_FOUR four = v_load_four(a + k * step);
+        V_FOUR two = rows > 4 ? v_load_two(a + k * step + 4) : four;
+
+        UNROLL for (size_t r = 0; r < rows; r++)
+            acc[r][0] = fma_lane(r % 4, r < 4 ? four : two, x, acc[r][0]);
+    }
+    return K;
+}
+
+INLINE size_t add_lanes(size_t rows, size_t vecs, f32x16 acc[][4], const float *a, size_t row,
+                        size_t step, const float *panel, size_t ldp, size_t K)
+{
+    if (vecs > 1 || rows == 1)
+        return 0;
+    return step == 1  ? add_fours(rows, acc, a, row, panel, ldp, K)
+           : row == 1 ? add_columns(rows, acc, a, step, panel, ldp, K)
+                      : 0;
+}
+#else
+enum { NARROW_ROWS = 6 };
+
+INLINE size_t add_lanes(size_t rows, size_t vecs, f32x16 acc[][4], const float *a, size_t row,
+                        size_t step, const float *panel, size_t ldp, size_t K)
+{
+    (void)rows, (void)vecs, (void)acc, (void)a, (void)row, (void)step, (void)panel, (void)ldp;
+    (void)K;
+    return 0;
+}
+#endif
+
 /* out(rows, vecs) = Σ_k a[r, k] panel(k, vecs), or added to out. a's element (r, k) stands at
  * r * row + k * step. */
 INLINE void product_tile(size_t rows, size_t vecs, float *out, size_t ldo, const float *a,
@@ -77,7 +146,7 @@ INLINE void product_tile(size_t rows, size_t vecs, float *out, size_t ldo, const
     UNROLL for (size_t r = 0; r < rows; r++)
         UNROLL for (size_t c = 0; c < vecs; c++)
             acc[r][c] = v_zero();
-    for (size_t k = 0; k < K; k++) {
+    for (size_t k = add_lanes(rows, vecs, acc, a, row, step, panel, ldp, K); k < K; k++) {
         f32x16 x[4];
 
         UNROLL for (size_t c = 0; c < vecs; c++)
@@ -112,19 +181,31 @@ INLINE void product_rows(size_t most, size_t vecs, float *out, size_t ldo, const
         product_tile(1, vecs, out + r * ldo, ldo, a + r * row, row, step, panel, ldp, K, adds);
 }
 
+INLINE void product(float *m, const float *v, const float *u, size_t T, size_t C, size_t width,
+                    int adds)
+{
+    if (TILE_VECS == 1)
+        product_rows(NARROW_ROWS, 1, m, width, v, C, 1, u, width, T, C, adds);
+    else if (width == 4 * MOCO_VL)
+        product_rows(6, 4, m, width, v, C, 1, u, width, T, C, adds);
+    else if (width == 3 * MOCO_VL)
+        product_rows(6, 3, m, width, v, C, 1, u, width, T, C, adds);
+    else if (width == 2 * MOCO_VL)
+        product_rows(12, 2, m, width, v, C, 1, u, width, T, C, adds);
+    else
+        product_rows(12, 1, m, width, v, C, 1, u, width, T, C, adds);
+}
+
 void KERNEL(winograd_product)(float *m, const float *v, const float *u, size_t T, size_t C,
                               size_t width)
 {
-    if (TILE_VECS == 1)
-        product_rows(6, 1, m, width, v, C, 1, u, width, T, C, 0);
-    else if (width == 4 * MOCO_VL)
-        product_rows(6, 4, m, width, v, C, 1, u, width, T, C, 0);
-    else if (width == 3 * MOCO_VL)
-        product_rows(6, 3, m, width, v, C, 1, u, width, T, C, 0);
-    else if (width == 2 * MOCO_VL)
-        product_rows(12, 2, m, width, v, C, 1, u, width, T, C, 0);
-    else
-        product_rows(12, 1, m, width, v, C, 1, u, width, T, C, 0);
+    product(m, v, u, T, C, width, 0);
+}
+
+void KERNEL(winograd_product_add)(float *m, const float *v, const float *u, size_t T, size_t C,
+                                  size_t width)
+{
+    product(m, v, u, T, C, width, 1);
 }
 
 void KERNEL(winograd_product_grad)(float *s, const float *v, size_t stride, const float *y,

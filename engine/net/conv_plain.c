@@ -27,9 +27,9 @@ static size_t bytes_of(size_t floats)
     return arena_round(floats * sizeof(float));
 }
 
-int plain_fits(const struct conv_shape *s)
+int plain_pays(const struct conv_shape *s)
 {
-    return s->src_plain && s->IC > PLAIN_MOST;
+    return s->IC > PLAIN_MOST;
 }
 
 int plain_open(struct plain **out, const struct conv_shape *shape, const struct moco_simd *simd,

@@ -216,8 +216,10 @@ static int check_precision(const struct run *run)
         return MOCO_OK;
     return error_set(MOCO_EUNSUPPORTED,
                      "--precision bf16 would only be slower here: it needs a CPU with AVX512_BF16, "
-                     "kernels avx512 (here: %s) and a width that is a multiple of 16; train in "
-                     "fp32, or give --force", run->simd->name);
+                     "oneDNN (here: %s), kernels avx512 (here: %s) and a width that is a multiple "
+                     "of 16; train in fp32, or give --force",
+                     net_library_version() ? net_library_version() : "not built in",
+                     run->simd->name);
 }
 
 /* Arrays that are read from the disk as views ask for them: in random order a small image costs the

@@ -101,5 +101,6 @@ GROUP(margin);
 GROUP(knn);
 GROUP(resize);
 GROUP(colour);
+GROUP(direct);
 
 #endif

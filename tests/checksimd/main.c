@@ -25,6 +25,7 @@ static const struct {
     {check_number, mutants_number}, {check_bn, mutants_bn}, {check_nce, mutants_nce},
     {check_margin, mutants_margin}, {check_knn, mutants_knn},
     {check_resize, mutants_resize}, {check_colour, mutants_colour},
+    {check_direct, mutants_direct},
 };
 
 int main(int argc, char **argv)
