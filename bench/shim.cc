@@ -127,13 +127,16 @@ int main(int argc, char **argv)
     bench_limits();
     bench_kernels(levels, count);
     bench_losses(levels, count);
+#ifdef MOCO_ONEDNN
     bench_norm_dnnl(&best);
+#endif
     bench_convolutions(levels, count);
     bench_views(levels, count, &best);
     bench_stages(&best);
     benchmark::AddCustomContext("kernels", best.name);
     benchmark::AddCustomContext("threads", std::to_string(bench_threads()));
-    benchmark::AddCustomContext("onednn", net_library_version());
+    const char *library = net_library_version();
+    benchmark::AddCustomContext("onednn", library ? library : "not built in");
     benchmark::AddCustomContext("compiler", __VERSION__);
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))

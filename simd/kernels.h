@@ -19,7 +19,9 @@
     moco_winograd_gather_fn moco_winograd2_d_dst_##suffix;    \
     moco_winograd_scatter_fn moco_winograd2_d_src_##suffix;   \
     moco_winograd_gather_fn moco_winograd_d_dst_out_##suffix; \
-    moco_winograd_gather_fn moco_winograd2_d_dst_out_##suffix
+    moco_winograd_gather_fn moco_winograd2_d_dst_out_##suffix; \
+    moco_direct_gather_fn moco_direct_gather_##suffix;        \
+    moco_direct_scatter_fn moco_direct_scatter_##suffix
 
 #define MOCO_KERNELS_OF(level)                                         \
     moco_logits_fn moco_logits_##level;                                \
@@ -43,11 +45,14 @@
     moco_resize_fn moco_resize_##level;                                \
     moco_colour_fn moco_colour_##level;                                \
     moco_winograd_product_fn moco_winograd_product_##level;            \
+    moco_winograd_product_fn moco_winograd_product_add_##level;        \
     moco_winograd_product_grad_fn moco_winograd_product_grad_##level;  \
     moco_winograd_weights_fn moco_winograd_weights_##level;            \
     moco_winograd_weights_fn moco_winograd2_weights_##level;           \
     moco_winograd_weights_grad_fn moco_winograd_weights_grad_##level;  \
     moco_winograd_weights_grad_fn moco_winograd2_weights_grad_##level; \
+    moco_direct_weights_fn moco_direct_weights_##level;                \
+    moco_direct_weights_grad_fn moco_direct_weights_grad_##level;      \
     MOCO_ACTIVATION_KERNELS(level);                                    \
     MOCO_ACTIVATION_KERNELS(bf16_##level)
 
@@ -75,7 +80,8 @@ void moco_simd_ext(struct moco_simd *table);
             { moco_winograd2_weights_##level, moco_winograd2_src_##suffix,      \
               moco_winograd2_dst_##suffix, moco_winograd2_d_dst_##suffix,       \
               moco_winograd2_d_src_##suffix, moco_winograd2_d_dst_out_##suffix, \
-              moco_winograd2_weights_grad_##level } }                           \
+              moco_winograd2_weights_grad_##level } },                          \
+        .direct = { moco_direct_gather_##suffix, moco_direct_scatter_##suffix } \
     }
 
 /* All kernels of a level; block: channels of a plane, width: outputs of a Winograd product. */
@@ -97,7 +103,10 @@ void moco_simd_ext(struct moco_simd *table);
         .resize = moco_resize_##level, .colour = moco_colour_##level,         \
         .winograd_width = width,                                              \
         .winograd_product = moco_winograd_product_##level,                    \
+        .winograd_product_add = moco_winograd_product_add_##level,            \
         .winograd_product_grad = moco_winograd_product_grad_##level,          \
+        .direct_weights = moco_direct_weights_##level,                        \
+        .direct_weights_grad = moco_direct_weights_grad_##level,              \
         .activation = { MOCO_ACTIVATION(float, level, level),                 \
                         MOCO_ACTIVATION(moco_bf16, level, bf16_##level) }     \
     }

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "simd/direct.h"
 #include "simd/winograd.h"
 
 /* out(B, K) = q(B, D) . keys(K, D)^T.  Nothing may overlap.
@@ -243,6 +244,7 @@ struct moco_activation {
     moco_bn_grad_sums_fn *bn_grad_sums;
     moco_bn_grad_fn *bn_grad;
     struct moco_winograd winograd[2]; /* stride 1, stride 2 */
+    struct moco_direct direct;
 };
 
 /* One kernel of every kind, all of one level. */
@@ -270,8 +272,10 @@ struct moco_simd {
     moco_resize_fn *resize;
     moco_colour_fn *colour;
     size_t winograd_width; /* the most outputs that winograd_product takes at a time */
-    moco_winograd_product_fn *winograd_product;
+    moco_winograd_product_fn *winograd_product, *winograd_product_add;
     moco_winograd_product_grad_fn *winograd_product_grad;
+    moco_direct_weights_fn *direct_weights;
+    moco_direct_weights_grad_fn *direct_weights_grad;
     struct moco_activation activation[MOCO_NUMBERS]; /* by enum moco_number */
 };
 

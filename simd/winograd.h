@@ -68,8 +68,8 @@ typedef void moco_winograd_weights_fn(float *u, size_t point, const float *w, si
 typedef void moco_winograd_gather_fn(float *v, size_t point, size_t stride, const void *d,
                                      const struct moco_image *image, size_t first, size_t count);
 
-/* m(T, width) = v(T, C) u(C, width), one slot; width is a multiple of 16, at most
- * moco_simd.winograd_width. */
+/* m(T, width) = v(T, C) u(C, width), one slot, or by winograd_product_add added to m; width is a
+ * multiple of 16, at most moco_simd.winograd_width. */
 typedef void moco_winograd_product_fn(float *m, const float *v, const float *u, size_t T, size_t C,
                                       size_t width);
 

@@ -112,19 +112,31 @@ INLINE void product_rows(size_t most, size_t vecs, float *out, size_t ldo, const
         product_tile(1, vecs, out + r * ldo, ldo, a + r * row, row, step, panel, ldp, K, adds);
 }
 
+INLINE void product(float *m, const float *v, const float *u, size_t T, size_t C, size_t width,
+                    int adds)
+{
+    if (TILE_VECS == 1)
+        product_rows(6, 1, m, width, v, C, 1, u, width, T, C, adds);
+    else if (width == 4 * MOCO_VL)
+        product_rows(6, 4, m, width, v, C, 1, u, width, T, C, adds);
+    else if (width == 3 * MOCO_VL)
+        product_rows(6, 3, m, width, v, C, 1, u, width, T, C, adds);
+    else if (width == 2 * MOCO_VL)
+        product_rows(12, 2, m, width, v, C, 1, u, width, T, C, adds);
+    else
+        product_rows(12, 1, m, width, v, C, 1, u, width, T, C, adds);
+}
+
 void KERNEL(winograd_product)(float *m, const float *v, const float *u, size_t T, size_t C,
                               size_t width)
 {
-    if (TILE_VECS == 1)
-        product_rows(6, 1, m, width, v, C, 1, u, width, T, C, 0);
-    else if (width == 4 * MOCO_VL)
-        product_rows(6, 4, m, width, v, C, 1, u, width, T, C, 0);
-    else if (width == 3 * MOCO_VL)
-        product_rows(6, 3, m, width, v, C, 1, u, width, T, C, 0);
-    else if (width == 2 * MOCO_VL)
-        product_rows(12, 2, m, width, v, C, 1, u, width, T, C, 0);
-    else
-        product_rows(12, 1, m, width, v, C, 1, u, width, T, C, 0);
+    product(m, v, u, T, C, width, 0);
+}
+
+void KERNEL(winograd_product_add)(float *m, const float *v, const float *u, size_t T, size_t C,
+                                  size_t width)
+{
+    product(m, v, u, T, C, width, 1);
 }
 
 void KERNEL(winograd_product_grad)(float *s, const float *v, size_t stride, const float *y,

@@ -298,17 +298,30 @@ GATHER(winograd2_d_dst, d_dst2_line, 9, 5, 4, 0)
 SCATTER(winograd2_d_src, d_src2_line, 8, 9, 8, 0)
 GATHER(winograd2_d_dst_out, d_dst_out2_line, 9, 4, 4, 0)
 
+/* One sum of a product. */
+static float product_at(const float *v, const float *u, size_t C, size_t width)
+{
+    float sum = 0.0f;
+
+    for (size_t c = 0; c < C; c++)
+        sum = fmaf(v[c], u[c * width], sum);
+    return sum;
+}
+
 void moco_winograd_product_ref(float *m, const float *v, const float *u, size_t T, size_t C,
                                size_t width)
 {
     for (size_t t = 0; t < T; t++)
-        for (size_t o = 0; o < width; o++) {
-            float sum = 0.0f;
+        for (size_t o = 0; o < width; o++)
+            m[t * width + o] = product_at(v + t * C, u + o, C, width);
+}
 
-            for (size_t c = 0; c < C; c++)
-                sum = fmaf(v[t * C + c], u[c * width + o], sum);
-            m[t * width + o] = sum;
-        }
+void moco_winograd_product_add_ref(float *m, const float *v, const float *u, size_t T, size_t C,
+                                   size_t width)
+{
+    for (size_t t = 0; t < T; t++)
+        for (size_t o = 0; o < width; o++)
+            m[t * width + o] += product_at(v + t * C, u + o, C, width);
 }
 
 void moco_winograd_product_grad_ref(float *s, const float *v, size_t stride, const float *y,

@@ -456,6 +456,19 @@ start_study
 wait $!
 check "$(grep -c 'is complete' "$work/err")" 5 "complete runs are not trained again"
 
+# Our own kernels alone: neither the level nor the number of threads shows, in 1x1 layers too.
+own="--conv own --deterministic --epochs 1 --arch resnet50 --width 8"
+all=$data
+data=synthetic:n=64,classes=4,side=16,seed=1
+# shellcheck disable=SC2086
+train "$work/own-1" $own --simd ref
+for threads in 2 3; do
+    # shellcheck disable=SC2086
+    train "$work/own-$threads" $own --threads $threads
+    same "$work/own-1" "$work/own-$threads" "our own kernels, $threads threads"
+done
+data=$all
+
 mkdir -p "$work/cut"
 head -c 5000 "$work/whole/checkpoint.safetensors" >"$work/cut/checkpoint.safetensors"
 train "$work/cut" --resume

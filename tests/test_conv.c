@@ -1,15 +1,17 @@
-/* test_conv.c: our 3x3 convolutions give the same bytes at every level, whatever the lanes of a
- * block and the width of a product, and, but for the weight gradient of small layers, for any
- * number of threads, on float and on bfloat16 activations. Convolutions of bfloat16 by the
- * library, with the CPU's instructions or in float on copies, are those of float on rounded
- * operands, rounded once. Results are compared by channel and pixel, without the padding. Stems on
- * plain images of 1 to 33 channels are what loops in double give. */
+/* test_conv.c: our convolutions, Winograd's of 3x3 and direct ones of any size, give the same bytes
+ * at every level, whatever the lanes of a block and the width of a product, and, but for the weight
+ * gradient of small Winograd layers, for any number of threads, on float and on bfloat16
+ * activations. What they give, and what comes of plain images of 1 to 33 channels whoever computes,
+ * is what loops in double give. Convolutions of bfloat16 by the library, with the CPU's
+ * instructions or in float on copies, are those of float on rounded operands, rounded once. Results
+ * are compared by channel and pixel, without the padding. */
 #include <math.h>
 #include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/net/conv.h"
+#include "engine/base/error.h"
+#include "engine/net/conv_impl.h"
 #include "tests/check.h"
 #include "tests/levels.h"
 
@@ -146,10 +148,11 @@ static int same(const struct results *a, const struct results *b, int i)
     return !memcmp(a->at[i], b->at[i], a->count[i] * sizeof(float));
 }
 
-/* Layers with more weights than this deal out points instead of private sums. */
+/* Winograd's layers with more weights than this deal out points instead of private sums. */
 static int private_sums(const struct conv_shape *s)
 {
-    return (s->IC + 15) / 16 * ((s->OC + 15) / 16) <= 4 * 4;
+    return s->policy == CONV_OWN && s->kernel == 3 &&
+           (s->IC + 15) / 16 * ((s->OC + 15) / 16) <= 4 * 4;
 }
 
 static void check_shape(const struct conv_shape *s, const struct moco_simd *tables, size_t count)
@@ -169,9 +172,9 @@ static void check_shape(const struct conv_shape *s, const struct moco_simd *tabl
         for (size_t t = 1; t < count; t++) {
             run(&got, *s, &tables[t], 0);
             for (int i = 0; i < RESULTS; i++)
-                CHECK_MSG(same(&got, &want, i), "%d to %d channels, stride %d, number %d, %d "
-                          "threads: %s of %s is not ref's", s->IC, s->OC, s->stride,
-                          (int)s->number, threads, names[i], tables[t].name);
+                CHECK_MSG(same(&got, &want, i), "%d to %d channels, %dx%d / %d, number %d, %d "
+                          "threads: %s of %s is not ref's", s->IC, s->OC, s->kernel, s->kernel,
+                          s->stride, (int)s->number, threads, names[i], tables[t].name);
             drop(&got);
         }
         if (threads > 1)
@@ -238,14 +241,30 @@ static void test_library(const struct moco_simd *tables, size_t count)
         check_library(&shapes[i], tables, count);
 }
 
-/* ---- stems on plain images of any number of channels ---- */
+/* ---- against double ---- */
 
-/* One number of dst, and what it gives to d_w, in double. */
-static void one_output(double *dst, double *d_w, const struct conv_shape *s, size_t index)
+/* What an operand's number is worth. */
+static double operand(size_t i, int rounded, const struct moco_simd *simd)
+{
+    float x = value(i);
+    moco_bf16 half;
+
+    if (rounded) {
+        simd->narrow(&half, &x, 1);
+        simd->widen(&x, &half, 1);
+    }
+    return (double)x;
+}
+
+/* One number of dst, and what it gives to d_src and d_w, in double. */
+static void one_output(double *const at[RESULTS], const struct conv_shape *s, size_t index,
+                       const struct moco_simd *simd)
 {
     int x = (int)(index % (size_t)s->OW), y = (int)(index / (size_t)s->OW % (size_t)s->OH);
     size_t plane = (size_t)(s->OH * s->OW), taps = (size_t)(s->kernel * s->kernel);
     size_t o = index / plane % (size_t)s->OC, b = index / plane / (size_t)s->OC;
+    int half = s->number == MOCO_BF16;
+    double gradient = operand(index, half, simd);
 
     for (size_t i = 0; i < (size_t)s->IC * taps; i++) {
         int v = y * s->stride - s->pad + (int)(i % taps) / s->kernel;
@@ -253,10 +272,10 @@ static void one_output(double *dst, double *d_w, const struct conv_shape *s, siz
         size_t channel = b * (size_t)s->IC + i / taps, w = o * (size_t)s->IC * taps + i;
         if (v < 0 || v >= s->H || u < 0 || u >= s->W)
             continue;
-        double pixel = (double)value((channel * (size_t)s->H + (size_t)v) * (size_t)s->W
-                                     + (size_t)u);
-        dst[index] += pixel * (double)value(w);
-        d_w[w] += pixel * (double)value(index);
+        size_t pixel = (channel * (size_t)s->H + (size_t)v) * (size_t)s->W + (size_t)u;
+        at[DST][index] += operand(pixel, half, simd) * (double)value(w);
+        at[D_W][w] += operand(pixel, half, simd) * gradient;
+        at[D_SRC][pixel] += gradient * (double)value(w);
     }
 }
 
@@ -270,39 +289,94 @@ static double worst(const float *got, const double *want, size_t n)
     return size > 0 ? off / size : 99;
 }
 
-static void check_stem(const struct conv_shape *s, const struct moco_simd *simd)
+static void check_exact(const struct conv_shape *s, const struct moco_simd *simd)
 {
+    static const char *const names[] = {"dst", "d_src", "d_w"};
     struct results got;
-    size_t outputs = (size_t)(s->B * s->OC * s->OH * s->OW);
+    double *want[RESULTS];
     run(&got, *s, simd, 0);
-    double *dst = calloc(outputs, sizeof *dst), *d_w = calloc(got.count[D_W], sizeof *d_w);
-    if (!dst || !d_w || got.count[DST] != outputs)
-        abort();
-    for (size_t i = 0; i < outputs; i++)
-        one_output(dst, d_w, s, i);
-    double forward = worst(got.at[DST], dst, outputs);
-    double backward = worst(got.at[D_W], d_w, got.count[D_W]);
-    CHECK_MSG(forward < 3e-5 && backward < 3e-5, "%d channels, %dx%d, policy %d, %s: off by %g "
-              "and %g", s->IC, s->kernel, s->kernel, (int)s->policy, simd->name, forward, backward);
-    free(dst);
-    free(d_w);
+    for (int i = 0; i < RESULTS; i++)
+        if (!(want[i] = calloc(got.count[i], sizeof *want[i])))
+            abort();
+    for (size_t i = 0; i < got.count[DST]; i++)
+        one_output(want, s, i, simd);
+    for (int i = 0; i < RESULTS; i++) {
+        double most = s->number == MOCO_BF16 && i != D_W ? 1.0 / 256 : 3e-5;
+        double off = i == D_SRC && s->src_plain ? 0 : worst(got.at[i], want[i], got.count[i]);
+        CHECK_MSG(off < most, "%d to %d channels, %dx%d / %d, policy %d, number %d, %s: %s is off "
+                  "by %g", s->IC, s->OC, s->kernel, s->kernel, s->stride, (int)s->policy,
+                  (int)s->number, simd->name, names[i], off);
+        free(want[i]);
+    }
     drop(&got);
 }
 
+static int here(enum conv_policy policy)
+{
+    return CONV_HAS_ONEDNN || policy != CONV_ONEDNN;
+}
+
+/* Stems on plain images of any number of channels. */
 static void test_stems(const struct moco_simd *tables, size_t count)
 {
     static const int channels[] = {1, 3, 4, 13, 33};
-    static const enum conv_policy policies[] = {CONV_AUTO, CONV_ONEDNN, CONV_DIRECT};
+    static const enum conv_policy policies[] = {CONV_AUTO, CONV_OWN, CONV_ONEDNN, CONV_DIRECT};
     for (size_t i = 0; i < sizeof channels / sizeof *channels; i++)
-        for (size_t p = 0; p < 3; p++)
-            for (size_t t = 0; t < count; t++) {
+        for (size_t p = 0; p < 4; p++)
+            for (size_t t = 0; t < count && here(policies[p]); t++) {
                 struct conv_shape small = {2, channels[i], 10, 9, 9, 9, 9, 3, 1, 1, 0, 1,
                                            policies[p], MOCO_FP32};
                 struct conv_shape large = {2, channels[i], 10, 15, 15, 8, 8, 7, 2, 3, 0, 1,
                                            policies[p], MOCO_FP32};
-                check_stem(&small, &tables[t]);
-                check_stem(&large, &tables[t]);
+                check_exact(&small, &tables[t]);
+                check_exact(&large, &tables[t]);
             }
+}
+
+/* Direct convolutions: of the networks' sizes, of 5x5 on any sides, and of few pixels; with rows
+ * that are cut between taps and between channels. */
+static void test_direct(const struct moco_simd *tables, size_t count)
+{
+    static const struct conv_shape shapes[] = {
+        {3, 24, 40, 13, 11, 13, 11, 1, 1, 0, 0, 0, CONV_OWN, MOCO_FP32},
+        {2, 272, 72, 5, 7, 5, 7, 1, 1, 0, 0, 0, CONV_OWN, MOCO_FP32},
+        {3, 16, 24, 13, 8, 7, 4, 1, 2, 0, 0, 0, CONV_OWN, MOCO_FP32},
+        {1, 10, 280, 3, 1, 2, 1, 1, 2, 0, 0, 0, CONV_OWN, MOCO_FP32},
+        {2, 12, 20, 15, 18, 8, 9, 7, 2, 3, 0, 0, CONV_OWN, MOCO_FP32},
+        {2, 33, 17, 7, 9, 7, 9, 5, 1, 2, 0, 0, CONV_OWN, MOCO_FP32},
+        {2, 40, 9, 10, 7, 5, 4, 5, 2, 2, 0, 0, CONV_OWN, MOCO_FP32},
+        {2, 3, 20, 15, 18, 8, 9, 7, 2, 3, 0, 1, CONV_OWN, MOCO_FP32},
+        {2, 20, 24, 7, 6, 7, 6, 3, 1, 1, 0, 0, CONV_OWN_DIRECT, MOCO_FP32},
+        {2, 20, 24, 7, 6, 4, 3, 3, 2, 1, 0, 0, CONV_OWN_DIRECT, MOCO_FP32},
+    };
+
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (enum moco_number number = 0; number < MOCO_NUMBERS; number++) {
+            struct conv_shape s = shapes[i];
+            s.number = number;
+            check_shape(&s, tables, count);
+            check_exact(&s, &tables[0]);
+        }
+}
+
+/* Nothing is left to the library where our own kernels are asked for, nor in a build without it. */
+static void test_choice(const struct moco_simd *simd)
+{
+    struct conv_shape s = {2, 16, 16, 8, 8, 8, 8, 1, 1, 0, simd->lanes, 0, CONV_OWN, MOCO_FP32};
+    struct conv *conv;
+    for (int kernel = 1; kernel <= 3; kernel += 2)
+        for (int i = 0; i < 3; i++) {
+            s.kernel = kernel;
+            s.pad = kernel / 2;
+            CHECK(!conv_open(&conv, &s, simd, "test"));
+            CHECK(!strcmp(conv_kind(conv, (enum conv_direction)i),
+                          kernel == 3 ? "own" : "direct"));
+            conv_close(&conv);
+        }
+    s.policy = CONV_ONEDNN;
+    CHECK(conv_open(&conv, &s, simd, "test") == (CONV_HAS_ONEDNN ? MOCO_OK : MOCO_EUNSUPPORTED));
+    CHECK(CONV_HAS_ONEDNN || strstr(error_text(), "without"));
+    conv_close(&conv);
 }
 
 int main(void)
@@ -321,7 +395,10 @@ int main(void)
             shape.number = MOCO_BF16;
             check_shape(&shape, tables, count);
         }
-    test_library(tables, count);
+    test_direct(tables, count);
+    test_choice(&tables[0]);
+    if (CONV_HAS_ONEDNN)
+        test_library(tables, count);
     test_stems(tables, count);
     return check_summary("conv");
 }

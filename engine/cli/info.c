@@ -18,7 +18,10 @@ static void print_machine(const struct moco_simd *simd, const struct cap *cap)
     else
         printf("cap       none\n");
     printf("kernels   %s\n", simd->name);
-    printf("oneDNN    %s, up to %s\n", net_library_version(), net_library_level());
+    if (net_library_version())
+        printf("oneDNN    %s, up to %s\n", net_library_version(), net_library_level());
+    else
+        printf("oneDNN    not built in\n");
     printf("threads   %d\n", omp_get_max_threads());
 }
 
@@ -31,8 +34,13 @@ static void print_machine_json(const struct moco_simd *simd, const struct cap *c
         printf("\"cap\":\"%s\",\"cap_from\":\"%s\",", cap->level, cap->from);
     else
         printf("\"cap\":null,\"cap_from\":null,");
-    printf("\"kernels\":\"%s\",\"onednn\":\"%s\",\"onednn_level\":\"%s\",\"threads\":%d}\n",
-           simd->name, net_library_version(), net_library_level(), omp_get_max_threads());
+    printf("\"kernels\":\"%s\",", simd->name);
+    if (net_library_version())
+        printf("\"onednn\":\"%s\",\"onednn_level\":\"%s\",", net_library_version(),
+               net_library_level());
+    else
+        printf("\"onednn\":null,\"onednn_level\":null,");
+    printf("\"threads\":%d}\n", omp_get_max_threads());
 }
 
 static void print_channels(const char *name, const float *values, int count, int json)

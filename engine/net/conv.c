@@ -15,10 +15,13 @@ enum door {
     WIDENED,  /* oneDNN computes in float on copies of bfloat16 operands */
 };
 
+enum { BY_WINOGRAD, BY_DIRECT };
+
 struct conv {
     struct conv_shape shape;
-    unsigned own; /* directions that our own kernels compute */
+    unsigned own[2]; /* directions that our own kernels compute, by method */
     struct winograd *winograd;
+    struct direct *direct;
     struct onednn *onednn;
     struct plain *plain; /* or all by this one */
     enum door door;
@@ -62,17 +65,15 @@ static unsigned beside_bf16(const struct conv_shape *s)
     return s->OC > s->IC ? conv_bit(CONV_BACKWARD_WEIGHTS) : 0;
 }
 
-/* Ours wherever they fit. Against oneDNN on one Zen 4 thread: with AVX2 1.8 to 3.7 times as fast;
- * with AVX-512, where oneDNN has a Winograd too, 1.2 to 3 times on small layers and level on large
- * ones. Stride 2 on two Zen 4 threads: 1.0 to 2.4 times as fast with AVX2, 1.0 to 1.7 with AVX-512,
- * but for layers of few channels, whose transforms cost more than the products save (0.8). The
- * reference level has no fast code. */
-static unsigned own_directions(const struct conv_shape *s, const struct moco_simd *simd)
+/* Winograd's wherever they fit. Against oneDNN on one Zen 4 thread: with AVX2 1.8 to 3.7 times as
+ * fast; with AVX-512, where oneDNN has a Winograd too, 1.2 to 3 times on small layers and level on
+ * large ones. Stride 2 on two Zen 4 threads: 1.0 to 2.4 times as fast with AVX2, 1.0 to 1.7 with
+ * AVX-512, but for layers of few channels, whose transforms cost more than the products save (0.8).
+ * The reference level has no fast code. */
+static unsigned beside_onednn(const struct conv_shape *s, const struct moco_simd *simd)
 {
-    if (!winograd_fits(s) || s->policy == CONV_ONEDNN || s->policy == CONV_DIRECT)
+    if (!winograd_fits(s))
         return 0;
-    if (s->policy == CONV_OWN)
-        return CONV_ALL;
     if (s->number == MOCO_BF16 && onednn_has_bf16(s->lanes))
         return beside_bf16(s);
     if (s->stride == 2 && s->IC <= 16 && s->lanes == 16)
@@ -80,12 +81,43 @@ static unsigned own_directions(const struct conv_shape *s, const struct moco_sim
     return strcmp(simd->name, "ref") ? CONV_ALL : 0;
 }
 
+/* Whether nothing of a convolution is left to oneDNN. */
+static int all_own(const struct conv_shape *s)
+{
+    return s->policy == CONV_OWN || s->policy == CONV_OWN_DIRECT ||
+           (!CONV_HAS_ONEDNN && s->policy != CONV_ONEDNN);
+}
+
+static void choose(struct conv *c, const struct moco_simd *simd)
+{
+    const struct conv_shape *s = &c->shape;
+    int direct = s->policy == CONV_DIRECT || s->policy == CONV_OWN_DIRECT || !winograd_fits(s);
+    if (all_own(s))
+        c->own[direct ? BY_DIRECT : BY_WINOGRAD] = CONV_ALL;
+    else if (s->policy == CONV_AUTO)
+        c->own[BY_WINOGRAD] = beside_onednn(s, simd);
+}
+
 static int open_onednn(struct conv *c, const char *name)
 {
     struct conv_shape shape = c->shape;
     if (c->door == WIDENED)
         shape.number = MOCO_FP32;
-    return onednn_open(&c->onednn, &shape, CONV_ALL & ~c->own, name);
+    return onednn_open(&c->onednn, &shape, CONV_ALL & ~(c->own[0] | c->own[1]), name);
+}
+
+static int open_methods(struct conv *c, const struct moco_simd *simd, const char *name)
+{
+    int err = MOCO_OK;
+    choose(c, simd);
+    set_operands(c, simd);
+    if (c->own[BY_WINOGRAD])
+        err = winograd_open(&c->winograd, &c->shape, simd, c->own[BY_WINOGRAD]);
+    if (!err && c->own[BY_DIRECT])
+        err = direct_open(&c->direct, &c->shape, simd, c->own[BY_DIRECT]);
+    if (!err && (c->own[0] | c->own[1]) != CONV_ALL)
+        err = open_onednn(c, name);
+    return err;
 }
 
 int conv_open(struct conv **out, const struct conv_shape *shape, const struct moco_simd *simd,
@@ -98,17 +130,10 @@ int conv_open(struct conv **out, const struct conv_shape *shape, const struct mo
     if (!c)
         return error_memory("a convolution", sizeof *c);
     c->shape = *shape;
-    if (plain_fits(shape)) {
+    if (shape->src_plain && (all_own(shape) || plain_pays(shape)))
         err = plain_open(&c->plain, shape, simd, name);
-        goto done;
-    }
-    c->own = own_directions(shape, simd);
-    set_operands(c, simd);
-    if (c->own)
-        err = winograd_open(&c->winograd, shape, simd, c->own);
-    if (!err && c->own != CONV_ALL)
-        err = open_onednn(c, name);
-done:
+    else
+        err = open_methods(c, simd, name);
     if (err)
         conv_close(out);
     return err;
@@ -121,6 +146,7 @@ void conv_close(struct conv **conv)
         return;
     plain_close(&c->plain);
     winograd_close(&c->winograd);
+    direct_close(&c->direct);
     onednn_close(&c->onednn);
     free(c);
     *conv = NULL;
@@ -135,8 +161,10 @@ const char *conv_kind(const struct conv *conv, enum conv_direction direction)
 {
     if (conv->plain)
         return conv_kind(plain_inner(conv->plain), direction);
-    if (conv->own & conv_bit(direction))
+    if (conv->own[BY_WINOGRAD] & conv_bit(direction))
         return "own";
+    if (conv->own[BY_DIRECT] & conv_bit(direction))
+        return "direct";
     return conv->door == WIDENED ? "widened" : "onednn";
 }
 
@@ -147,14 +175,22 @@ static size_t copy_floats(const struct conv *c)
     return c->door == NARROWED ? rounded(c->src) : 0;
 }
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
 size_t conv_scratch_bytes(const struct conv *conv)
 {
     if (conv->plain)
         return plain_scratch_bytes(conv->plain);
-    size_t own = conv->winograd ? winograd_scratch_bytes(conv->winograd) : 0, library = 0;
+    size_t most = conv->winograd ? winograd_scratch_bytes(conv->winograd) : 0;
+    if (conv->direct)
+        most = larger(most, direct_scratch_bytes(conv->direct));
     if (conv->onednn)
-        library = onednn_scratch_bytes(conv->onednn) + copy_floats(conv) * sizeof(float);
-    return own > library ? own : library;
+        most = larger(most, onednn_scratch_bytes(conv->onednn) +
+                                copy_floats(conv) * sizeof(float));
+    return most;
 }
 
 /* ---- copies, by all threads in pieces ---- */
@@ -222,8 +258,12 @@ static int run(struct conv *c, enum conv_direction direction, void *out, const v
 
     if (c->plain)
         return plain_run(c->plain, direction, out, a, b, scratch);
-    if (c->own & conv_bit(direction)) {
+    if (c->own[BY_WINOGRAD] & conv_bit(direction)) {
         winograd_run(c->winograd, direction, out, a, b, scratch);
+        return MOCO_OK;
+    }
+    if (c->own[BY_DIRECT] & conv_bit(direction)) {
+        direct_run(c->direct, direction, out, a, b, scratch);
         return MOCO_OK;
     }
     if (c->door == WIDENED)

@@ -16,9 +16,11 @@
 
 #include "simd/simd.h"
 
-/* Who computes: CONV_AUTO is our own kernels wherever they are the faster ones, CONV_OWN wherever
- * they can, CONV_ONEDNN nowhere; CONV_DIRECT is oneDNN without its Winograd (--deterministic). */
-enum conv_policy { CONV_AUTO, CONV_OWN, CONV_ONEDNN, CONV_DIRECT };
+/* Who computes: CONV_AUTO is our own kernels wherever they are the faster ones, CONV_OWN
+ * everywhere, CONV_ONEDNN nowhere; CONV_DIRECT is oneDNN without its Winograd (--deterministic),
+ * CONV_OWN_DIRECT our own without theirs. A build without oneDNN takes our own for all but
+ * CONV_ONEDNN, which conv_open() refuses. */
+enum conv_policy { CONV_AUTO, CONV_OWN, CONV_ONEDNN, CONV_DIRECT, CONV_OWN_DIRECT };
 
 enum conv_direction { CONV_FORWARD, CONV_BACKWARD_DATA, CONV_BACKWARD_WEIGHTS };
 
@@ -39,7 +41,8 @@ int conv_open(struct conv **out, const struct conv_shape *shape, const struct mo
 void conv_close(struct conv **conv);
 const struct conv_shape *conv_get_shape(const struct conv *conv);
 
-/* "own", "onednn" or "widened" (oneDNN in float for bfloat16). */
+/* "own" (Winograd), "direct" (ours as well), "onednn" or "widened" (oneDNN in float for
+ * bfloat16). */
 const char *conv_kind(const struct conv *conv, enum conv_direction direction);
 
 /* Bytes of 64-byte aligned scratch that each call needs. */

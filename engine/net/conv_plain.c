@@ -1,4 +1,5 @@
-/* conv_plain.c: the stem's convolution of images of many channels.
+/* conv_plain.c: the stem's convolution by way of a copy in blocks: for our own kernels, and of
+ * images of many channels.
  *
  * oneDNN has fast code for plain images (B, C, H, W) of up to three channels. Beyond that its
  * weight gradient, and with many channels its forward pass too, is plain loops: of a 3x3 stem on 32
@@ -27,9 +28,9 @@ static size_t bytes_of(size_t floats)
     return arena_round(floats * sizeof(float));
 }
 
-int plain_fits(const struct conv_shape *s)
+int plain_pays(const struct conv_shape *s)
 {
-    return s->src_plain && s->IC > PLAIN_MOST;
+    return s->IC > PLAIN_MOST;
 }
 
 int plain_open(struct plain **out, const struct conv_shape *shape, const struct moco_simd *simd,

@@ -129,13 +129,14 @@ int encoder_forward(struct encoder *encoder, const struct net *net, struct tape 
 int encoder_backward(struct encoder *encoder, const struct net *net, struct tape *tape,
                      const float *d_features);
 
-/* Version of the convolution library, "2.6.3"; static storage. */
+/* Version of the convolution library, "2.6.3"; static storage. NULL: built without it. */
 const char *net_library_version(void);
 
-/* The instruction set up to which it goes, in its own words; its cap is settled by this call. */
+/* The instruction set up to which it goes, in its own words; its cap is settled by this call.
+ * NULL: built without it. */
 const char *net_library_level(void);
 
-/* c(M, N) = a(M, K) b(K, N) by that library, for benchmarks. */
+/* c(M, N) = a(M, K) b(K, N) by that library, for benchmarks; built with it alone. */
 void net_sgemm(float *c, const float *a, const float *b, size_t M, size_t N, size_t K);
 
 #endif

@@ -11,7 +11,7 @@ enum layer_pass { LAYER_FORWARD, LAYER_BACKWARD_DATA, LAYER_BACKWARD_WEIGHTS, LA
 struct layer_report {
     char name[64];                      /* "layer1.0.conv1", "layer1.0.bn1", "maxpool" */
     char shape[64];                     /* "64 x 32 x 32 -> 64, 3x3" */
-    const char *who[LAYER_PASSES];      /* "own", "onednn"; NULL for other operations */
+    const char *who[LAYER_PASSES];      /* conv_kind(); NULL for other operations */
     double flops;                       /* of a pass by the direct method; 0: no convolution */
     double seconds[LAYER_PASSES];       /* mean of a pass on this tape */
 };

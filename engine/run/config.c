@@ -128,7 +128,8 @@ static const struct setting rows[] = {
     SWITCH("force", force, 0, "start also where memory seems too small or bf16 is slow"),
     SWITCH("json", json, 0, "progress as JSON lines on standard output"),
     SWITCH("profile", profile, 0, "print the time of each layer after some steps"),
-    SWITCH("deterministic", deterministic, 1, "direct convolutions only"),
+    SWITCH("deterministic", deterministic, 1, "direct convolutions only; with --conv own the same "
+           "bytes on any CPU and number of threads"),
     TEXT("conv", conv, 1, "who computes convolutions: auto, onednn or own"),
     TEXT("precision", precision, SAVED_IF_OTHER,
          "fp32, or bf16: activations of half the size; sums and weights stay fp32"),

@@ -268,9 +268,10 @@ int config_policy(struct policy *out, const struct run_config *c, int channels)
 
 static enum conv_policy conv_named(const struct run_config *c)
 {
+    int own = strcmp(c->conv, "own") == 0;
     if (c->deterministic)
-        return CONV_DIRECT;
-    return strcmp(c->conv, "own") == 0 ? CONV_OWN
+        return own ? CONV_OWN_DIRECT : CONV_DIRECT;
+    return own ? CONV_OWN
            : strcmp(c->conv, "onednn") == 0 ? CONV_ONEDNN : CONV_AUTO;
 }
 

@@ -1,6 +1,6 @@
 /* parity: replays recorded training steps through the engine's own step and compares.
  *
- *   parity [--list] [--deterministic | --conv auto|onednn|own] [--simd LEVEL] [--factor X] CASE...
+ *   parity [--list] [--conv auto|onednn|own] [--deterministic] [--simd LEVEL] [--factor X] CASE...
  *
  * A case is a folder: weights, dictionary, the inputs of some steps, and what these must produce,
  * recorded in double precision by another implementation. A quantity passes when the RMS of
@@ -83,7 +83,7 @@ int main(int argc, char **argv)
         if (!strcmp(argv[i], "--list"))
             options.list = 1;
         else if (!strcmp(argv[i], "--deterministic"))
-            options.conv = CONV_DIRECT;
+            options.conv = options.conv == CONV_OWN ? CONV_OWN_DIRECT : CONV_DIRECT;
         else if (!strcmp(argv[i], "--conv") && i + 1 < argc)
             options.conv = policy_named(argv[++i]);
         else if (!strcmp(argv[i], "--factor") && i + 1 < argc)
@@ -93,7 +93,7 @@ int main(int argc, char **argv)
         else
             break;
     if (i >= argc || argv[i][0] == '-') {
-        fprintf(stderr, "parity [--list] [--deterministic | --conv auto|onednn|own] "
+        fprintf(stderr, "parity [--list] [--conv auto|onednn|own] [--deterministic] "
                         "[--simd LEVEL] [--factor X] CASE_DIR...\n");
         return 2;
     }
