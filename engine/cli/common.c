@@ -129,6 +129,10 @@ int cli_machine(struct moco_simd *simd, int threads, const char *option)
         cap_dnnl(cap.level);
     if (threads > 0)
         omp_set_num_threads(threads);
+#ifndef _OPENMP
+    if (threads > 1)
+        fprintf(stderr, "moco: this build has no OpenMP: one thread computes, not %d\n", threads);
+#endif
     return MOCO_OK;
 }
 
