@@ -12,6 +12,11 @@ enum { B = 8, SIDE = 8, FLOATS = B * 3 * SIDE * SIDE, DIM = 16 };
 
 static float x_q[FLOATS], x_k[FLOATS], emb_a[B * DIM], emb_b[B * DIM];
 
+static float uniform(void)
+{
+    return (float)rand() / (float)RAND_MAX;
+}
+
 static int fail(const char *what, const moco_engine *engine)
 {
     fprintf(stderr, "%s: %s\n", what, moco_error(engine));
@@ -51,7 +56,7 @@ int main(void)
 
     srand(1);
     for (int i = 0; i < FLOATS; i++)
-        x_q[i] = (float)rand() / RAND_MAX - 0.5f, x_k[i] = x_q[i] + 0.1f * (float)rand() / RAND_MAX;
+        x_q[i] = uniform() - 0.5f, x_k[i] = x_q[i] + 0.1f * uniform();
     settings(&config);
     if (fd < 0 || moco_open(&a, &config) || moco_open(&b, &config))
         fprintf(stderr, "%s\n", moco_error(a));

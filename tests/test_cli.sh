@@ -54,6 +54,10 @@ status 2 "no command"
 status 0 "help" help
 status 0 "version" --version
 status 2 "unknown command" fly
+status 0 "two threads" info --threads 2
+grep -q '^threads   2$' "$work/out" ||
+    grep -q '^moco: this build has no OpenMP: one thread computes, not 2$' "$work/err"
+check $? 0 "two threads, or a word why there is one"
 status 2 "unknown option" train $data --out "$work/x" --no-such-thing 1
 status 2 "value is missing" train $data --out
 status 2 "no folder" train $data

@@ -307,7 +307,9 @@ int main(void)
 {
     if (files_begin())
         return 1;
-    mallopt(M_ARENA_MAX, 1); /* each would reserve 64 MiB of addresses */
+#ifdef M_ARENA_MAX /* glibc: each would reserve 64 MiB of addresses */
+    mallopt(M_ARENA_MAX, 1);
+#endif
     test_small();
     for (uint64_t n = 1; n < 300; n++)
         one_to_one(n);

@@ -241,7 +241,7 @@ static void test_batches(void)
 
 static void test_threads(void)
 {
-    unsigned char *one, *four;
+    unsigned char *one = NULL, *four = NULL;
     int threads = omp_get_max_threads();
     omp_set_num_threads(1);
     must_pack("one.pack", "synthetic:n=100,side=12", 8);
@@ -411,7 +411,7 @@ static void test_views(void)
 
 static void test_replacing(void)
 {
-    unsigned char *bytes;
+    unsigned char *bytes = NULL;
     put("mine.txt", "precious", 8);
     mkdir(at("dir"), 0777);
     CHECK(pack("mine.txt", "synthetic:n=4", 0, 1) == MOCO_EIO);

@@ -94,11 +94,12 @@ static pairs healthy = { { "epochs", "4" }, { "knn-every", "1" }, { "knn-k", "20
                          { NULL, NULL } };
 
 /* Queries and keys share their batches and those batches' statistics, the dictionary's keys do not;
- * views are so alike that nothing else is worth learning. */
+ * views are so alike that nothing else is worth learning. With seeds 2, 3 and 4 that shows whoever
+ * computes the convolutions. */
 static pairs leaking = {
     { "batch-size", "8" }, { "moco-t", "0.2" }, { "jitter", "0" }, { "grey", "0" },
     { "flip", "0" }, { "crop-min", "0.95" }, { "epochs", "24" }, { "knn-every", "1" },
-    { "knn-k", "20" }, { NULL, NULL } };
+    { "knn-k", "20" }, { "seed", "2" }, { NULL, NULL } };
 
 static void leaks(void)
 {

@@ -10,7 +10,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
-#include "engine/cli/help.h"
+#include "engine/cli/help/help.h"
 
 enum { EVAL_BATCH = 128 };
 
@@ -159,6 +159,10 @@ int cli_machine(struct moco_simd *simd, int threads, const char *option)
         cap_dnnl(cap.level);
     if (threads > 0)
         omp_set_num_threads(threads);
+#ifndef _OPENMP
+    if (threads > 1)
+        fprintf(stderr, "moco: this build has no OpenMP: one thread computes, not %d\n", threads);
+#endif
     return MOCO_OK;
 }
 

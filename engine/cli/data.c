@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "engine/base/error.h"
-#include "engine/cli/audit.h"
+#include "engine/cli/audit/audit.h"
 #include "engine/cli/pack.h"
 
 enum { COUNT_MAX = 100000 };

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/cli/help.h"
+#include "engine/cli/help/help.h"
 #include "include/moco.h"
 
 static int is(const char *word, const char *a, const char *b)
@@ -15,12 +15,13 @@ static int is(const char *word, const char *a, const char *b)
 /* gcc's OpenMP threads spin for milliseconds where they wait. On cores that others use too, this
  * made a step 10 to 20 times slower (26 images/s beside a busy process, 187 after a short spin and
  * a sleep, at 5 % of the speed on idle cores). The library reads the variable before main(), so
- * moco starts itself once more with it; who sets a policy keeps it. */
+ * moco starts itself once more with it; who sets a policy keeps it. clang's library spins for
+ * 200 ms, reads another variable, and counts in milliseconds. */
 static void wait_politely(char **argv)
 {
-    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT"))
+    if (getenv("OMP_WAIT_POLICY") || getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME"))
         return;
-    if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0)
+    if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0 && setenv("KMP_BLOCKTIME", "0", 1) == 0)
         execv("/proc/self/exe", argv); /* if that fails, this process goes on as it is */
 }
 

@@ -1,6 +1,6 @@
 /* train.c: moco train: settings from flags, signals, progress. */
 #include "engine/cli/cli.h"
-#include "engine/cli/help.h"
+#include "engine/cli/help/help.h"
 #include "engine/cli/show.h"
 
 #include <string.h>

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/cli/sheet.h"
+#include "engine/cli/sheet/sheet.h"
 #include "engine/run/train.h"
 
 enum { CELL = 128, TEXT = 8192, COUNT_MAX = 100000 };

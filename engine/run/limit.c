@@ -139,7 +139,7 @@ static void limit_by_process(struct memory_limit *limit)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct rlimit r;
         uint64_t used = own_bytes(rows[i].number);
-        if (getrlimit((__rlimit_resource_t)rows[i].resource, &r) || r.rlim_cur == RLIM_INFINITY)
+        if (getrlimit(rows[i].resource, &r) || r.rlim_cur == RLIM_INFINITY)
             continue;
         lower(limit, r.rlim_cur > used ? r.rlim_cur - used : 0, rows[i].what);
     }

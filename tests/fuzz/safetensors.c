@@ -4,6 +4,8 @@
 #include "engine/run/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 
+static volatile unsigned sink;
+
 static unsigned add_up(const struct st_tensor *tensor)
 {
     size_t bytes = st_type_size(tensor->type);
@@ -17,7 +19,6 @@ static unsigned add_up(const struct st_tensor *tensor)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static volatile unsigned sink;
     struct st_file *file = NULL;
     if (safetensors_open(&file, fuzz_file(0, data, size)) != 0)
         return 0;

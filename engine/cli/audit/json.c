@@ -1,5 +1,5 @@
-/* audit_json.c: what moco data found, as one JSON object on a line. */
-#include "engine/cli/audit.h"
+/* json.c: what moco data found, as one JSON object on a line. */
+#include "engine/cli/audit/audit.h"
 
 #include <math.h>
 

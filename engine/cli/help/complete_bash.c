@@ -2,7 +2,7 @@
  *
  * An option is a word NAME, NAME:WHAT or NAME:=VALUE|VALUE of a list that one function searches.
  * Values are completed where there are some, data by their kind and by files, other texts not. */
-#include "engine/cli/help.h"
+#include "engine/cli/help/help.h"
 
 #include <string.h>
 

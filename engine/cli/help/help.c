@@ -1,5 +1,5 @@
 /* help.c: the overview, one command's help, and the listing of options; see help.h. */
-#include "engine/cli/help.h"
+#include "engine/cli/help/help.h"
 
 #include <math.h>
 #include <string.h>

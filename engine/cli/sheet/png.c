@@ -15,7 +15,7 @@
 #define STB_IMAGE_WRITE_STATIC
 #include <stb_image_write.h>
 
-#include "engine/cli/sheet.h"
+#include "engine/cli/sheet/sheet.h"
 #include "engine/base/error.h"
 #include "engine/base/replace.h"
 

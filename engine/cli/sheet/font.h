@@ -1,7 +1,7 @@
 /* font.h: characters of 5x8 dots, one byte a column, the lowest bit on top. Capitals are written as
  * small letters; what is not here stays blank. */
-#ifndef MOCO_ENGINE_CLI_FONT_H
-#define MOCO_ENGINE_CLI_FONT_H
+#ifndef MOCO_ENGINE_CLI_SHEET_FONT_H
+#define MOCO_ENGINE_CLI_SHEET_FONT_H
 
 enum { FONT_COLUMNS = 5, FONT_ROWS = 8 };
 

@@ -1,6 +1,6 @@
 /* commands.c: the commands of `moco` and the ways to name data. The words before an option in
  * `arguments` are what completion offers; everything else is for people. */
-#include "engine/cli/help.h"
+#include "engine/cli/help/help.h"
 
 #include <string.h>
 

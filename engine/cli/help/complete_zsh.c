@@ -1,7 +1,7 @@
 /* complete_zsh.c: the completion for zsh, from the tables that --help reads; see help.h.
  *
  * An option is a spec of _arguments, '--name[help]:what:action'. */
-#include "engine/cli/help.h"
+#include "engine/cli/help/help.h"
 
 #include <string.h>
 

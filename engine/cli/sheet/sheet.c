@@ -1,5 +1,5 @@
 /* sheet.c: pictures and text on a white sheet; see sheet.h. */
-#include "engine/cli/sheet.h"
+#include "engine/cli/sheet/sheet.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/cli/font.h"
+#include "engine/cli/sheet/font.h"
 
 enum { GAP = 6, LINES = 6, LINE = FONT_ROWS + 2, LETTER = FONT_COLUMNS + 1, INK = 40 };
 

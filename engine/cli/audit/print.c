@@ -1,5 +1,5 @@
-/* audit_print.c: what moco data found, for people to read. */
-#include "engine/cli/audit.h"
+/* print.c: what moco data found, for people to read. */
+#include "engine/cli/audit/audit.h"
 
 #include <string.h>
 

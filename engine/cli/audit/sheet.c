@@ -1,12 +1,12 @@
-/* audit_sheet.c: a contact sheet of a data set: some of its images, then a row for each kind of
+/* sheet.c: a contact sheet of a data set: some of its images, then a row for each kind of
  * finding; duplicates and leaks stand beside the image that has the same pixels. */
-#include "engine/cli/audit.h"
+#include "engine/cli/audit/audit.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/cli/sheet.h"
+#include "engine/cli/sheet/sheet.h"
 
 enum { CELL = 128, COLUMNS = 8, TEXT = 1500 };
 

@@ -1,6 +1,6 @@
 /* audit.h: what moco data found, printed, as JSON, and on a contact sheet. */
-#ifndef MOCO_ENGINE_CLI_AUDIT_H
-#define MOCO_ENGINE_CLI_AUDIT_H
+#ifndef MOCO_ENGINE_CLI_AUDIT_AUDIT_H
+#define MOCO_ENGINE_CLI_AUDIT_AUDIT_H
 
 #include <stdio.h>
 

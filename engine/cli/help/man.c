@@ -2,7 +2,7 @@
  *
  * Lines are filled, so text is cut at blanks before column 80; a line must not begin with a dot or
  * an apostrophe, and a dash that is typed is \-. */
-#include "engine/cli/help.h"
+#include "engine/cli/help/help.h"
 
 #include <ctype.h>
 #include <string.h>

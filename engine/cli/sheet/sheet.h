@@ -1,8 +1,8 @@
 /* sheet.h: a sheet of small pictures with lines of text below them, written as a PNG.
  *
  * A grid of rows and columns of cells; each has a square for a picture and LINES lines of text. */
-#ifndef MOCO_ENGINE_CLI_SHEET_H
-#define MOCO_ENGINE_CLI_SHEET_H
+#ifndef MOCO_ENGINE_CLI_SHEET_SHEET_H
+#define MOCO_ENGINE_CLI_SHEET_SHEET_H
 
 #include "engine/data/source.h"
 

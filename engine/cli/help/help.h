@@ -6,8 +6,8 @@
  * --help, or --help=man, =bash, =zsh for an excerpt of the larger text; nothing is written twice.
  * Words in `back quotes` are literal: bold on a manual page, and values to complete in an option's
  * help. */
-#ifndef MOCO_ENGINE_CLI_HELP_H
-#define MOCO_ENGINE_CLI_HELP_H
+#ifndef MOCO_ENGINE_CLI_HELP_HELP_H
+#define MOCO_ENGINE_CLI_HELP_HELP_H
 
 #include <stddef.h>
 #include <stdio.h>
