@@ -6,7 +6,8 @@
   sbom.py --check FILE -- BINARIES...
 
 NAME=VERSION are the libraries that the build found; what the binaries load is read from them, and
-what they hold of the runtime, where they load nothing, is what --runtime says. A library that the table below does not know is an error, so the list cannot fall behind the build.
+what they hold of the runtime, where they load nothing, is what --runtime says. A library that the
+table below does not know is listed under its file's name, without a licence.
 On Debian, package and version come from dpkg, and what its copyright file names is noted. The
 document holds no path, and its date is SOURCE_DATE_EPOCH or that of the newest entry in
 debian/changelog: equal builds give equal bytes."""
@@ -72,7 +73,9 @@ def known_as(soname):
         starts = (start,) if isinstance(start, str) else start or ()
         if any(soname.startswith(s) for s in starts):
             return name
-    sys.exit(f"sbom.py: {soname} is linked, but not in the table of known libraries")
+    print(f"sbom.py: {soname} is linked, but not in the table of known libraries", file=sys.stderr)
+    KNOWN[soname] = (soname, "NOASSERTION", "NOASSERTION")
+    return soname
 
 
 def place_of(soname, binaries):
