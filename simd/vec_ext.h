@@ -14,6 +14,8 @@
 
 #include "simd/bf16.h"
 
+#define VEC_ROLLED /* tile.h */
+
 enum { TILE_ROWS = 6, TILE_VECS = 4 };
 
 typedef float f32x16 __attribute__((vector_size(64)));
