@@ -1,0 +1,71 @@
+# shellcheck shell=bash
+# tests.sh: the build that everyone makes: its tests, the sanitizers, fuzzers, the demonstration.
+
+job_test() {
+    clone && ./quickstart packages || { bad "test: installation"; return; }
+    meson_job test
+}
+
+job_sanitize() {
+    clone || { bad "sanitize: clone"; return; }
+    # cfitsio asks for what damaged headers say, and is told no
+    export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
+        UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
+    meson_job sanitize -Db_sanitize=address,undefined -Db_lundef=false \
+        -Dbuildtype=debugoptimized -Dbench=disabled -- --timeout-multiplier 10
+    unset ASAN_OPTIONS UBSAN_OPTIONS
+}
+
+# The loader's threads under the thread sanitizer, in two programs that start no OpenMP team: gcc's
+# runtime is not built for it, and its barriers would be taken for races. (Leaks: job sanitize.)
+job_tsan() {
+    local test fixed=""
+    clone && ./quickstart packages || { bad "tsan: installation"; return; }
+    meson setup "$work/tsan" --werror -Db_sanitize=thread -Db_lundef=false \
+        -Dbuildtype=debugoptimized -Dbench=disabled &&
+        ninja -C "$work/tsan" tests/test_loader tests/test_order || { bad "tsan: build"; return; }
+    ok
+    setarch -R true 2>/dev/null && fixed="setarch -R" # older runtimes know few places for memory
+    for test in test_loader test_order; do
+        if TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1 $fixed "$work/tsan/tests/$test"; then
+            ok
+        else
+            bad "tsan: $test"
+        fi
+    done
+}
+
+# Readers of files under a fuzzer, a minute each.
+job_fuzz() {
+    clone && ./quickstart packages || { bad "fuzz: installation"; return; }
+    clang_fuzzer || { echo "left out: clang or its fuzzer cannot be installed here"; return; }
+    if tests/fuzz/run -s 60 -o "$work/fuzz"; then ok; else bad "fuzz: a target failed"; fi
+}
+
+# Debian 12 keeps the fuzzer's runtime in a package of clang's version.
+clang_fuzzer() {
+    local version
+    fuzzer_links && return
+    packages clang || return 1
+    version=$(clang -dumpversion | cut -d. -f1)
+    fuzzer_links || packages "libclang-rt-$version-dev" && fuzzer_links
+}
+
+fuzzer_links() {
+    command -v clang >/dev/null &&
+        echo 'int LLVMFuzzerTestOneInput(const char *d, long n) { return d && n < 0; }' |
+        clang -fsanitize=fuzzer,address,undefined -x c - -o "$work/fuzzer" 2>/dev/null
+}
+
+job_demo() {
+    local raw trained
+    clone && ./quickstart build || { bad "demo: build"; return; }
+    timeout 180 ./quickstart demo | tee "$work/demo.log"
+    raw=$(awk '/raw pixels/ { print $(NF - 1) }' "$work/demo.log")
+    trained=$(awk '/after training/ { print $(NF - 1) }' "$work/demo.log")
+    if awk -v a="${trained:-0}" -v b="${raw:-100}" 'BEGIN { exit !(a > b) }'; then
+        ok
+    else
+        bad "demo: kNN ${trained:-none} against ${raw:-none} of raw pixels within 3 minutes"
+    fi
+}
