@@ -4,8 +4,8 @@
 # emulated BUILD PROGRAM ARGUMENTS...: a program of a build by the command in "emulator"; ends well.
 # OMP_WAIT_POLICY must be set: without it moco starts itself again, past the emulator.
 emulated() {
-    local build=$1 program=$2 log start=$SECONDS
-    log=$(mktemp "$work/log.XXXXXX")
+    local build=$1 program=$2 log=$work/$cpu/$2.log start=$SECONDS
+    mkdir -p "${log%/*}"
     shift 2
     if timeout 900 "${emulator[@]}" "$build/$program" "$@" >"$log" 2>&1; then
         echo "ok     $cpu $program, $((SECONDS - start)) s: $(tail -1 "$log")"

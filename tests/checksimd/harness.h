@@ -38,6 +38,9 @@ float uniform(void);
 /* A failure is counted and, unless a mutant is at work, printed. */
 __attribute__((format(printf, 2, 3))) void expect(int ok, const char *format, ...);
 int report(const char *levels);
+/* Of what the reference gave since the last one was printed; none of nothing (the group "number" has
+ * arithmetic of integers for its specification). */
+void print_digest(const char *group);
 void seed_random(uint64_t seed);
 
 void *take_bytes(int slot, size_t bytes);
@@ -55,6 +58,11 @@ void *take_numbers_copy(int slot, enum moco_number number, const void *src, size
 void *take_numbers_filled(int slot, enum moco_number number, size_t n, enum fill fill);
 
 void strips_intact(const char *kernel, const char *level);
+
+/* Results of the reference go into the digest once: when it meets itself. same() and same_numbers() do
+ * that themselves. */
+void digest_reference(const struct moco_simd *t, enum moco_number number, const void *want,
+                      size_t n);
 
 /* Equal bytes; a NaN equals any NaN. The sizes are for the message. */
 void same(const char *kernel, const struct moco_simd *t, const float *got, const float *want,

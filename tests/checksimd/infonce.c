@@ -128,9 +128,10 @@ void check_infonce(const struct moco_simd *t)
     for (size_t i = 0; i < COUNT(edges); i++)
         for (size_t j = 0; j < COUNT(columns); j++) {
             enum fill fill = j % 2 ? UNIFORM : (enum fill)(next_random() % FINITE_FILLS);
+            size_t B = one_of(rows_of, COUNT(rows_of));
+            float T = temperatures[next_random() % COUNT(temperatures)];
 
-            infonce(t, one_of(rows_of, COUNT(rows_of)), edges[i], columns[j], fill,
-                    temperatures[next_random() % COUNT(temperatures)], (int)(next_random() % 4));
+            infonce(t, B, edges[i], columns[j], fill, T, (int)(next_random() % 4));
         }
     for (size_t i = 0; i < COUNT(temperatures); i++) {
         infonce(t, 3, 4096, 128, UNIFORM, temperatures[i], 0);

@@ -81,8 +81,8 @@ static struct moco_knn take_lists(int slot, const struct shape *x)
     return best;
 }
 
-static void same_lists(const char *level, const struct moco_knn *got, const struct moco_knn *want,
-                 const struct shape *x, const char *when)
+static void same_lists(const struct moco_simd *t, const struct moco_knn *got,
+                       const struct moco_knn *want, const struct shape *x, const char *when)
 {
     for (size_t b = 0; b < x->B; b++) {
         size_t at = b * (x->room + MOCO_KNN_SPARE), n = want->count[b];
@@ -92,8 +92,11 @@ static void same_lists(const char *level, const struct moco_knn *got, const stru
                  !memcmp(got->index + at, want->index + at, n * sizeof(uint32_t));
 
         expect(ok, "%s, %s: list %zu of %zu differs (K %zu D %zu k %zu room %zu fill %d labels %d):"
-               " %u, ref %zu", level, when, b, x->B, x->K, x->D, x->k, x->room, (int)x->fill,
+               " %u, ref %zu", t->name, when, b, x->B, x->K, x->D, x->k, x->room, (int)x->fill,
                x->labelled, got->count[b], n);
+        digest_reference(t, MOCO_FP32, want->s + at, n);
+        for (size_t i = 0; i < n; i++)
+            digest_reference(t, MOCO_FP32, &(float){(float)want->index[at + i]}, 1);
     }
 }
 
@@ -167,10 +170,10 @@ static void knn(const struct moco_simd *t, const struct shape *x)
     t->knn_scan(&got, q, keys, labels, rows, cut, x->D, first, scratch);
     t->knn_scan(&got, q, keys + cut * x->D, labels ? labels + cut : NULL, rows, x->K - cut, x->D,
                 first + (uint32_t)cut, scratch);
-    same_lists(t->name, &got, &want, x, "scan");
+    same_lists(t, &got, &want, x, "scan");
     cut_all(&ref, &want, x->B);
     cut_all(t, &got, x->B);
-    same_lists(t->name, &got, &want, x, "cut");
+    same_lists(t, &got, &want, x, "cut");
     if (t->knn_scan == ref.knn_scan)
         oracle(&got, q, keys, labels, x, first);
     strips_intact("knn", t->name);

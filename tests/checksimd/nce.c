@@ -186,10 +186,12 @@ void check_nce(const struct moco_simd *t)
     static const size_t columns[] = {1, 7, 8, 9, 16, 17, 63, 64, 65, 80, 127, 128, 129, 200};
 
     for (size_t i = 0; i < COUNT(edges); i++)
-        for (size_t j = 0; j < COUNT(columns); j++)
-            nce(t, next_random() % 6, edges[i], columns[j],
-                j % 2 ? UNIFORM : (enum fill)(next_random() % FILLS),
-                temperatures[next_random() % COUNT(temperatures)]);
+        for (size_t j = 0; j < COUNT(columns); j++) {
+            size_t B = next_random() % 6;
+            enum fill fill = j % 2 ? UNIFORM : (enum fill)(next_random() % FILLS);
+
+            nce(t, B, edges[i], columns[j], fill, temperatures[next_random() % COUNT(temperatures)]);
+        }
     nce(t, 3, M_MAX, 128, UNIFORM, 0.1f);
     nce(t, 3, M_MAX - 1, 128, UNIFORM, 0.01f);
 }

@@ -272,6 +272,6 @@ int main(int argc, char **argv)
             check_shape(&shapes[i], number);
     printf("checkwinograd: the largest error is %.2f of its bound, of bfloat16 images %.2f\n",
            worst[MOCO_FP32], worst[MOCO_BF16]);
-    printf("checkwinograd: digest %016llx\n", (unsigned long long)digest);
+    printf("digest winograd %016llx\n", (unsigned long long)digest);
     return check_summary("checkwinograd");
 }
