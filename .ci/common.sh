@@ -27,6 +27,18 @@ clone() {
     cd "$work/clone" || return 1
 }
 
+# begin JOB: in a clean clone, with what the build needs.
+begin() {
+    clone && ./quickstart packages || { bad "$1: installation"; return 1; }
+    cache
+}
+
+# Jobs compile much of the same: one cache of objects, empty when a run begins, where it can be had.
+cache() {
+    command -v ccache >/dev/null || [ "$(id -u)" -ne 0 ] || packages ccache >/dev/null 2>&1
+    export CCACHE_DIR=$work/ccache CCACHE_BASEDIR=$work CCACHE_NOHASHDIR=1
+}
+
 data_options() {
     local shared
     shared=$(realpath -q "$root/../shared") || return 0
@@ -46,7 +58,23 @@ sum_up() {
     [ $((n_ok + n_bad)) -gt 0 ] || bad "no test ran"
 }
 
-# meson_job NAME SETUP-OPTIONS... -- TEST-OPTIONS...
+# configured NAME SETUP-OPTIONS...
+configured() {
+    local name=$1
+    shift
+    mapfile -t data < <(data_options)
+    meson setup "$work/$name" --werror ${data[@]+"${data[@]}"} "$@"
+}
+
+# tested NAME TEST-OPTIONS...: a build's tests, all or those that are named; what these need is built.
+tested() {
+    local name=$1
+    shift
+    meson test -C "$work/$name" --print-errorlogs "$@" 2>&1 | tee "$work/$name.log"
+    sum_up "$work/$name.log"
+}
+
+# meson_job NAME SETUP-OPTIONS... -- TEST-OPTIONS...: everything is built.
 meson_job() {
     local name=$1 setup=()
     shift
@@ -55,12 +83,9 @@ meson_job() {
         shift
     done
     [ $# -gt 0 ] && shift
-    mapfile -t data < <(data_options)
-    meson setup "$work/$name" --werror ${data[@]+"${data[@]}"} "${setup[@]}" &&
-        ninja -C "$work/$name" || { bad "$name: build"; return; }
+    configured "$name" "${setup[@]}" && ninja -C "$work/$name" || { bad "$name: build"; return; }
     ok
-    meson test -C "$work/$name" --print-errorlogs "$@" 2>&1 | tee "$work/$name.log"
-    sum_up "$work/$name.log"
+    tested "$name" "$@"
 }
 
 # What small training runs of several jobs share.

@@ -6,7 +6,8 @@
 # a short training run, a benchmark, and runs that move between this machine and the emulated one.
 job_aarch64() {
     local sysroot=${MOCO_SYSROOT:-$work/sysroot} cpu test emulator
-    clone && ./quickstart packages && cross/prepare aarch64 "$sysroot" ||
+    begin aarch64 || return
+    cross/prepare aarch64 "$sysroot" ||
         { bad "aarch64: packages"; return; }
     meson setup "$work/arm" --werror -Dbench=enabled --cross-file "$sysroot/sysroot.ini" \
         --cross-file cross/aarch64-linux-gnu.ini &&

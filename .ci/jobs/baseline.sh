@@ -7,7 +7,8 @@
 job_baseline() {
     local cpu
     [ "$(uname -m)" = x86_64 ] || { echo "left out: this machine is no x86-64"; return; }
-    clone && ./quickstart packages && qemu_user || { bad "baseline: installation"; return; }
+    begin baseline || return
+    qemu_user || { bad "baseline: installation"; return; }
     meson setup "$work/x86" --werror -Dbench=disabled && ninja -C "$work/x86" ||
         { bad "baseline: build"; return; }
     ok

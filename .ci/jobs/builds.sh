@@ -3,7 +3,7 @@
 
 # The other family of compilers. Its OpenMP library serves oneDNN, too (test_threads).
 job_clang() {
-    clone && ./quickstart packages || { bad "clang: installation"; return; }
+    begin clang || return
     clang_openmp || { echo "left out: clang or its OpenMP library cannot be installed here"; return; }
     CC=clang meson_job clang -- checksimd checkwinograd dispatch threads base schedule contrast \
         methods optimiser step conv bf16 augment data decode_jpeg loader header-c header-c++ \
@@ -23,7 +23,7 @@ clang_links() {
 # Link-time optimisation, which must not carry a kernel's instructions into other functions.
 job_lto() {
     local test
-    clone && ./quickstart packages || { bad "lto: installation"; return; }
+    begin lto || return
     meson setup "$work/lto" --werror -Db_lto=true -Dbench=disabled &&
         ninja -C "$work/lto" moco tests/checksimd tests/test_dispatch tests/test_step tests/parity ||
         { bad "lto: build"; return; }
@@ -42,9 +42,11 @@ job_lto() {
 # A build without oneDNN: the tests of whatever convolves, and moco links no library for it.
 job_no-onednn() {
     local tests=(conv bf16 gradient step run resume parity-own parity-own-direct parity-own-kernels)
-    clone && ./quickstart packages || { bad "no-onednn: installation"; return; }
+    begin no-onednn || return
     [ -n "$(data_options)" ] && tests+=(parity-moco_bottleneck parity-moco_v3 parity-adamw-direct)
-    meson_job no-onednn -Donednn=disabled -Dbench=disabled -- "${tests[@]}"
+    configured no-onednn -Donednn=disabled -Dbench=disabled && ninja -C "$work/no-onednn" moco ||
+        { bad "no-onednn: build"; return; }
+    tested no-onednn "${tests[@]}"
     check "oneDNN in a build without it" linked_dnnl "$work/no-onednn/moco"
     if "$work/no-onednn/moco" info | grep -q '^oneDNN  *not built in$'; then
         ok
@@ -58,20 +60,18 @@ linked_dnnl() { ldd "$1" | grep -i dnnl; }
 # oneDNN 3.x where the system's is 2.x: what computes convolutions and what is built on them, and the
 # peer in bench/. A Python package has the library and its headers, for x86-64.
 job_onednn3() {
-    local venv=$work/onednn3 build=$work/onednn3-build tests=(conv gradient bf16 step resume)
-    clone && ./quickstart packages || { bad "onednn3: installation"; return; }
+    local venv=$work/onednn3-python build=$work/onednn3 tests=(conv gradient bf16 step resume)
+    begin onednn3 || return
     python3 -m venv "$venv" && "$venv/bin/pip" install -q "onednn-devel-cpu-gomp>=2023.1" ||
         { echo "left out: oneDNN 3.x can not be had here (package onednn-devel-cpu-gomp)"; return; }
-    mapfile -t data < <(data_options)
-    meson setup "$build" --werror ${data[@]+"${data[@]}"} -Donednn_root="$venv" &&
+    configured onednn3 -Donednn_root="$venv" &&
         ninja -C "$build" moco bench/moco-bench \
             tests/{parity,test_conv,test_gradient,test_bf16,test_step,test_resume} ||
         { bad "onednn3: build"; return; }
     ok
     "$build/moco" info | grep -E 'oneDNN +3\.' && ok || bad "onednn3: moco info names another oneDNN"
     mapfile -t -O 5 tests < <(meson test -C "$build" --list 2>/dev/null | grep -o 'parity-[a-z0-9_-]*')
-    meson test -C "$build" --no-rebuild --print-errorlogs "${tests[@]}" 2>&1 | tee "$build.log"
-    sum_up "$build.log"
+    tested onednn3 "${tests[@]}"
     "$build/bench/moco-bench" --benchmark_min_time=0.01 \
         --benchmark_filter='bn_add_relu.*/onednn' | tee "$build.bench"
     [ "$(grep -c '^bn_add_relu.*GB/s' "$build.bench")" -eq 2 ] && ok || bad "onednn3: moco-bench"
@@ -85,11 +85,12 @@ static_job() {
     local name=$1 cc=$2
     shift 2
     [ "$(uname -m)" = x86_64 ] || { echo "left out: not tried on $(uname -m)"; return; }
-    clone && ./quickstart packages || { bad "$name: installation"; return; }
+    begin "$name" || return
     cross/prepare-static "$work/$name-libraries" "$cc" ||
         { echo "left out: compiler or sources are not in reach"; return; }
-    meson_job "$name" -Dstatic=true --native-file "$work/$name-libraries/native.ini" "$@" -- \
-        checksimd checkwinograd dispatch base methods optimiser data loader pack step resume \
+    configured "$name" -Dstatic=true --native-file "$work/$name-libraries/native.ini" "$@" &&
+        ninja -C "$work/$name" moco || { bad "$name: build"; return; }
+    tested "$name" checksimd checkwinograd dispatch base methods optimiser data loader pack step resume \
         parity-own parity-own-direct
     alone "$work/$name/moco"
 }
@@ -115,7 +116,7 @@ alone() {
 # Two clones in folders of unequal names and depths, built at unequal times, give the same bytes.
 job_reproducible() {
     local file one=$work/one other=$work/the/other
-    clone && ./quickstart packages || { bad "reproducible: installation"; return; }
+    begin reproducible || return
     git clone -q . "$one" && git clone -q . "$other/clone" &&
         plain_build "$one/build" "$one" && TZ=Asia/Tokyo plain_build "$other/build" "$other/clone" ||
         { bad "reproducible: build"; return; }

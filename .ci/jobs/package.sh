@@ -6,7 +6,8 @@
 job_package() {
     local folder built
     command -v dpkg-query >/dev/null || { echo "left out: this is no Debian"; return; }
-    clone && ./quickstart packages && package_tools || { bad "package: installation"; return; }
+    begin package || return
+    package_tools || { bad "package: installation"; return; }
     meson setup "$work/dist" -Dtests=false -Dbench=disabled && mkdir "$work/deb" &&
         meson dist -C "$work/dist" --no-tests &&
         tar -xf "$work"/dist/meson-dist/moco-*.tar.xz -C "$work/deb" ||

@@ -2,12 +2,12 @@
 # tests.sh: the build that everyone makes: its tests, the sanitizers, fuzzers, the demonstration.
 
 job_test() {
-    clone && ./quickstart packages || { bad "test: installation"; return; }
+    begin test || return
     meson_job test
 }
 
 job_sanitize() {
-    clone || { bad "sanitize: clone"; return; }
+    begin sanitize || return
     # cfitsio asks for what damaged headers say, and is told no
     export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 \
         UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
@@ -20,7 +20,7 @@ job_sanitize() {
 # runtime is not built for it, and its barriers would be taken for races. (Leaks: job sanitize.)
 job_tsan() {
     local test fixed=""
-    clone && ./quickstart packages || { bad "tsan: installation"; return; }
+    begin tsan || return
     meson setup "$work/tsan" --werror -Db_sanitize=thread -Db_lundef=false \
         -Dbuildtype=debugoptimized -Dbench=disabled &&
         ninja -C "$work/tsan" tests/test_loader tests/test_order || { bad "tsan: build"; return; }
@@ -35,11 +35,11 @@ job_tsan() {
     done
 }
 
-# Readers of files under a fuzzer, a minute each.
+# Readers of files under a fuzzer, for a moment each; tests/fuzz/run -s SECONDS takes longer.
 job_fuzz() {
-    clone && ./quickstart packages || { bad "fuzz: installation"; return; }
+    begin fuzz || return
     clang_fuzzer || { echo "left out: clang or its fuzzer cannot be installed here"; return; }
-    if tests/fuzz/run -s 60 -o "$work/fuzz"; then ok; else bad "fuzz: a target failed"; fi
+    if tests/fuzz/run -s 20 -o "$work/fuzz"; then ok; else bad "fuzz: a target failed"; fi
 }
 
 # Debian 12 keeps the fuzzer's runtime in a package of clang's version.
