@@ -3,7 +3,7 @@
  * A file of ours comes back as it was written, and is refused after any one flipped bit, at any
  * shorter length, and with every kind of wrong header. Settings: who beats whom, strict numbers,
  * the way through config.json and back, the presets against the published table, and what follows
- * from the number of images. */
+ * from the number of images and the batch. */
 #include "engine/run/config.h"
 #include "engine/run/safetensors.h"
 #include "engine/run/train.h"
@@ -375,7 +375,7 @@ static void test_parts(void)
     CHECK(config_net(&net, &c.value, 3) == MOCO_OK && net.conv == CONV_AUTO && net.batch == 512);
 }
 
-/* ---- what follows from the number of images ---- */
+/* ---- what follows from the number of images and the batch ---- */
 
 /* Defaults, then `flags` (name, text, ..., NULL), on that many small images. */
 static void resolve(struct config *c, int images, const char *const *flags)
@@ -436,6 +436,32 @@ static void test_sizes_given(void)
     CHECK(v->batch == 512 && v->queue == 4096 && v->lr == 0.06 && v->bn_splits == 8 && !reasons[0]);
 }
 
+/* The rate follows optimiser and batch, with the reason; a flag's and a preset's stay. */
+static void test_rate(void)
+{
+    static const struct {
+        const char *flags[7];
+        double lr;
+        const char *reason;
+    } cases[] = {
+        { { "batch-size", "512" }, 0.06, NULL },
+        { { "batch-size", "64" }, 0.06, "lr 0.06 (0.03 for a batch of 256, that of 512" },
+        { { "batch-size", "1024" }, 0.12, "lr 0.12 (0.03 for a batch of 256)" },
+        { { "batch-size", "512", "optimizer", "adamw" }, 3e-4, "lr 0.0003 (1.5e-4 for a batch" },
+        { { "batch-size", "64", "optimizer", "lars" }, 0.075, "lr 0.075 (0.3 for a batch" },
+        { { "batch-size", "64", "lr", "0.4" }, 0.4, NULL },
+        { { "optimizer", "adamw", "lr", "0.06" }, 0.06, NULL },
+        { { "preset", "instdisc-cifar", "batch-size", "64" }, 0.03, NULL },
+    };
+    struct config c;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        resolve(&c, 5000, cases[i].flags);
+        CHECK_MSG(fabs(c.value.lr - cases[i].lr) < 1e-12, "case %zu: lr %g", i, c.value.lr);
+        CHECK_MSG(cases[i].reason ? strstr(c.reasons, cases[i].reason) != NULL
+                                  : !strstr(c.reasons, "lr "), "case %zu: %s", i, c.reasons);
+    }
+}
+
 static void count_notice(void *user, const char *sentence)
 {
     *(int *)user += strstr(sentence, "taken for colours") != NULL;
@@ -482,6 +508,7 @@ int main(void)
     test_parts();
     test_sizes();
     test_sizes_given();
+    test_rate();
     test_measurements();
     static const char *const names[] = { "sample.safetensors", "damaged.safetensors",
                                          "foreign.safetensors", "config.json" };

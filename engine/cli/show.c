@@ -73,7 +73,8 @@ static void on_started(void *user, const struct config *config, uint64_t step, u
                           strlen(text) > 60 ? "..." : "", origin_name(config->origin[i]));
     }
     if (config->reasons[0])
-        fprintf(stderr, "%s  from the number of images: %s", column ? "\n" : "", config->reasons),
+        fprintf(stderr, "%s  from the number of images and the batch: %s", column ? "\n" : "",
+                config->reasons),
             column = 1;
     fprintf(stderr, "%s  steps %llu of %llu done\n", column ? "\n" : "",
             (unsigned long long)step, (unsigned long long)steps);
@@ -116,7 +117,10 @@ static void dictionary_text(char *out, size_t size, const struct train_progress 
 /* A number, or a stroke where there is none. */
 static const char *number_text(char *out, size_t size, const char *format, double value)
 {
-    snprintf(out, size, isnan(value) ? "-" : format, value);
+    if (isnan(value))
+        snprintf(out, size, "-");
+    else
+        snprintf(out, size, format, value);
     return out;
 }
 

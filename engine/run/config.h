@@ -85,7 +85,7 @@ const struct setting *config_settings(size_t *count);
 struct config {
     struct run_config value;
     enum origin origin[128]; /* by row of the table */
-    char reasons[600]; /* what follows from the number of images, and why; "" when nothing does */
+    char reasons[600]; /* what follows from images and batch, and why; "" when nothing does */
 };
 
 /* Defaults: cifar-demo's values without the preset's name. */

@@ -1,7 +1,6 @@
 /* resolve.c: settings that follow from the data where nobody gave them: side and stem from the
  * image size, mean and deviation from the pixels, batch, BN groups, queue length and momentum from
- * the number of images. The learning rate stays: with batches of 64 and 32 it was better than one
- * that falls with the root of the batch (docs/recipes.md). */
+ * the number of images, the learning rate from optimiser and batch. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -56,7 +55,7 @@ static int resolve_side(struct config *config, const struct source *source)
     return rc;
 }
 
-/* ---- sizes that follow from the number of images ---- */
+/* ---- what follows from the number of images and the batch ---- */
 
 enum { STEPS_WANTED = 16, BATCH_LEAST = 32, GROUP_LEAST = 64 };
 enum { MANY_IMAGES = 200000 }; /* from here on He et al.'s ImageNet settings of queue and m */
@@ -89,6 +88,12 @@ static int follow(struct config *config, const char *name, const char *text, int
     *rc = config_set(config, name, text, FROM_DATA);
     config_text(after, sizeof after, config, row);
     return !*rc && strcmp(before, after);
+}
+
+static int is_from_data(const struct config *config, const char *name)
+{
+    size_t count;
+    return config->origin[config_setting(name) - config_settings(&count)] == FROM_DATA;
 }
 
 static int follow_int(struct config *config, const char *name, int value, int *rc)
@@ -144,12 +149,38 @@ static int resolve_queue(struct config *config, size_t count)
     return rc;
 }
 
+/* SGD's 0.06 of cifar-demo, which the linear rule (Goyal et al. 2017, section 2.1) makes of He et al.'s
+ * 0.03 for 256, grows with larger batches. It does not shrink with smaller ones, which a small set
+ * asks for: short runs were better without (docs/recipes.md). LARS and AdamW have the rates with which
+ * MoCo v3 was published (Chen, Xie, He 2021), linear in the batch. */
+static int resolve_rate(struct config *config)
+{
+    const struct run_config *c = &config->value;
+    double share = c->batch / 256.0, lr = share > 2.0 ? 0.03 * share : 0.06;
+    const char *why = "0.03 for a batch of 256, that of 512 for smaller ones too";
+    char text[32];
+    int rc = MOCO_OK;
+    if (!strcmp(c->optimiser, "lars"))
+        lr = 0.3 * share, why = "0.3 for a batch of 256";
+    else if (!strcmp(c->optimiser, "adamw"))
+        lr = 1.5e-4 * share, why = "1.5e-4 for a batch of 256";
+    else if (share > 2.0)
+        why = "0.03 for a batch of 256";
+    snprintf(text, sizeof text, "%.6g", lr);
+    int other = follow(config, "lr", text, &rc);
+    if (other || (!rc && share < 2.0 && is_from_data(config, "lr")))
+        give_reason(config, "lr %s (%s)", text, why);
+    return rc;
+}
+
 static int resolve_sizes(struct config *config, size_t count)
 {
     config->reasons[0] = '\0';
     int rc = resolve_batch(config, count);
     if (!rc)
         rc = resolve_groups(config);
+    if (!rc)
+        rc = resolve_rate(config);
     if (!rc && !strcmp(config->value.method, "moco"))
         rc = resolve_queue(config, count);
     return rc;
