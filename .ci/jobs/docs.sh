@@ -1,0 +1,15 @@
+# shellcheck shell=bash
+# docs.sh: the documents say what is so.
+
+# Every command of moco that the documents show runs on small data; everything else that they name is
+# looked up: options, tests, targets, scripts, jobs, files, links.
+job_docs() {
+    local build=$work/docs log=$work/docs.log
+    clone && ./quickstart packages || { bad "docs: installation"; return; }
+    meson setup "$build" && ninja -C "$build" moco || { bad "docs: build"; return; }
+    python3 -B .ci/docs/check.py "$build" >"$log" || bad "docs: check.py"
+    python3 -B .ci/docs/run.py "$build/moco" "$work/docs-scratch" >>"$log" || bad "docs: run.py"
+    cat "$log"
+    passed=$((passed + $(awk '/^ok / { n++ } /^passed: / { n += $2 } END { print n + 0 }' "$log")))
+    failed=$((failed + $(grep -c '^FAILED' "$log")))
+}
