@@ -150,8 +150,9 @@ def wrong_script(words, jobs):
         yield f"{words[0]} is no script"
         return
     text = path.read_text()
+    options = re.findall(r"--[a-z][a-z-]*", text)
     for word in words[1:]:
-        if word.startswith("--") and word not in text:
+        if word.startswith("--") and word.split("=")[0] not in options:
             yield f"{words[0]} has no {word}"
         elif words[0] == ".ci/run" and not word.startswith("-") and word not in jobs:
             yield f"no job {word}"

@@ -8,6 +8,11 @@ job_docs() {
     clone && ./quickstart packages || { bad "docs: installation"; return; }
     meson setup "$build" && ninja -C "$build" moco || { bad "docs: build"; return; }
     python3 -B .ci/docs/check.py "$build" >"$log" || bad "docs: check.py"
+    git clone -q . "$work/misspelled" &&
+        sed -i 's/--fill-first/--fil-first/' "$work/misspelled/docs/method.md"
+    python3 -B "$work/misspelled/.ci/docs/check.py" "$build" |
+        grep 'no option --fil-first' >/dev/null && ok ||
+        bad "docs: a misspelled option was not noticed"
     python3 -B .ci/docs/run.py "$build/moco" "$work/docs-scratch" >>"$log" || bad "docs: run.py"
     cat "$log"
     passed=$((passed + $(awk '/^ok / { n++ } /^passed: / { n += $2 } END { print n + 0 }' "$log")))
