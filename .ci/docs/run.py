@@ -57,6 +57,8 @@ def place(folder, sets, command):
 
 def shorter(words):
     added = SHORTER.get(words[1], [])
+    if "--resume" in words:  # a run that takes long enough to be interrupted
+        added = added + ["--epochs", "20"]
     if words[1] == "compare":
         added = added + (["--minutes", "0.0001"] if "--minutes" in words else ["--epochs", "1"])
         if value(words, "--study") == "labels":  # what follows from the images of CIFAR-10
