@@ -56,6 +56,29 @@ static inline size_t get(unsigned char **out, const char *name)
     return size;
 }
 
+/* A .npy of numbers "<f4" and a shape "13, 3, 6, 6"; fortran: "True" or "False". */
+static inline void put_array(const char *name, const char *descr, const char *fortran,
+                             const char *shape, const void *data, size_t size)
+{
+    unsigned char *bytes = calloc(1, 10 + 256 + size);
+    if (!bytes)
+        abort();
+    int length = snprintf((char *)bytes + 10, 256,
+                          "{'descr': '%s', 'fortran_order': %s, 'shape': (%s), }\n", descr,
+                          fortran, shape);
+    memcpy(bytes, "\x93NUMPY\1", 8);
+    bytes[8] = (unsigned char)length;
+    memcpy(bytes + 10 + length, data, size);
+    put(name, bytes, 10 + (size_t)length + size);
+    free(bytes);
+}
+
+static inline void put_npy(const char *name, const char *descr, const char *shape,
+                           const void *data, size_t size)
+{
+    put_array(name, descr, "False", shape, data, size);
+}
+
 /* "KIND:PATHREST" */
 static inline const char *spec_of(const char *kind, const char *name, const char *rest)
 {

@@ -198,7 +198,8 @@ static void test_classes(void)
     struct source *source = must_open(at("sky"));
     CHECK(source && !strcmp(source->kind, "fits") && source->count == 2 && source->channels == D);
     CHECK(source && source->classes == 2 && !strcmp(source->class_names[0], "galaxy"));
-    CHECK(source && source_label(source, 1) == 1 && !strcmp(source->name(source, 1), "star/b.fits"));
+    CHECK(source && source_label(source, 1) == 1);
+    CHECK(source && !strcmp(source->name(source, 1), "star/b.fits"));
     count_up(want, D * PLANE, 5, 0);
     same_pixels(source, 1, want, D, H, W);
     source_close(&source);
@@ -220,7 +221,7 @@ static void test_views(void)
     CHECK(source && source->count == 3 * D && source->views == D && source_label(source, D) == 0);
     CHECK(source && source_label(source, 2 * D) == 1);
     must_not_read(source, D - 1, "galaxy/0.fits");
-    CHECK(source && source->read(source, D, &image) == MOCO_OK && source->name(source, D)[7] == 'a');
+    CHECK(source && !source->read(source, D, &image) && source->name(source, D)[7] == 'a');
     image_close(&image);
     count_up(want, D * PLANE, 5, 0);
     same_pixels(source, 2 * D + 1, want + H * W, 1, H, W);

@@ -1,5 +1,5 @@
-/* golden.c: views that torchvision made, with the parameters it drew. With mean 0 and std 1 they may
- * differ from the recorded ones by 1e-4 anywhere. The format: tests/oracle/augment_golden.py. */
+/* golden.c: views that torchvision made, and the parameters it drew for them. With mean 0 and std 1
+ * ours may differ by 1e-4 anywhere. The format: tests/oracle/augment_golden.py. */
 #include "tests/augment/augment.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* damage.c: files that change between opening and reading; every truncation and many changed bytes. */
+/* damage.c: files that change between opening and reading; every truncation, many changed bytes. */
 #include "tests/tiff/tiff.h"
 
 /* A folder keeps its sentence when a file goes or shrinks between opening and reading. */

@@ -1,5 +1,5 @@
-/* main.c: test_tiff: TIFF files as libtiff writes them, what is refused, damaged files, and with the
- * folder of -Ddata_dir real images. */
+/* main.c: test_tiff: TIFF files as libtiff writes them, what is refused, damaged files; with the
+ * folder of -Ddata_dir as argv[1] real images. */
 #include "tests/tiff/tiff.h"
 
 int main(int argc, char **argv)
