@@ -2,9 +2,9 @@
  *
  * Slots are filled in the order of tickets (0, 1, 2): who takes the first sample of a ticket writes
  * the ids of the whole slot, so what is in it never depends on who draws it. With workers, four
- * slots form a ring: one in the caller's hands and three ahead. Threads share the samples of a slot,
- * not whole slots: the first batch is ready soonest, and all state between them is under one mutex
- * that is held for moments only. */
+ * slots form a ring: one in the caller's hands and three ahead. Threads share the samples of a
+ * slot, not whole slots: the first batch is ready soonest, and all state between them is under one
+ * mutex that is held for moments only. */
 #define _GNU_SOURCE
 #include "engine/data/loader_impl.h"
 

@@ -7,11 +7,11 @@
 
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "engine/base/error.h"
+#include "engine/base/grow.h"
 
 enum { ARRAYS_MAX = 1 << 16, DEFLATE_RATIO = 1032, CHUNK_BYTES_MAX = 1 << 30 };
 
@@ -132,16 +132,12 @@ static herr_t list_one(hid_t object, const char *name, const H5O_info_t *info, v
         return 0;
     if (listing->n == ARRAYS_MAX)
         return 1;
-    if (listing->n == listing->capacity) {
-        size_t more = listing->capacity ? 2 * listing->capacity : 16;
-        void *names = realloc(listing->names, more * sizeof *listing->names);
-        if (!names) {
-            listing->failed = 1;
-            return 1;
-        }
-        listing->names = names;
-        listing->capacity = more;
-    }
+    void *names = array_grow(listing->names, &listing->capacity, listing->n, HDF5_NAME,
+                             "names of datasets");
+    listing->failed = !names;
+    if (!names)
+        return 1;
+    listing->names = names;
     strcpy(listing->names[listing->n++], name);
     return 0;
 }
@@ -151,7 +147,7 @@ int hdf5_list(struct hdf5_names *out, hid_t file, const char *path)
     *out = (struct hdf5_names){ .names = NULL };
     herr_t status = H5Ovisit(file, H5_INDEX_NAME, H5_ITER_INC, list_one, out);
     if (out->failed)
-        return error_memory("names of datasets", 2 * out->n * HDF5_NAME);
+        return MOCO_ENOMEM;
     if (status < 0)
         return hdf5_refuse(path, "the list of datasets");
     return status == 0 ? MOCO_OK : error_set(MOCO_EFORMAT, "%s holds more than %d datasets", path,

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 
 #include "engine/base/error.h"
+#include "engine/base/grow.h"
 #include "engine/data/format/files.h"
 #include "engine/data/format/tiff_page.h"
 
@@ -93,14 +94,11 @@ static int read_image(const struct source *source, size_t index, struct image *o
 
 static int add_page(struct tiffs *state, uint64_t offset, size_t file)
 {
-    if (state->n == state->capacity) {
-        size_t more = state->capacity ? 2 * state->capacity : 256;
-        struct page *pages = realloc(state->pages, more * sizeof *pages);
-        if (!pages)
-            return error_memory("the places of pages", more * sizeof *pages);
-        state->pages = pages;
-        state->capacity = more;
-    }
+    struct page *pages = array_grow(state->pages, &state->capacity, state->n, sizeof *pages,
+                                    "the places of pages");
+    if (!pages)
+        return MOCO_ENOMEM;
+    state->pages = pages;
     state->pages[state->n++] = (struct page){ offset, (uint32_t)file };
     return MOCO_OK;
 }
