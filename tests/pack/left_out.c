@@ -2,18 +2,23 @@
  * packed one is not written over, and nothing half-written stays. */
 #include "tests/pack/pack.h"
 
-static void test_bad_images(void)
+/* "some": eight good images of two classes, a bad one before those of either. */
+static void make_some(void)
 {
+    char name[32];
     mkdir(at("some"), 0777);
     mkdir(at("some/a"), 0777);
     mkdir(at("some/z"), 0777);
     put("some/a/0.png", "\x89PNG\r\n\x1a\n no png", 15);
     put("some/z/1.pgm", "P5\n3 3\n255\nabc", 14);
     for (int i = 0; i < 8; i++) {
-        char name[32];
         snprintf(name, sizeof name, "some/%c/%d.pgm", i < 4 ? 'a' : 'z', i + 2);
         put_pnm(name, 1, 4, 4, 255);
     }
+}
+
+static void test_share(void)
+{
     CHECK(pack("some.pack", spec_of("folder", "some", ""), 0, 0.1) == MOCO_EFORMAT);
     CHECK_MSG(strstr(error_text(), "2 of the first 6 images") && strstr(error_text(), "0.png"),
               "%s", error_text());
@@ -24,16 +29,24 @@ static void test_bad_images(void)
     CHECK(source && source->count == 8 && source->classes == 2 && source_label(source, 7) == 1);
     CHECK(source && !strcmp(source->name(source, 4), "z/6.pgm"));
     source_close(&source);
-    /* All images of the last class are bad: its name stays. */
+}
+
+/* All images of the last class are bad: its name stays. */
+static void test_empty_class(void)
+{
+    char name[32];
     for (int i = 4; i < 8; i++) {
-        char name[32];
         snprintf(name, sizeof name, "some/z/%d.pgm", i + 2);
         put(name, "P5", 2);
     }
     CHECK(!pack("some.pack", spec_of("folder", "some", ""), 0, 0.6));
-    source = must_open(spec_of("", "some.pack", ""));
+    struct source *source = must_open(spec_of("", "some.pack", ""));
     CHECK(source && source->classes == 2 && !strcmp(source->class_names[1], "z"));
     source_close(&source);
+}
+
+static void test_none(void)
+{
     mkdir(at("none"), 0777);
     put("none/0.pgm", "P5", 2);
     CHECK(pack("none.pack", spec_of("folder", "none", ""), 0, 1) == MOCO_EFORMAT);
@@ -60,21 +73,26 @@ static void put_cube(const char *name, int planes, int cut)
     put(name, bytes, cut ? 2880 : sizeof bytes);
 }
 
-/* Of a sample with a bad image none is packed, the others stay together. */
-static void test_views(void)
+/* "cubes": five files, of which one is cut off and one has a plane too few; "whole": the others. */
+static void make_cubes(void)
 {
+    char name[32];
     mkdir(at("cubes"), 0777), mkdir(at("cubes/k"), 0777), mkdir(at("whole"), 0777);
     mkdir(at("whole/k"), 0777);
     for (int i = 0; i < 5; i++) {
-        char name[32];
         snprintf(name, sizeof name, "cubes/k/%d.fits", i);
         put_cube(name, i == 3 ? 2 : 3, i == 1);
         snprintf(name, sizeof name, "whole/k/%d.fits", i);
         if (i != 1 && i != 3)
             put_cube(name, 3, 0);
     }
-    const char *spec = spec_of("fits", "cubes", ":pages=views");
-    CHECK(pack("views.pack", spec, 0, 0.3) == MOCO_EFORMAT);
+}
+
+/* Of a sample with a bad image none is packed, the others stay together. */
+static void test_views(void)
+{
+    make_cubes();
+    CHECK(pack("views.pack", spec_of("fits", "cubes", ":pages=views"), 0, 0.3) == MOCO_EFORMAT);
     CHECK_MSG(strstr(error_text(), "2 of the first 4 samples") && strstr(error_text(), "of all 5"),
               "%s", error_text());
     CHECK_MSG(!pack("views.pack", spec_of("fits", "cubes", ":pages=views"), 0, 0.4), "%s",
@@ -116,7 +134,10 @@ static void test_replacing(void)
 
 void test_left_out(void)
 {
-    test_bad_images();
+    make_some();
+    test_share();
+    test_empty_class();
+    test_none();
     test_views();
     test_replacing();
 }

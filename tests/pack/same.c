@@ -47,6 +47,13 @@ static void test_numbers(void)
         CHECK_MSG(numbers_of("x.pack") == rows[i].kept, "%s: %zu bytes", rows[i].type,
                   numbers_of("x.pack"));
     }
+}
+
+/* A sample of several images, and a set that no file holds. */
+static void test_sets(void)
+{
+    static const unsigned char bytes[] = { 0, 1, 2, 128, 254, 255 };
+    char spec[2400];
     put_npy("v.npy", "|u1", "2, 3, 1, 1", bytes, 6);
     snprintf(spec, sizeof spec, "npy:%s:views", at("v.npy"));
     must_pack("v.pack", spec, 0);
@@ -138,6 +145,7 @@ void test_same(void)
 {
     test_folder();
     test_numbers();
+    test_sets();
     test_halves();
     test_parts();
     test_batches();
