@@ -2,7 +2,8 @@
  *
  * f32x8 serves planes of eight channels and is half of the AVX2 f32x16. The operations are called
  * h_<operation>; n in h_load_n and h_store_n is a count of lanes, and lanes past it are neither
- * read (they become 0) nor written. */
+ * read (they become 0) nor written. There is no file for both widths, as vec_neon_width.h is:
+ * those of AVX-512 are other instructions with other masks. */
 #ifndef MOCO_SIMD_VEC_X86_H
 #define MOCO_SIMD_VEC_X86_H
 

@@ -18,7 +18,11 @@
 #include "engine/data/source.h"
 #include "tests/check.h"
 
+#ifdef CHECK_SHARED /* a program of several files, one of which defines it */
+extern char files_dir[512];
+#else
 static char files_dir[512];
+#endif
 
 /* A path below the folder; the newest eight are kept. */
 static inline const char *at(const char *name)
@@ -50,6 +54,29 @@ static inline size_t get(unsigned char **out, const char *name)
     if (file)
         fclose(file);
     return size;
+}
+
+/* A .npy of numbers "<f4" and a shape "13, 3, 6, 6"; fortran: "True" or "False". */
+static inline void put_array(const char *name, const char *descr, const char *fortran,
+                             const char *shape, const void *data, size_t size)
+{
+    unsigned char *bytes = calloc(1, 10 + 256 + size);
+    if (!bytes)
+        abort();
+    int length = snprintf((char *)bytes + 10, 256,
+                          "{'descr': '%s', 'fortran_order': %s, 'shape': (%s), }\n", descr,
+                          fortran, shape);
+    memcpy(bytes, "\x93NUMPY\1", 8);
+    bytes[8] = (unsigned char)length;
+    memcpy(bytes + 10 + length, data, size);
+    put(name, bytes, 10 + (size_t)length + size);
+    free(bytes);
+}
+
+static inline void put_npy(const char *name, const char *descr, const char *shape,
+                           const void *data, size_t size)
+{
+    put_array(name, descr, "False", shape, data, size);
 }
 
 /* "KIND:PATHREST" */
@@ -120,11 +147,13 @@ static inline int survives(const char *spec)
     return rc == MOCO_OK;
 }
 
-/* Image `index` is `want`: (c, h, w). */
+/* Image `index` is `want`: (c, h, w). No source: must_open() has said why. */
 static inline void same_pixels(const struct source *source, size_t index, const float *want, int c,
                                int h, int w)
 {
     struct image image = { 0 };
+    if (!source)
+        return;
     CHECK_MSG(source->read(source, index, &image) == MOCO_OK, "%s", error_text());
     CHECK_MSG(image.channels == c && image.height == h && image.width == w, "%s: %d x %d x %d",
               source->where, image.channels, image.height, image.width);
@@ -134,6 +163,53 @@ static inline void same_pixels(const struct source *source, size_t index, const 
     CHECK_MSG(differ < 0, "%s: image %zu pixel %d: %g, not %g", source->where, index, differ,
               (double)image.pixels[differ], (double)want[differ]);
     image_close(&image);
+}
+
+/* Image `index` cannot be read, and the sentence has `part` in it. */
+static inline void must_not_read(const struct source *source, size_t index, const char *part)
+{
+    struct image image = { 0 };
+    if (!source)
+        return;
+    CHECK_MSG(source->read(source, index, &image) != MOCO_OK && strstr(error_text(), part),
+              "%s: image %zu: no \"%s\" in \"%s\"", source->where, index, part, error_text());
+    image_close(&image);
+}
+
+/* Opens KIND:DIR with a file of rubbish beside `others` images, before all of them: an image of the
+ * first class all the same, which cannot be read and is noted. The file is gone afterwards. */
+static inline struct source *must_keep_bad(const char *kind, const char *dir, const char *file,
+                                           size_t others)
+{
+    char name[128], note[64];
+    snprintf(name, sizeof name, "%s/%s", dir, file);
+    snprintf(note, sizeof note, "1 of %zu files can not be read", others + 1);
+    put(name, "no image at all", 15);
+    struct source *source = must_open(spec_of(kind, dir, ""));
+    CHECK(source && source->count == others + 1 && strstr(source->note, note));
+    must_not_read(source, 0, name);
+    CHECK(source && !strcmp(source->name(source, 0), file) && source_label(source, 0) == 0);
+    remove(at(name));
+    return source;
+}
+
+/* Four threads read at once: number `pixel` of image i is first + i step. */
+static inline void threads_agree(const struct source *source, size_t pixel, float first, float step)
+{
+    int wrong = 0;
+#pragma omp parallel num_threads(4) reduction(+ : wrong)
+    {
+        struct image image = { 0 };
+#pragma omp for
+        for (int i = 0; i < 512; i++) {
+            size_t index = (size_t)i * 37 % source->count;
+            if (source->read(source, index, &image) != MOCO_OK ||
+                image.pixels[pixel] != first + step * (float)index)
+                wrong++;
+        }
+        image_close(&image);
+    }
+    CHECK_MSG(wrong == 0, "%d reads went wrong", wrong);
 }
 
 /* Every beginning of a file whose length is a multiple of `step` gives an image or a sentence. */

@@ -6,6 +6,7 @@
  * are only listed). */
 #define _GNU_SOURCE
 #include "tests/decode.h"
+#include "tests/sha256.h"
 
 enum { FIELDS = 14, LINE = 1024 };
 
@@ -70,58 +71,6 @@ static unsigned char *read_file(const char *path, size_t *size)
         *size = 0;
     fclose(stream);
     return bytes;
-}
-
-/* SHA-256, for the hashes of the manifest. */
-static void sha256(uint32_t state[8], const unsigned char *data, size_t size)
-{
-    static uint32_t k[64];
-    static const uint32_t initial[8] = { 0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
-                                         0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19 };
-    unsigned char block[64];
-    if (!k[0]) /* the fractions of the cube roots of the first primes */
-        for (int n = 2, i = 0; i < 64; n++) {
-            int prime = 1;
-            for (int d = 2; d * d <= n; d++)
-                prime &= n % d != 0;
-            if (prime) {
-                long double root = cbrtl((long double)n);
-                k[i++] = (uint32_t)((root - floorl(root)) * 4294967296.0L);
-            }
-        }
-    memcpy(state, initial, sizeof initial);
-    for (size_t at = 0, total = (size + 9 + 63) / 64 * 64; at < total; at += 64) {
-        for (size_t i = 0; i < 64; i++) {
-            size_t p = at + i;
-            uint64_t bits = (uint64_t)size * 8;
-            block[i] = p < size ? data[p] : p == size ? 0x80
-                       : p >= total - 8 ? (unsigned char)(bits >> 8 * (total - 1 - p)) : 0;
-        }
-        uint32_t w[64], s[8];
-        for (int i = 0; i < 64; i++) {
-            if (i < 16) {
-                w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
-                       (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
-                continue;
-            }
-#define ROR(x, n) ((x) >> (n) | (x) << (32 - (n)))
-            uint32_t a = w[i - 15], b = w[i - 2];
-            w[i] = w[i - 16] + w[i - 7] + (ROR(a, 7) ^ ROR(a, 18) ^ a >> 3) +
-                   (ROR(b, 17) ^ ROR(b, 19) ^ b >> 10);
-        }
-        memcpy(s, state, sizeof s);
-        for (int i = 0; i < 64; i++) {
-            uint32_t one = s[7] + (ROR(s[4], 6) ^ ROR(s[4], 11) ^ ROR(s[4], 25)) +
-                           ((s[4] & s[5]) ^ (~s[4] & s[6])) + k[i] + w[i];
-            uint32_t two = (ROR(s[0], 2) ^ ROR(s[0], 13) ^ ROR(s[0], 22)) +
-                           ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-            memmove(s + 1, s, 7 * sizeof *s);
-            s[4] += one;
-            s[0] = one + two;
-        }
-        for (int i = 0; i < 8; i++)
-            state[i] += s[i];
-    }
 }
 
 static int same_hash(const struct image *image, int deep, const char *want)

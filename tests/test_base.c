@@ -1,4 +1,5 @@
-/* test_base.c: the random numbers' known answers and properties; the arena's alignment. */
+/* test_base.c: the random numbers' known answers and properties; the arena's alignment; arrays that
+ * grow. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -6,6 +7,7 @@
 
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
+#include "engine/base/grow.h"
 #include "engine/base/rng.h"
 #include "tests/check.h"
 
@@ -95,6 +97,29 @@ static void pieces(void)
 }
 
 /* Chi-square of draws against the probabilities; fixed seeds, so it passes or fails for good. */
+/* Items stay as the array grows; one that cannot grow stays whole, with a sentence. */
+static void growing(void)
+{
+    size_t *items = NULL, capacity = 0, wrong = 0, moves = 0;
+    for (size_t n = 0; n < 5000; n++) {
+        size_t before = capacity, *grown = array_grow(items, &capacity, n, sizeof *items, "items");
+        CHECK(grown != NULL && capacity > n);
+        if (!grown)
+            break;
+        items = grown;
+        items[n] = 3 * n;
+        moves += capacity != before;
+    }
+    for (size_t n = 0; n < 5000 && items; n++)
+        wrong += items[n] != 3 * n;
+    CHECK_MSG(wrong == 0 && moves < 10, "%zu of 5000 items are wrong, %zu moves", wrong, moves);
+    CHECK(array_grow(items, &capacity, capacity - 1, sizeof *items, "items") == items);
+    size_t full = capacity;
+    CHECK(!array_grow(items, &capacity, capacity, SIZE_MAX / 4, "too many items"));
+    CHECK(capacity == full && items[4999] == 3 * 4999 && strstr(error_text(), "too many items"));
+    free(items);
+}
+
 static void test_poisson(double lambda, uint64_t stream)
 {
     enum { N = 200000, KINDS = 2048 };
@@ -137,5 +162,6 @@ int main(void)
     CHECK(isinf(rng_poisson(&rng, INFINITY)) && isnan(rng_poisson(&rng, NAN)));
     arenas();
     pieces();
+    growing();
     return check_summary("base");
 }

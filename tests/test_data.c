@@ -1,83 +1,8 @@
-/* test_data.c: every format written small and read back exactly, refusals.
- *
- * Files go to a fresh folder below TMPDIR (or /tmp) that is removed at the end. A refusal must give
- * a non-zero code and a sentence that names what is wrong. */
+/* test_data.c: every format written small and read back exactly, refusals. */
 #define _GNU_SOURCE
-#include <ftw.h>
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <zlib.h>
 
-#include "engine/base/error.h"
-#include "engine/data/source.h"
-#include "tests/check.h"
-
-static char dir[512];
-
-/* ---- files ---- */
-
-static const char *at(const char *name)
-{
-    static char paths[4][1024];
-    static int turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
-    return path;
-}
-
-static void put(const char *name, const void *bytes, size_t size)
-{
-    FILE *file = fopen(at(name), "wb");
-    CHECK_MSG(file && fwrite(bytes, 1, size, file) == size, "writing %s", name);
-    if (file)
-        fclose(file);
-}
-
-static void put_npy(const char *name, const char *header, const void *data, size_t size)
-{
-    unsigned char bytes[4096] = "\x93NUMPY\x01";
-    size_t length = strlen(header);
-    bytes[8] = (unsigned char)length, bytes[9] = (unsigned char)(length >> 8);
-    memcpy(bytes + 10, header, length);
-    memcpy(bytes + 10 + length, data, size);
-    put(name, bytes, 10 + length + size);
-}
-
-static struct source *must_open(const char *spec)
-{
-    struct source *source = NULL;
-    int rc = source_open(&source, spec);
-    CHECK_MSG(rc == MOCO_OK, "%s: %s", spec, error_text());
-    return source;
-}
-
-static void must_refuse(const char *spec, const char *part)
-{
-    struct source *source = NULL;
-    error_set(MOCO_OK, "%s", "");
-    CHECK_MSG(source_open(&source, spec) != MOCO_OK, "%s was opened", spec);
-    CHECK_MSG(strstr(error_text(), part), "%s: no \"%s\" in \"%s\"", spec, part, error_text());
-    CHECK(source == NULL);
-    source_close(&source);
-}
-
-/* Image `index` is `want`: (c, h, w). */
-static void same_pixels(const struct source *source, size_t index, const float *want, int c, int h,
-                        int w)
-{
-    struct image image = { 0 };
-    CHECK_MSG(source->read(source, index, &image) == MOCO_OK, "%s", error_text());
-    CHECK_MSG(image.channels == c && image.height == h && image.width == w, "%s: %d x %d x %d",
-              source->where, image.channels, image.height, image.width);
-    for (int i = 0; i < c * h * w && image.pixels; i++)
-        CHECK_MSG(image.pixels[i] == want[i], "%s: image %zu pixel %d: %g, not %g", source->where,
-                  index, i, (double)image.pixels[i], (double)want[i]);
-    image_close(&image);
-}
+#include "tests/files.h"
 
 /* ---- cifar10 ---- */
 
@@ -141,16 +66,14 @@ static void test_idx(void)
     for (int i = 0; i < 6; i++)
         want[i] = (float)images[16 + 6 + i] / 255.0f;
     CHECK(source && source->count == 2 && source->classes == 5 && source_label(source, 0) == 4);
-    if (source)
-        same_pixels(source, 1, want, 1, 2, 3);
+    same_pixels(source, 1, want, 1, 2, 3);
     source_close(&source);
     gzFile file = gzopen(at("b.gz"), "wb");
     CHECK(file && gzwrite(file, images, sizeof images) == (int)sizeof images);
     gzclose(file);
     source = must_open(at("b.gz"));
     CHECK(source && !strcmp(source->kind, "idx") && source->classes == 0 && !source->labels);
-    if (source)
-        same_pixels(source, 1, want, 1, 2, 3);
+    same_pixels(source, 1, want, 1, 2, 3);
     source_close(&source);
 }
 
@@ -165,8 +88,7 @@ static void test_idx_types(void)
     snprintf(spec, sizeof spec, "%s,%s", at("i16"), at("i32"));
     struct source *source = must_open(spec);
     CHECK(source && source->classes == 257);
-    if (source)
-        same_pixels(source, 0, (const float[]){ -2, 258 }, 2, 1, 1);
+    same_pixels(source, 0, (const float[]){ -2, 258 }, 2, 1, 1);
     source_close(&source);
 }
 
@@ -190,9 +112,6 @@ static void test_idx_refusals(void)
 
 /* ---- npy ---- */
 
-#define HEAD(descr, order, shape) \
-    "{'descr': '" descr "', 'fortran_order': " order ", 'shape': (" shape "), }\n"
-
 static void test_npy(void)
 {
     static const unsigned char bytes[] = { 0, 51, 102, 153, 204, 255, 1, 2, 3, 4, 5, 6 };
@@ -202,18 +121,16 @@ static void test_npy(void)
     float want[6];
     for (int i = 0; i < 6; i++)
         want[i] = (float)bytes[i] / 255.0f;
-    put_npy("u1.npy", HEAD("|u1", "False", "2, 2, 3"), bytes, 12);
-    put_npy("y.npy", HEAD("<i8", "False", "2,"), labels, 16);
+    put_npy("u1.npy", "|u1", "2, 2, 3", bytes, 12);
+    put_npy("y.npy", "<i8", "2,", labels, 16);
     snprintf(spec, sizeof spec, "%s,%s", at("u1.npy"), at("y.npy"));
     struct source *source = must_open(spec);
     CHECK(source && source->count == 2 && source->classes == 8 && source_label(source, 1) == -1);
-    if (source)
-        same_pixels(source, 0, want, 1, 2, 3);
+    same_pixels(source, 0, want, 1, 2, 3);
     source_close(&source);
-    put_npy("f2.npy", HEAD("<f2", "False", "1, 4, 1, 1"), halves, 8);
+    put_npy("f2.npy", "<f2", "1, 4, 1, 1", halves, 8);
     source = must_open(at("f2.npy"));
-    if (source)
-        same_pixels(source, 0, (const float[]){ 1, -2, 0x1p-24f, 65504 }, 4, 1, 1);
+    same_pixels(source, 0, (const float[]){ 1, -2, 0x1p-24f, 65504 }, 4, 1, 1);
     source_close(&source);
 }
 
@@ -222,36 +139,34 @@ static void test_npy_layouts(void)
     static const uint16_t deep[] = { 0, 1, 2, 3, 4, 65535 };
     static const double wide[] = { 0.5, -1e9 };
     char spec[1100];
-    put_npy("u2.npy", HEAD("<u2", "False", "1, 1, 2, 3"), deep, 12);
+    put_npy("u2.npy", "<u2", "1, 1, 2, 3", deep, 12);
     snprintf(spec, sizeof spec, "npy:%s:nhwc", at("u2.npy"));
     struct source *source = must_open(spec);
     float want[] = { 0, 3, 1, 4, 2, 65535 };
     for (int i = 0; i < 6; i++)
         want[i] /= 65535.0f;
-    if (source)
-        same_pixels(source, 0, want, 3, 1, 2);
+    same_pixels(source, 0, want, 3, 1, 2);
     source_close(&source);
-    put_npy("f8.npy", HEAD("<f8", "False", "2, 1, 1"), wide, 16);
+    put_npy("f8.npy", "<f8", "2, 1, 1", wide, 16);
     source = must_open(at("f8.npy"));
-    if (source)
-        same_pixels(source, 1, (const float[]){ -1e9f }, 1, 1, 1);
+    same_pixels(source, 1, (const float[]){ -1e9f }, 1, 1, 1);
     source_close(&source);
 }
 
 static void test_npy_refusals(void)
 {
     static const unsigned char bytes[16];
-    put_npy("fortran.npy", HEAD("<f4", "True", "1, 2, 2"), bytes, 16);
+    put_array("fortran.npy", "<f4", "True", "1, 2, 2", bytes, 16);
     must_refuse(at("fortran.npy"), "Fortran");
-    put_npy("big.npy", HEAD(">f4", "False", "1, 2, 2"), bytes, 16);
+    put_npy("big.npy", ">f4", "1, 2, 2", bytes, 16);
     must_refuse(at("big.npy"), "big-endian");
-    put_npy("less.npy", HEAD("<f4", "False", "1, 2, 2"), bytes, 15);
+    put_npy("less.npy", "<f4", "1, 2, 2", bytes, 15);
     must_refuse(at("less.npy"), "truncated");
-    put_npy("dims.npy", HEAD("<f4", "False", "4,"), bytes, 16);
+    put_npy("dims.npy", "<f4", "4,", bytes, 16);
     must_refuse(at("dims.npy"), "dimensions");
-    put_npy("type.npy", HEAD("<i4", "False", "1, 2, 2"), bytes, 16);
+    put_npy("type.npy", "<i4", "1, 2, 2", bytes, 16);
     must_refuse(at("type.npy"), "i4");
-    put_npy("huge.npy", HEAD("<f4", "False", "4294967296, 4294967296, 4294967296"), bytes, 16);
+    put_npy("huge.npy", "<f4", "4294967296, 4294967296, 4294967296", bytes, 16);
     must_refuse(at("huge.npy"), "too large");
 }
 
@@ -316,8 +231,7 @@ static void test_folder_alpha(void)
     put("alpha/c.ppm", "P6\n1 1\n255\n\0\377\0", 14);
     source = must_open(spec);
     CHECK(source && source->channels == 4);
-    if (source)
-        same_pixels(source, 0, (const float[]){ 1, 1, 1, 51 / 255.0f }, 4, 1, 1);
+    same_pixels(source, 0, (const float[]){ 1, 1, 1, 51 / 255.0f }, 4, 1, 1);
     source_close(&source);
     snprintf(spec, sizeof spec, "folder:%s:alpha=blend", at("alpha"));
     must_refuse(spec, ":alpha=keep or :alpha=drop, not :alpha=blend");
@@ -375,7 +289,7 @@ static void test_statistics(void)
 {
     static const float pixels[] = { 1, 3, 5, 5, 2, 6, 5, 5 };
     float mean[2], std[2];
-    put_npy("stat.npy", HEAD("<f4", "False", "2, 2, 1, 2"), pixels, sizeof pixels);
+    put_npy("stat.npy", "<f4", "2, 2, 1, 2", pixels, sizeof pixels);
     struct source *source = must_open(at("stat.npy"));
     if (!source)
         return;
@@ -385,17 +299,9 @@ static void test_statistics(void)
     source_close(&source);
 }
 
-static int remove_one(const char *path, const struct stat *info, int flag, struct FTW *place)
-{
-    (void)info, (void)flag, (void)place;
-    return remove(path);
-}
-
 int main(void)
 {
-    const char *base = getenv("TMPDIR");
-    snprintf(dir, sizeof dir, "%.400s/moco-data-XXXXXX", base && *base ? base : "/tmp");
-    if (!mkdtemp(dir))
+    if (files_begin())
         return 1;
     test_cifar10();
     test_cifar10_refusals();
@@ -410,6 +316,6 @@ int main(void)
     test_folder_refusals();
     test_synthetic();
     test_statistics();
-    nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    files_end();
     return check_summary("data");
 }

@@ -10,22 +10,6 @@
 
 enum { N = 13, T = 3, SIDE = 6, PLANE = SIDE * SIDE, B = 4 };
 
-static void put_npy(const char *name, const char *descr, const char *shape, const void *data,
-                    size_t size)
-{
-    unsigned char *bytes = calloc(1, 200 + size);
-    if (!bytes)
-        abort();
-    memcpy(bytes, "\x93NUMPY\1", 8);
-    int length = sprintf((char *)bytes + 10,
-                         "{'descr': '%s', 'fortran_order': False, 'shape': (%s), }\n", descr,
-                         shape);
-    bytes[8] = (unsigned char)length;
-    memcpy(bytes + 10 + length, data, size);
-    put(name, bytes, 10 + (size_t)length + size);
-    free(bytes);
-}
-
 /* Every pixel of image t of sample s is 10 s + t: a view tells what it was made of. */
 static void put_arrays(void)
 {

@@ -17,7 +17,7 @@ headers() {
     local header
     # simd/ has bodies too, which a variant's file includes after its vector type.
     for header in $(git ls-files '*.h' | grep -vE '^simd/(.*_body|.*_few|tile|.*_plane|vec_.*)\.h$'); do
-        cc -std=gnu11 -I. $(pkg-config --cflags libcjson stb) -x c -fsyntax-only "$header" 2>&1 | grep -v 'pragma once in main'
+        cc -std=gnu11 -I. $(pkg-config --cflags libcjson stb hdf5-serial) -x c -fsyntax-only "$header" 2>&1 | grep -v 'pragma once in main'
     done
     c++ -I. -x c++ -fsyntax-only include/moco.h
     c++ -I. -x c++ -fsyntax-only simd/simd.h

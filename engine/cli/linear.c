@@ -61,71 +61,89 @@ static void print_text(const struct linear_result *r, const struct class_score *
     }
 }
 
-static int run(struct probe *probe, const struct linear_config *config, const char *protocol,
-               int per_class, int json, const struct moco_simd *simd)
+/* What was asked for. */
+struct request {
+    struct probe_job job;
+    const char *protocol, *cap;
+    int epochs, seed, threads, per_class, json;
+    double l2, lr;
+};
+
+static int parse(struct request *r, int argc, char **argv)
+{
+    const struct option options[] = {
+        {"--train", OPTION_TEXT, &r->job.train, "DATA",
+         "labelled images that the classifier learns"},
+        {"--test", OPTION_TEXT, &r->job.test, "DATA",
+         "labelled images that judge it; without them every fifth of --train"},
+        {"--feature", OPTION_TEXT, &r->job.feature, NULL, CLI_FEATURE},
+        {"--side", OPTION_INT, &r->job.side, NULL, CLI_SIDE},
+        {"--protocol", OPTION_TEXT, &r->protocol, NULL,
+         "`solver`: to the minimum; `moco`: SGD as in the paper"},
+        {"--l2", OPTION_DOUBLE, &r->l2, NULL,
+         "solver: weight of the squared weights; chosen on a fifth of --train when not given"},
+        {"--lr", OPTION_DOUBLE, &r->lr, NULL, "moco: learning rate"},
+        {"--epochs", OPTION_INT, &r->epochs, NULL, "moco: passes over the features"},
+        {"--seed", OPTION_INT, &r->seed, NULL, "of all random numbers"},
+        {"--per-class", OPTION_SWITCH, &r->per_class, NULL, "accuracy of each class too"},
+        CLI_COMMON(r->threads, r->cap, r->json),
+    };
+    return cli_parse(argc, argv, options, sizeof options / sizeof *options, &r->job.weights, 1);
+}
+
+static int configure(struct linear_config *config, struct request *r)
+{
+    *config = (struct linear_config){.l2 = isnan(r->l2) ? -1.0 : r->l2, .epochs = r->epochs,
+                                     .lr = r->lr, .seed = (uint64_t)r->seed,
+                                     .progress = show_epoch, .user = &r->epochs};
+    if (!r->job.train)
+        return cli_usage("moco linear needs --train DATA, and --test DATA unless every fifth image "
+                         "of --train is to be the test set");
+    if (linear_protocol_named(&config->protocol, r->protocol))
+        return cli_usage("%s", error_text());
+    if (!(r->lr > 0.0) || r->epochs < 1 || !isfinite(r->lr) || r->l2 < 0.0 || isinf(r->l2))
+        return cli_usage("--lr and --epochs must be above 0, --l2 a number from 0");
+    return EXIT_DONE;
+}
+
+static int run(struct probe *probe, const struct linear_config *config, const struct request *r,
+               const struct moco_simd *simd)
 {
     struct linear_result result;
     struct class_score *classes = NULL;
     double start = clock_seconds();
-    if (per_class)
+    if (r->per_class)
         classes = calloc((size_t)probe->sets.classes, sizeof *classes);
-    if (per_class && !classes)
+    if (r->per_class && !classes)
         return error_memory("classes", (size_t)probe->sets.classes * sizeof *classes);
     int rc = linear_run(&result, classes, &probe->sets, probe->with, &probe->policy, config, simd);
     if (!rc && config->protocol == LINEAR_SOLVER && !result.converged)
         fprintf(stderr, "moco: the solver stopped after %d iterations with %.1e of the first "
                         "gradient left\n", result.iterations, result.gradient);
     if (!rc)
-        (json ? print_json : print_text)(&result, classes, probe, protocol,
-                                         clock_seconds() - start);
+        (r->json ? print_json : print_text)(&result, classes, probe, r->protocol,
+                                            clock_seconds() - start);
     free(classes);
     return rc;
 }
 
 int command_linear(int argc, char **argv)
 {
-    struct probe_job job = {.split = 1};
-    const char *cap = NULL, *protocol = "solver";
-    int epochs = 100, seed = 1, threads = 0, per_class = 0, json = 0;
-    double l2 = NAN, lr = 30.0;
+    struct request request = {.job = {.split = 1}, .protocol = "solver", .epochs = 100, .seed = 1,
+                              .l2 = NAN, .lr = 30.0};
+    struct linear_config config;
     struct moco_simd simd;
     struct probe probe;
-    struct linear_config config;
-    const struct option options[] = {
-        {"--train", OPTION_TEXT, &job.train, "DATA", "labelled images that the classifier learns"},
-        {"--test", OPTION_TEXT, &job.test, "DATA",
-         "labelled images that judge it; without them every fifth of --train"},
-        {"--feature", OPTION_TEXT, &job.feature, NULL, CLI_FEATURE},
-        {"--side", OPTION_INT, &job.side, NULL, CLI_SIDE},
-        {"--protocol", OPTION_TEXT, &protocol, NULL,
-         "`solver`: to the minimum; `moco`: SGD as in the paper"},
-        {"--l2", OPTION_DOUBLE, &l2, NULL,
-         "solver: weight of the squared weights; chosen on a fifth of --train when not given"},
-        {"--lr", OPTION_DOUBLE, &lr, NULL, "moco: learning rate"},
-        {"--epochs", OPTION_INT, &epochs, NULL, "moco: passes over the features"},
-        {"--seed", OPTION_INT, &seed, NULL, "of all random numbers"},
-        {"--per-class", OPTION_SWITCH, &per_class, NULL, "accuracy of each class too"},
-        CLI_COMMON(threads, cap, json),
-    };
-    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &job.weights,
-                       1);
+    int rc = parse(&request, argc, argv);
+    if (!rc)
+        rc = configure(&config, &request);
     if (rc)
         return rc;
-    if (!job.train)
-        return cli_usage("moco linear needs --train DATA, and --test DATA unless every fifth image "
-                         "of --train is to be the test set");
-    if (linear_protocol_named(&config.protocol, protocol))
-        return cli_usage("%s", error_text());
-    if (!(lr > 0.0) || epochs < 1 || !isfinite(lr) || l2 < 0.0 || isinf(l2))
-        return cli_usage("--lr and --epochs must be above 0, --l2 a number from 0");
-    config = (struct linear_config){.protocol = config.protocol, .l2 = isnan(l2) ? -1.0 : l2,
-                                    .epochs = epochs, .lr = lr, .seed = (uint64_t)seed,
-                                    .progress = show_epoch, .user = &epochs};
-    if (cli_machine(&simd, threads, cap))
+    if (cli_machine(&simd, request.threads, request.cap))
         return cli_failed();
-    rc = probe_open(&probe, &job, &simd);
+    rc = probe_open(&probe, &request.job, &simd);
     if (!rc)
-        rc = run(&probe, &config, protocol, per_class, json, &simd);
+        rc = run(&probe, &config, &request, &simd);
     probe_close(&probe);
     return rc ? cli_failed() : EXIT_DONE;
 }

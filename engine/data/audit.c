@@ -5,20 +5,18 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/grow.h"
 
 /* ---- findings ---- */
 
 int audit_find(struct audit *audit, enum audit_kind kind, size_t image, size_t other,
                char *sentence)
 {
-    if (audit->found == audit->capacity) {
-        size_t more = audit->capacity ? 2 * audit->capacity : 256;
-        struct finding *findings = realloc(audit->findings, more * sizeof *findings);
-        if (!findings)
-            return error_memory("findings", more * sizeof *findings);
-        audit->findings = findings;
-        audit->capacity = more;
-    }
+    struct finding *findings = array_grow(audit->findings, &audit->capacity, audit->found,
+                                          sizeof *findings, "findings");
+    if (!findings)
+        return MOCO_ENOMEM;
+    audit->findings = findings;
     audit->findings[audit->found++] = (struct finding){ kind, image, other, sentence };
     audit->seen[kind]++;
     return MOCO_OK;

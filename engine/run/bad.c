@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/grow.h"
 #include "engine/run/run.h"
 
 static size_t place_of(const struct bad_list *list, int64_t id)
@@ -27,14 +28,11 @@ static int remember(struct bad_list *list, int64_t id)
     size_t at = place_of(list, id);
     if (at < list->n && list->ids[at] == id)
         return 0;
-    if (list->n == list->capacity) {
-        size_t more = list->capacity ? 2 * list->capacity : 64;
-        int64_t *ids = realloc(list->ids, more * sizeof *ids);
-        if (!ids)
-            return error_memory("the list of unreadable images", more * sizeof *ids);
-        list->ids = ids;
-        list->capacity = more;
-    }
+    int64_t *ids = array_grow(list->ids, &list->capacity, list->n, sizeof *ids,
+                              "the list of unreadable images");
+    if (!ids)
+        return MOCO_ENOMEM;
+    list->ids = ids;
     memmove(list->ids + at + 1, list->ids + at, (list->n - at) * sizeof *list->ids);
     list->ids[at] = id;
     list->n++;

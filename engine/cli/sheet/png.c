@@ -1,23 +1,8 @@
-/* png.c: writing a PNG by stb_image_write (public domain), whose warnings are not ours. */
-#if defined(__GNUC__)
-#pragma GCC diagnostic ignored "-Wpragmas"
-#pragma GCC diagnostic ignored "-Wall"
-#pragma GCC diagnostic ignored "-Wextra"
-#pragma GCC diagnostic ignored "-Wpedantic"
-#pragma GCC diagnostic ignored "-Wshadow"
-#pragma GCC diagnostic ignored "-Wunused-function"
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-#pragma GCC diagnostic ignored "-Wmissing-prototypes"
-#pragma GCC diagnostic ignored "-Wstrict-prototypes"
-#endif
-
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#define STB_IMAGE_WRITE_STATIC
-#include <stb_image_write.h>
-
+/* png.c: writing a PNG. */
 #include "engine/cli/sheet/sheet.h"
 #include "engine/base/error.h"
 #include "engine/base/replace.h"
+#include "engine/base/stb_write.h"
 
 struct png {
     struct replace file;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "engine/base/error.h"
+#include "engine/base/grow.h"
 
 /* ---- the argument ---- */
 
@@ -45,14 +46,11 @@ int files_take_path(struct files *files, char *words, const char *path, const ch
 
 static int make_room(struct files *files, size_t count)
 {
-    if (count < files->capacity)
-        return MOCO_OK;
-    size_t more = files->capacity ? 2 * files->capacity : 256;
-    struct files_image *images = realloc(files->images, more * sizeof *images);
+    struct files_image *images = array_grow(files->images, &files->capacity, count,
+                                            sizeof *images, "the places of images");
     if (!images)
-        return error_memory("the places of images", more * sizeof *images);
+        return MOCO_ENOMEM;
     files->images = images;
-    files->capacity = more;
     return MOCO_OK;
 }
 

@@ -16,292 +16,27 @@
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-
-#include <tiffio.h>
 
 #include "engine/base/error.h"
+#include "engine/base/grow.h"
 #include "engine/data/format/files.h"
+#include "engine/data/format/tiff_page.h"
 
-/* LZW shrinks at most some 1350 times, deflate 1032, PackBits 64. */
-enum { PAGES_MAX = 1 << 20, RATIO_MAX = 1400, TEXT = 200 };
-static const uint64_t strile_bytes_max = (uint64_t)RAW_NUMBERS_MAX * 8;
+enum { PAGES_MAX = 1 << 20 };
 
 struct page {
     uint64_t offset; /* of its directory in the file */
     uint32_t file;
 };
 
-struct tiff {
+struct tiffs {
     struct files files; /* first: files.c finds it here; the place of an image is its first page */
     struct page *pages; /* (n) */
     size_t n, capacity;
 };
 
-/* What a directory says of its page. */
-struct layout {
-    int width, height, samples;
-    int separate; /* planes, not interleaved */
-    int jpeg_ycbcr;
-    uint16_t compression;
-    enum source_dtype dtype;
-};
-
-/* ---- libtiff ---- */
-
-/* The first message of a call goes to `user`, TEXT bytes; nothing goes to standard error. */
-static int keep_error(TIFF *tif, void *user, const char *module, const char *format, va_list args)
-    __attribute__((format(printf, 4, 0)));
-
-static int keep_error(TIFF *tif, void *user, const char *module, const char *format, va_list args)
-{
-    char *text = user;
-    (void)tif, (void)module;
-    if (!text[0])
-        vsnprintf(text, TEXT, format, args);
-    return 1;
-}
-
-static int no_warning(TIFF *tif, void *user, const char *module, const char *format, va_list args)
-{
-    (void)tif, (void)user, (void)module, (void)format, (void)args;
-    return 1;
-}
-
-static int refuse(const char *path, const char *text)
-{
-    return error_set(MOCO_EDAMAGED, "%s: not a readable TIFF (%s); it is truncated or damaged",
-                     path, text[0] ? text : "no reason given");
-}
-
-/* "h": no directory is read yet; "m": a file that shrinks meanwhile ends in a sentence. `text`
- * belongs to the open file. */
-static int open_file(TIFF **out, char *text, const char *path)
-{
-    struct stat info;
-    text[0] = '\0';
-    *out = NULL;
-    if (stat(path, &info) != 0)
-        return error_set(MOCO_EIO, "opening %s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return error_set(MOCO_EIO, "opening %s: it is no file", path);
-    TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
-    if (!options)
-        return error_memory("a TIFF file", sizeof *out);
-    TIFFOpenOptionsSetErrorHandlerExtR(options, keep_error, text);
-    TIFFOpenOptionsSetWarningHandlerExtR(options, no_warning, NULL);
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)strile_bytes_max);
-    *out = TIFFOpenExt(path, "rhm", options);
-    TIFFOpenOptionsFree(options);
-    return *out ? MOCO_OK : refuse(path, text);
-}
-
-/* ---- what a page is ---- */
-
-static int take_dtype(struct layout *out, TIFF *tif, const char *path)
-{
-    static const struct {
-        uint16_t format, bits;
-        enum source_dtype dtype;
-    } rows[] = {
-        { SAMPLEFORMAT_UINT, 8, DTYPE_U8 },    { SAMPLEFORMAT_UINT, 16, DTYPE_U16 },
-        { SAMPLEFORMAT_INT, 16, DTYPE_I16 },   { SAMPLEFORMAT_IEEEFP, 16, DTYPE_F16 },
-        { SAMPLEFORMAT_IEEEFP, 32, DTYPE_F32 }, { SAMPLEFORMAT_IEEEFP, 64, DTYPE_F64 },
-    };
-    static const char *const names[] = { "unknown", "unsigned", "signed", "floating-point" };
-    uint16_t bits = 1, format = SAMPLEFORMAT_UINT;
-    TIFFGetFieldDefaulted(tif, TIFFTAG_BITSPERSAMPLE, &bits);
-    TIFFGetFieldDefaulted(tif, TIFFTAG_SAMPLEFORMAT, &format);
-    if (format == SAMPLEFORMAT_VOID)
-        format = SAMPLEFORMAT_UINT;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].format == format && rows[i].bits == bits) {
-            out->dtype = rows[i].dtype;
-            return MOCO_OK;
-        }
-    return error_set(MOCO_EUNSUPPORTED, "%s: %s numbers of %d bits; u8, u16, i16, f16, f32 and f64 "
-                     "are read, convert to one of these", path, names[format < 4 ? format : 0],
-                     bits);
-}
-
-static int check_colours(struct layout *out, TIFF *tif, const char *path)
-{
-    uint16_t photometric = PHOTOMETRIC_MINISBLACK;
-    TIFFGetField(tif, TIFFTAG_PHOTOMETRIC, &photometric);
-    out->jpeg_ycbcr = photometric == PHOTOMETRIC_YCBCR && out->compression == COMPRESSION_JPEG;
-    if (photometric == PHOTOMETRIC_PALETTE)
-        return error_set(MOCO_EUNSUPPORTED, "%s: the numbers are those of a palette; convert to "
-                         "RGB or to grey first", path);
-    if (photometric == PHOTOMETRIC_YCBCR && !out->jpeg_ycbcr)
-        return error_set(MOCO_EUNSUPPORTED, "%s: colours are YCbCr without JPEG; convert to RGB "
-                         "first", path);
-    if (photometric == PHOTOMETRIC_LOGL || photometric == PHOTOMETRIC_LOGLUV)
-        return error_set(MOCO_EUNSUPPORTED, "%s: colours are LogLuv; convert to f32 first", path);
-    /* With this set the sizes of strips and tiles are those of RGB as well. */
-    if (out->jpeg_ycbcr)
-        TIFFSetField(tif, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
-    return MOCO_OK;
-}
-
-/* Each strip or tile lies in the file, which is large enough for what it is to hold. */
-static int check_size(const struct layout *l, TIFF *tif, const char *path)
-{
-    struct stat info = { 0 };
-    uint64_t file = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
-    uint64_t bytes = (uint64_t)l->width * (uint64_t)l->height * (uint64_t)l->samples *
-                     raw_size(l->dtype);
-    uint64_t strile = TIFFIsTiled(tif) ? TIFFTileSize64(tif) : TIFFStripSize64(tif);
-    uint32_t n = TIFFIsTiled(tif) ? TIFFNumberOfTiles(tif) : TIFFNumberOfStrips(tif);
-    uint64_t ratio = 0;
-    if (l->compression == COMPRESSION_NONE)
-        ratio = 1;
-    else if (l->compression == COMPRESSION_LZW || l->compression == COMPRESSION_PACKBITS ||
-             l->compression == COMPRESSION_DEFLATE || l->compression == COMPRESSION_ADOBE_DEFLATE)
-        ratio = RATIO_MAX;
-    if (ratio && bytes / ratio > file)
-        return error_set(MOCO_ETRUNCATED, "%s: the header promises %d x %d x %d numbers, more than "
-                         "a file of %llu bytes can hold; it is truncated or damaged", path,
-                         l->samples, l->height, l->width, (unsigned long long)file);
-    if (strile == 0 || strile > strile_bytes_max)
-        return error_set(MOCO_EFORMAT, "%s: a strip or tile of %llu bytes is too large", path,
-                         (unsigned long long)strile);
-    for (uint32_t i = 0; i < n; i++) {
-        int bad = 0;
-        uint64_t at = TIFFGetStrileOffsetWithErr(tif, i, &bad);
-        uint64_t size = bad ? 0 : TIFFGetStrileByteCountWithErr(tif, i, &bad);
-        if (bad || size == 0 || at > file || size > file - at)
-            return error_set(MOCO_ETRUNCATED, "%s: strip or tile %u lies outside the file; it is "
-                             "truncated or damaged", path, i);
-    }
-    return MOCO_OK;
-}
-
-/* Of the directory that is current. */
-static int read_layout(struct layout *out, TIFF *tif, const char *path)
-{
-    uint32_t width = 0, height = 0;
-    uint16_t samples = 1, planar = PLANARCONFIG_CONTIG;
-    *out = (struct layout){ .compression = COMPRESSION_NONE };
-    TIFFGetField(tif, TIFFTAG_IMAGEWIDTH, &width);
-    TIFFGetField(tif, TIFFTAG_IMAGELENGTH, &height);
-    TIFFGetFieldDefaulted(tif, TIFFTAG_SAMPLESPERPIXEL, &samples);
-    TIFFGetFieldDefaulted(tif, TIFFTAG_PLANARCONFIG, &planar);
-    TIFFGetFieldDefaulted(tif, TIFFTAG_COMPRESSION, &out->compression);
-    if (!width || !height || !samples || width > RAW_NUMBERS_MAX || height > RAW_NUMBERS_MAX ||
-        (uint64_t)width * height > RAW_NUMBERS_MAX / samples)
-        return error_set(MOCO_EFORMAT, "%s: a page of %u x %u x %u numbers; 1 to %d are read", path,
-                         samples, height, width, RAW_NUMBERS_MAX);
-    out->width = (int)width;
-    out->height = (int)height;
-    out->samples = samples;
-    out->separate = planar == PLANARCONFIG_SEPARATE && samples > 1;
-    if (!TIFFIsCODECConfigured(out->compression))
-        return error_set(MOCO_EUNSUPPORTED, "%s: the compression %d is not known to this libtiff; "
-                         "rewrite with deflate or LZW", path, out->compression);
-    int rc = take_dtype(out, tif, path);
-    if (rc == MOCO_OK)
-        rc = check_colours(out, tif, path);
-    return rc == MOCO_OK ? check_size(out, tif, path) : rc;
-}
-
-/* ---- numbers ---- */
-
-/* A rectangle of `rows` x `cols` of a strip or tile (`stride` pixels a row, `per` channels) goes to
- * channels from `c` on, at (y, x). */
-static void scatter(float *planes, const unsigned char *src, const struct layout *l, int c, int per,
-                    int y, int x, int rows, int cols, int stride)
-{
-    const uint16_t one = 1;
-    unsigned char low;
-    size_t size = raw_size(l->dtype);
-    memcpy(&low, &one, 1); /* libtiff gives numbers in the machine's byte order */
-    for (int k = 0; k < per; k++)
-        for (int r = 0; r < rows; r++) {
-            float *dst = planes + ((size_t)(c + k) * (size_t)l->height + (size_t)(y + r)) *
-                                  (size_t)l->width + (size_t)x;
-            size_t at = (size_t)r * (size_t)stride * (size_t)per + (size_t)k;
-            raw_floats(dst, src + at * size, (size_t)cols, (size_t)per, l->dtype, !low);
-        }
-}
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-/* 1 if libtiff gave all the bytes that the rectangle needs. */
-static int read_strile(unsigned char *buffer, TIFF *tif, uint32_t index, uint64_t room,
-                       uint64_t need)
-{
-    tmsize_t got = TIFFIsTiled(tif) ? TIFFReadEncodedTile(tif, index, buffer, (tmsize_t)room)
-                                    : TIFFReadEncodedStrip(tif, index, buffer, (tmsize_t)room);
-    return got >= 0 && (uint64_t)got >= need;
-}
-
-static int read_strips(float *planes, unsigned char *buffer, uint64_t room, TIFF *tif,
-                       const struct layout *l)
-{
-    uint32_t rows_per_strip = 0;
-    int per = l->separate ? 1 : l->samples;
-    TIFFGetFieldDefaulted(tif, TIFFTAG_ROWSPERSTRIP, &rows_per_strip);
-    int step = rows_per_strip && rows_per_strip < (uint32_t)l->height ? (int)rows_per_strip
-                                                                      : l->height;
-    for (int c = 0; c < l->samples; c += per)
-        for (int y = 0; y < l->height; y += step) {
-            int rows = smaller(step, l->height - y);
-            uint64_t need = (uint64_t)rows * (uint64_t)l->width * (uint64_t)per *
-                            raw_size(l->dtype);
-            uint32_t strip = TIFFComputeStrip(tif, (uint32_t)y, (uint16_t)c);
-            if (need > room || !read_strile(buffer, tif, strip, room, need))
-                return 0;
-            scatter(planes, buffer, l, c, per, y, 0, rows, l->width, l->width);
-        }
-    return 1;
-}
-
-static int read_tiles(float *planes, unsigned char *buffer, uint64_t room, TIFF *tif,
-                      const struct layout *l)
-{
-    uint32_t wide = 0, high = 0;
-    int per = l->separate ? 1 : l->samples;
-    TIFFGetField(tif, TIFFTAG_TILEWIDTH, &wide);
-    TIFFGetField(tif, TIFFTAG_TILELENGTH, &high);
-    if (!wide || !high || wide > RAW_NUMBERS_MAX || high > RAW_NUMBERS_MAX)
-        return 0;
-    uint64_t need = (uint64_t)wide * high * raw_size(l->dtype); /* up to 2^59 */
-    if (need > room / (uint64_t)per)
-        return 0;
-    for (int c = 0; c < l->samples; c += per)
-        for (int64_t y = 0; y < l->height; y += high)
-            for (int64_t x = 0; x < l->width; x += wide) {
-                uint32_t tile = TIFFComputeTile(tif, (uint32_t)x, (uint32_t)y, 0, (uint16_t)c);
-                if (!read_strile(buffer, tif, tile, room, need * (uint64_t)per))
-                    return 0;
-                scatter(planes, buffer, l, c, per, (int)y, (int)x,
-                        smaller((int)high, l->height - (int)y),
-                        smaller((int)wide, l->width - (int)x), (int)wide);
-            }
-    return 1;
-}
-
-/* planes: (samples, height, width) of the current directory. */
-static int read_page(float *planes, TIFF *tif, const struct layout *l, const char *text,
-                     const char *path)
-{
-    int tiled = TIFFIsTiled(tif);
-    uint64_t room = tiled ? TIFFTileSize64(tif) : TIFFStripSize64(tif);
-    unsigned char *buffer = malloc(room);
-    if (!buffer)
-        return error_memory(path, room);
-    int ok = (tiled ? read_tiles : read_strips)(planes, buffer, room, tif, l);
-    free(buffer);
-    return ok ? MOCO_OK : refuse(path, text);
-}
+/* ---- images ---- */
 
 static int changed(const char *path)
 {
@@ -312,14 +47,14 @@ static int changed(const char *path)
 static int read_pages(const struct source *source, size_t first, struct image *out, TIFF *tif,
                       const char *text, const char *path)
 {
-    const struct tiff *state = source->state;
+    const struct tiffs *state = source->state;
     int done = 0;
     size_t end = state->files.channels ? state->n : first + 1;
     for (size_t p = first; p < end && state->pages[p].file == state->pages[first].file; p++) {
-        struct layout l;
+        struct tiff_layout l;
         if (!TIFFSetSubDirectory(tif, state->pages[p].offset))
-            return refuse(path, text);
-        int rc = read_layout(&l, tif, path);
+            return tiff_refuse(path, text);
+        int rc = tiff_layout(&l, tif, path);
         if (rc != MOCO_OK)
             return rc;
         if (l.samples > source->channels - done)
@@ -332,7 +67,7 @@ static int read_pages(const struct source *source, size_t first, struct image *o
         if (l.width != out->width || l.height != out->height)
             return changed(path);
         size_t plane = (size_t)l.width * (size_t)l.height;
-        rc = read_page(out->pixels + (size_t)done * plane, tif, &l, text, path);
+        rc = tiff_read(out->pixels + (size_t)done * plane, tif, &l, text, path);
         if (rc != MOCO_OK)
             return rc;
         done += l.samples;
@@ -342,12 +77,12 @@ static int read_pages(const struct source *source, size_t first, struct image *o
 
 static int read_image(const struct source *source, size_t index, struct image *out)
 {
-    char path[PATH_MAX], text[TEXT];
+    char path[PATH_MAX], text[TIFF_TEXT];
     size_t first;
     TIFF *tif;
     int rc = files_find(path, &first, source, index);
     if (rc == MOCO_OK)
-        rc = open_file(&tif, text, path);
+        rc = tiff_open(&tif, text, path);
     if (rc != MOCO_OK)
         return rc;
     rc = read_pages(source, first, out, tif, text, path);
@@ -357,28 +92,25 @@ static int read_image(const struct source *source, size_t index, struct image *o
 
 /* ---- opening ---- */
 
-static int add_page(struct tiff *state, uint64_t offset, size_t file)
+static int add_page(struct tiffs *state, uint64_t offset, size_t file)
 {
-    if (state->n == state->capacity) {
-        size_t more = state->capacity ? 2 * state->capacity : 256;
-        struct page *pages = realloc(state->pages, more * sizeof *pages);
-        if (!pages)
-            return error_memory("the places of pages", more * sizeof *pages);
-        state->pages = pages;
-        state->capacity = more;
-    }
+    struct page *pages = array_grow(state->pages, &state->capacity, state->n, sizeof *pages,
+                                    "the places of pages");
+    if (!pages)
+        return MOCO_ENOMEM;
+    state->pages = pages;
     state->pages[state->n++] = (struct page){ offset, (uint32_t)file };
     return MOCO_OK;
 }
 
 /* An image of the pages from `page` on. */
-static int add_image(struct source *source, const struct layout *l, int channels, size_t file,
+static int add_image(struct source *source, const struct tiff_layout *l, int channels, size_t file,
                      size_t page, const char *path)
 {
     return files_add(source, file, page, channels, l->height, l->width, l->dtype, path);
 }
 
-static int same_size(const struct layout *a, const struct layout *b, const char *path)
+static int same_size(const struct tiff_layout *a, const struct tiff_layout *b, const char *path)
 {
     if (a->width == b->width && a->height == b->height && a->dtype == b->dtype)
         return MOCO_OK;
@@ -389,8 +121,8 @@ static int same_size(const struct layout *a, const struct layout *b, const char 
 /* The pages of an open file, from the first directory on. */
 static int scan_pages(struct source *source, TIFF *tif, char *text, size_t file, const char *path)
 {
-    struct tiff *state = source->state;
-    struct layout l, first = { 0 };
+    struct tiffs *state = source->state;
+    struct tiff_layout l, first = { 0 };
     int64_t channels = 0;
     int as_channels = state->files.channels;
     size_t start = state->n;
@@ -401,7 +133,7 @@ static int scan_pages(struct source *source, TIFF *tif, char *text, size_t file,
             continue;
         if (state->n == PAGES_MAX)
             return error_set(MOCO_EFORMAT, "%s: more than %d pages in all", path, PAGES_MAX);
-        int rc = read_layout(&l, tif, path);
+        int rc = tiff_layout(&l, tif, path);
         if (rc == MOCO_OK)
             rc = add_page(state, TIFFCurrentDirOffset(tif), file);
         if (rc == MOCO_OK && !as_channels)
@@ -414,7 +146,7 @@ static int scan_pages(struct source *source, TIFF *tif, char *text, size_t file,
         channels += l.samples;
     }
     if (text[0])
-        return refuse(path, text);
+        return tiff_refuse(path, text);
     if (!channels)
         return error_set(MOCO_EFORMAT, "%s holds no page; it is truncated or damaged", path);
     if (channels > RAW_NUMBERS_MAX)
@@ -424,9 +156,9 @@ static int scan_pages(struct source *source, TIFF *tif, char *text, size_t file,
 
 static int scan_file(struct source *source, size_t file, const char *path)
 {
-    char text[TEXT];
+    char text[TIFF_TEXT];
     TIFF *tif;
-    int rc = open_file(&tif, text, path);
+    int rc = tiff_open(&tif, text, path);
     if (rc != MOCO_OK)
         return rc;
     rc = scan_pages(source, tif, text, file, path);
@@ -436,7 +168,7 @@ static int scan_file(struct source *source, size_t file, const char *path)
 
 static void close_tiff(struct source *source)
 {
-    struct tiff *state = source->state;
+    struct tiffs *state = source->state;
     files_close(&state->files);
     free(state->pages);
     free(state);
@@ -445,7 +177,7 @@ static void close_tiff(struct source *source)
 int source_open_tiff(struct source *source, const char *path)
 {
     char words[RAW_PATH];
-    struct tiff *state = source->state = calloc(1, sizeof *state);
+    struct tiffs *state = source->state = calloc(1, sizeof *state);
     if (!state)
         return error_memory("TIFF", sizeof *state);
     source->close = close_tiff;

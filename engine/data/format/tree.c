@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "engine/base/error.h"
+#include "engine/base/grow.h"
 #include "engine/data/format/raw.h"
 
 enum { DEPTH_MAX = 32 };
@@ -37,14 +38,11 @@ enum tree_kind tree_kind_of(const char *name)
 
 static int add_name(struct tree *tree, const char *name)
 {
-    if (tree->count == tree->capacity) {
-        size_t more = tree->capacity ? 2 * tree->capacity : 256;
-        char **names = realloc(tree->names, more * sizeof *names);
-        if (!names)
-            return error_memory("names of files", more * sizeof *names);
-        tree->names = names;
-        tree->capacity = more;
-    }
+    char **names = array_grow(tree->names, &tree->capacity, tree->count, sizeof *names,
+                              "names of files");
+    if (!names)
+        return MOCO_ENOMEM;
+    tree->names = names;
     tree->names[tree->count] = strdup(name);
     if (!tree->names[tree->count])
         return error_memory("the name of a file", strlen(name) + 1);
