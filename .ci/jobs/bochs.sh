@@ -9,7 +9,7 @@ job_bochs() {
     local programs=("moco info --json" test_dispatch "checkwinograd --level avx512"
         "checksimd --level avx512")
     [ "$(uname -m)" = x86_64 ] || { echo "left out: this machine is no x86-64"; return; }
-    clone && ./quickstart packages || { bad "bochs: installation"; return; }
+    begin bochs || return
     mkdir "$dir" && bochs_parts "$dir" ||
         { echo "left out: Bochs or the kernel of Debian's clouds is not to be had here"; return; }
     cross/prepare-static "$dir/libraries" ||
