@@ -281,10 +281,8 @@ int main(int argc, char **argv)
         for (enum moco_number number = 0; number < MOCO_NUMBERS; number++)
             check_shape(&shapes[i], number);
     if (first_table)
-        printf("checkwinograd: the largest error is %.2f of its bound, of bfloat16 images %.2f
-",
+        printf("checkwinograd: the largest error is %.2f of its bound, of bfloat16 images %.2f\n",
                worst[MOCO_FP32], worst[MOCO_BF16]);
-    printf("digest winograd %016llx
-", (unsigned long long)digest);
+    printf("digest winograd %016llx\n", (unsigned long long)digest);
     return check_summary("checkwinograd");
 }
