@@ -52,7 +52,8 @@ emulate() {
     (cd "$dir/root" && find . | cpio -o -H newc --quiet) >"$dir/disc/initrd"
     cp "$dir"/kernel/boot/vmlinuz-* "$dir/disc/vmlinuz"
     cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$dir/disc/"
-    # Bochs has XSAVEC and XSAVES, but not as this kernel wants them; it is told to do without.
+    # XSAVES's area has another size in Bochs than the kernel reckons ("XSAVE consistency problem"), and
+    # it would give up AVX altogether: it is told to do without XSAVES and XSAVEC.
     echo "default vmlinuz initrd=initrd loglevel=1 console=ttyS0,115200 clearcpuid=321,323 nokaslr" \
         "mitigations=off panic=-1" >"$dir/disc/isolinux.cfg"
     xorriso -as mkisofs -quiet -o "$dir/disc.iso" -b isolinux.bin -c boot.cat -no-emul-boot \
