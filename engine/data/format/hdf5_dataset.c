@@ -8,10 +8,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "engine/base/error.h"
 #include "engine/base/grow.h"
+#include "engine/data/format/raw.h"
 
 enum { ARRAYS_MAX = 1 << 16, DEFLATE_RATIO = 1032, CHUNK_BYTES_MAX = 1 << 30 };
 
@@ -112,8 +112,7 @@ int hdf5_check_layout(hsize_t *chunk, hid_t dataset, const struct hdf5_shape *sh
 
 int hdf5_check_size(hid_t dataset, hsize_t chunk, uint64_t bytes, const char *path)
 {
-    struct stat info = { 0 };
-    uint64_t file = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
+    uint64_t file = raw_file_size(path);
     uint64_t stored = H5Dget_storage_size(dataset);
     if (chunk ? bytes / DEFLATE_RATIO > file : stored < bytes || bytes > file)
         return error_set(MOCO_EFORMAT, "%s: the dataset promises %llu bytes of numbers, more than "

@@ -17,6 +17,20 @@
 
 #include "engine/base/error.h"
 
+int raw_check_file(const char *path)
+{
+    struct stat info;
+    if (stat(path, &info) != 0)
+        return error_set(MOCO_EIO, "opening %s: %s", path, strerror(errno));
+    return S_ISREG(info.st_mode) ? MOCO_OK : error_set(MOCO_EIO, "opening %s: it is no file", path);
+}
+
+uint64_t raw_file_size(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
+}
+
 int mapping_open(struct mapping *mapping, const char *path)
 {
     struct stat info;

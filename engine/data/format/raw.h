@@ -14,6 +14,10 @@ enum {
     RAW_NAMES_MAX = 100,
 };
 
+/* A file lies there, or a sentence; its bytes, 0 where none lies there. */
+int raw_check_file(const char *path);
+uint64_t raw_file_size(const char *path);
+
 /* A file mapped read-only; bytes is NULL when it is empty or not open. */
 struct mapping {
     const unsigned char *bytes;
@@ -36,6 +40,12 @@ static inline void raw_put(unsigned char *at, uint64_t value, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         at[i] = (unsigned char)(value >> (8 * i));
+}
+
+/* 1 where the machine's own numbers have their most significant byte first. */
+static inline int raw_machine_big(void)
+{
+    return __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__;
 }
 
 /* Bytes of one number. */

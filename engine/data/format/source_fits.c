@@ -23,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include <fitsio.h>
 
@@ -66,9 +65,9 @@ static int refuse(const char *path, int status)
 static int check_start(const char *path)
 {
     char head[9] = { 0 };
-    struct stat info;
-    if (stat(path, &info) == 0 && !S_ISREG(info.st_mode))
-        return error_set(MOCO_EIO, "opening %s: it is no file", path);
+    int rc = raw_check_file(path);
+    if (rc != MOCO_OK)
+        return rc;
     FILE *file = fopen(path, "rb");
     if (!file)
         return error_set(MOCO_EIO, "opening %s: %s", path, strerror(errno));
@@ -181,8 +180,7 @@ static int check_tiles(fitsfile *file, int axes, const char *path)
 
 static int check_size(const struct cube *cube, fitsfile *file, int bits, const char *path)
 {
-    struct stat info = { 0 };
-    uint64_t size = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0, bytes;
+    uint64_t size = raw_file_size(path), bytes;
     uint64_t image = (uint64_t)cube->channels * (uint64_t)cube->height * (uint64_t)cube->width;
     LONGLONG start = 0;
     int status = 0;

@@ -12,11 +12,9 @@
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "engine/base/error.h"
 #include "engine/data/format/choose.h"
@@ -136,16 +134,13 @@ static herr_t read_one(void *buffer, const struct hdf5 *state, size_t index)
 
 static void to_planes(struct image *out, const unsigned char *numbers, const struct hdf5 *state)
 {
-    const uint16_t one = 1;
-    unsigned char low;
+    int big = raw_machine_big();
     size_t plane = (size_t)out->height * (size_t)out->width, channels = (size_t)out->channels;
     size_t size = raw_size(state->dtype);
-    memcpy(&low, &one, 1);
     if (!state->axes.nhwc)
-        raw_floats(out->pixels, numbers, channels * plane, 1, state->dtype, !low);
+        raw_floats(out->pixels, numbers, channels * plane, 1, state->dtype, big);
     for (size_t c = 0; state->axes.nhwc && c < channels; c++)
-        raw_floats(out->pixels + c * plane, numbers + c * size, plane, channels, state->dtype,
-                   !low);
+        raw_floats(out->pixels + c * plane, numbers + c * size, plane, channels, state->dtype, big);
 }
 
 static int read_image(const struct source *source, size_t index, struct image *out)
@@ -300,7 +295,6 @@ static void close_hdf5(struct source *source)
 int source_open_hdf5(struct source *source, const char *path)
 {
     char file[RAW_PATH], names[RAW_PATH], whole[RAW_PATH];
-    struct stat info;
     struct hdf5_quiet quiet;
     struct hdf5 *state = source->state = calloc(1, sizeof *state);
     if (!state)
@@ -312,12 +306,11 @@ int source_open_hdf5(struct source *source, const char *path)
     raw_cut_axes(whole, &state->axes);
     raw_split_colon(file, names, whole);
     snprintf(source->where, sizeof source->where, "%s", file);
-    if (stat(file, &info) != 0)
-        return error_set(MOCO_EIO, "opening %s: %s", file, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return error_set(MOCO_EIO, "opening %s: it is no file", file);
+    int rc = raw_check_file(file);
+    if (rc != MOCO_OK)
+        return rc;
     hdf5_begin(&quiet);
-    int rc = open_file(source, names[0] == '/' ? names + 1 : names, file);
+    rc = open_file(source, names[0] == '/' ? names + 1 : names, file);
     hdf5_end(&quiet);
     source->decode_bytes = raw_size(state->dtype);
     return rc;

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -76,12 +75,11 @@ static int read_header(gzFile file, struct idx *idx, const char *path)
 
 static int check_size(struct idx *idx, const char *path)
 {
-    struct stat info = { 0 };
     size_t bytes = type_size(idx->type);
     int overflow = 0;
     for (int i = 0; i < idx->dims; i++)
         overflow |= __builtin_mul_overflow(bytes, idx->size[i], &bytes);
-    uint64_t file = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
+    uint64_t file = raw_file_size(path);
     if (overflow || bytes > IDX_BYTES_MAX || bytes / DEFLATE_RATIO > file)
         return error_set(MOCO_EFORMAT, "%s: the header promises more numbers than a file of %llu "
                          "bytes (or moco: 4 GiB) can hold; it is damaged", path,

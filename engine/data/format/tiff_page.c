@@ -5,12 +5,10 @@
 #define _GNU_SOURCE
 #include "engine/data/format/tiff_page.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "engine/base/error.h"
 
@@ -48,13 +46,11 @@ int tiff_refuse(const char *path, const char *text)
 /* "h": no directory is read yet; "m": no mapping of the file, which may shrink. */
 int tiff_open(TIFF **out, char *text, const char *path)
 {
-    struct stat info;
+    int rc = raw_check_file(path);
     text[0] = '\0';
     *out = NULL;
-    if (stat(path, &info) != 0)
-        return error_set(MOCO_EIO, "opening %s: %s", path, strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return error_set(MOCO_EIO, "opening %s: it is no file", path);
+    if (rc != MOCO_OK)
+        return rc;
     TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
     if (!options)
         return error_memory("a TIFF file", sizeof *out);
@@ -116,8 +112,7 @@ static int check_colours(struct tiff_layout *out, TIFF *tif, const char *path)
 /* Each strip or tile lies in the file, which is large enough for what it is to hold. */
 static int check_size(const struct tiff_layout *l, TIFF *tif, const char *path)
 {
-    struct stat info = { 0 };
-    uint64_t file = stat(path, &info) == 0 ? (uint64_t)info.st_size : 0;
+    uint64_t file = raw_file_size(path);
     uint64_t bytes = (uint64_t)l->width * (uint64_t)l->height * (uint64_t)l->samples *
                      raw_size(l->dtype);
     uint64_t strile = TIFFIsTiled(tif) ? TIFFTileSize64(tif) : TIFFStripSize64(tif);
@@ -180,16 +175,15 @@ int tiff_layout(struct tiff_layout *out, TIFF *tif, const char *path)
 static void scatter(float *planes, const unsigned char *src, const struct tiff_layout *l, int c,
                     int per, int y, int x, int rows, int cols, int stride)
 {
-    const uint16_t one = 1;
-    unsigned char low;
     size_t size = raw_size(l->dtype);
-    memcpy(&low, &one, 1); /* libtiff gives numbers in the machine's byte order */
     for (int k = 0; k < per; k++)
         for (int r = 0; r < rows; r++) {
             float *dst = planes + ((size_t)(c + k) * (size_t)l->height + (size_t)(y + r)) *
                                   (size_t)l->width + (size_t)x;
             size_t at = (size_t)r * (size_t)stride * (size_t)per + (size_t)k;
-            raw_floats(dst, src + at * size, (size_t)cols, (size_t)per, l->dtype, !low);
+            /* libtiff gives numbers in the machine's byte order */
+            raw_floats(dst, src + at * size, (size_t)cols, (size_t)per, l->dtype,
+                       raw_machine_big());
         }
 }
 
