@@ -149,10 +149,10 @@ static int resolve_queue(struct config *config, size_t count)
     return rc;
 }
 
-/* SGD's 0.06 of cifar-demo, which the linear rule (Goyal et al. 2017, section 2.1) makes of He et al.'s
- * 0.03 for 256, grows with larger batches. It does not shrink with smaller ones, which a small set
- * asks for: short runs were better without (docs/recipes.md). LARS and AdamW have the rates with which
- * MoCo v3 was published (Chen, Xie, He 2021), linear in the batch. */
+/* SGD's 0.06 of cifar-demo is He et al.'s 0.03 for a batch of 256 by the linear rule (Goyal et al.
+ * 2017, section 2.1), and grows by it with larger batches. It does not shrink with smaller ones,
+ * which a small set asks for: that did not help, or cost points (docs/recipes.md). LARS and AdamW
+ * have the rates with which MoCo v3 was published (Chen, Xie, He 2021), linear in the batch. */
 static int resolve_rate(struct config *config)
 {
     const struct run_config *c = &config->value;

@@ -38,8 +38,8 @@ float uniform(void);
 /* A failure is counted and, unless a mutant is at work, printed. */
 __attribute__((format(printf, 2, 3))) void expect(int ok, const char *format, ...);
 int report(const char *levels);
-/* Of what the reference gave since the last one was printed; none of nothing (the group "number" has
- * arithmetic of integers for its specification). */
+/* Of what the reference gave since the last one was printed; none of nothing (the specification of
+ * the group "number" is arithmetic of integers). */
 void print_digest(const char *group);
 void seed_random(uint64_t seed);
 
@@ -59,8 +59,8 @@ void *take_numbers_filled(int slot, enum moco_number number, size_t n, enum fill
 
 void strips_intact(const char *kernel, const char *level);
 
-/* Results of the reference go into the digest once: when it meets itself. same() and same_numbers() do
- * that themselves. */
+/* Results of the reference go into the digest once: when it meets itself. same() and same_numbers()
+ * do that themselves. */
 void digest_reference(const struct moco_simd *t, enum moco_number number, const void *want,
                       size_t n);
 

@@ -9,7 +9,8 @@
  * writing past a buffer ends the program: qemu 7 reads all lanes of a masked load, which CPUs do
  * not. --offered leaves out the level "ext", which takes most of the time where fused multiply-add
  * is emulated; --level checks one level alone, a fifth of the work: the specification was checked
- * elsewhere. A digest for each group is that of the specification's results: equal on all machines. */
+ * elsewhere. A digest for each group is that of the specification's results: equal on all
+ * machines. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -189,8 +189,9 @@ void check_nce(const struct moco_simd *t)
         for (size_t j = 0; j < COUNT(columns); j++) {
             size_t B = next_random() % 6;
             enum fill fill = j % 2 ? UNIFORM : (enum fill)(next_random() % FILLS);
+            float T = temperatures[next_random() % COUNT(temperatures)];
 
-            nce(t, B, edges[i], columns[j], fill, temperatures[next_random() % COUNT(temperatures)]);
+            nce(t, B, edges[i], columns[j], fill, T);
         }
     nce(t, 3, M_MAX, 128, UNIFORM, 0.1f);
     nce(t, 3, M_MAX - 1, 128, UNIFORM, 0.01f);
