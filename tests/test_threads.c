@@ -69,11 +69,12 @@ int main(void)
     CHECK(moco_simd_init(&simd, NULL) == 0);
     omp_set_num_threads(TEAM);
     int most = omp_get_max_threads(); /* 1 where there is no OpenMP */
+    int foreign = threads_of_process() - 1; /* one of qemu's, where it runs the test */
     for (int round = 0; round < 3; round++) {
         CHECK_MSG(team() == most, "%d threads share a loop, %d should", team(), most);
         convolve(&simd);
         int now = threads_of_process();
-        CHECK_MSG(now == 0 || now == most, "%d threads run, not %d", now, most);
+        CHECK_MSG(now == 0 || now == most + foreign, "%d threads run, not %d", now, most + foreign);
     }
     return check_summary("test_threads");
 }

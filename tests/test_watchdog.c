@@ -85,17 +85,25 @@ static pairs healthy = { { "epochs", "4" }, { "knn-every", "1" }, { "knn-k", "20
                          { NULL, NULL } };
 
 /* Queries and keys share their batches and those batches' statistics, the dictionary's keys do not;
- * views are so alike that nothing else is worth learning. With seeds 2, 3 and 4 that shows whoever
- * computes the convolutions. */
-static pairs leaking = {
-    { "batch-size", "8" }, { "moco-t", "0.2" }, { "jitter", "0" }, { "grey", "0" },
-    { "flip", "0" }, { "crop-min", "0.95" }, { "epochs", "24" }, { "knn-every", "1" },
-    { "knn-k", "20" }, { "seed", "2" }, { NULL, NULL } };
+ * views are so alike that nothing else is worth learning. */
+static int leak(const char *out, const char *seed)
+{
+    return train(DATA, out, (pairs){
+        { "batch-size", "8" }, { "moco-t", "0.2" }, { "jitter", "0" }, { "grey", "0" },
+        { "flip", "0" }, { "crop-min", "0.95" }, { "epochs", "24" }, { "knn-every", "1" },
+        { "knn-k", "20" }, { "seed", seed }, { NULL, NULL } });
+}
 
+/* How soon it shows hangs on the roundings of who computes the convolutions. */
 static void leaks(void)
 {
     says(train(DATA, "healthy", healthy), "");
-    says(train(DATA, "leak", leaking), "% of the queries find their key while kNN fell from");
+    int rc = leak("leak-2", "2");
+    if (!rc && !said[0])
+        rc = leak("leak-3", "3");
+    if (!rc && !said[0])
+        rc = leak("leak-4", "4");
+    says(rc, "% of the queries find their key while kNN fell from");
     const char *once = strstr(said, "BatchNorm");
     CHECK(once && !strstr(once + 1, "BatchNorm"));
 }
