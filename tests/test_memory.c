@@ -96,8 +96,8 @@ static void test_v1(void)
         drop(v1[i]);
 }
 
-/* A petabyte, because a sanitizer reserves terabytes. qemu's user mode keeps no such limit, and says
- * so to who asks. */
+/* A petabyte, because a sanitizer reserves terabytes. qemu's user mode keeps no such limit, and
+ * says so to who asks. */
 static void test_process(void)
 {
     const uint64_t most = (uint64_t)1 << 50;
