@@ -13,7 +13,7 @@
 #define UNROLL_BY_4
 #define ROLL
 #elif defined(__clang__)
-#define UNROLL _Pragma("unroll")
+#define UNROLL _Pragma("clang loop unroll(full)")
 #define UNROLL_BY_4 _Pragma("unroll 4")
 #define ROLL _Pragma("nounroll")
 #else
