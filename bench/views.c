@@ -14,10 +14,10 @@
 
 #include "bench/bench.h"
 #include "engine/base/error.h"
-#include "engine/data/view/colour.h"
 #include "engine/data/part.h"
+#include "engine/data/view/colour.h"
 #include "engine/data/view/resample.h"
-#include "engine/run/config.h"
+#include "engine/run/config/config.h"
 
 enum { IMAGES = 12, VIEWS = 64, WIDTH = 500, HEIGHT = 375, PATH = 256 };
 

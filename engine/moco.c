@@ -12,8 +12,8 @@
 #include "engine/base/error.h"
 #include "engine/eval/embed.h"
 #include "engine/eval/knn.h"
-#include "engine/run/checkpoint.h"
-#include "engine/run/weights.h"
+#include "engine/run/saved/checkpoint.h"
+#include "engine/run/saved/weights.h"
 
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)

@@ -4,8 +4,8 @@
  * shorter length, and with every kind of wrong header. Settings: who beats whom, strict numbers,
  * the way through config.json and back, the presets against the published table, and what follows
  * from the number of images and the batch. */
-#include "engine/run/config.h"
-#include "engine/run/safetensors.h"
+#include "engine/run/config/config.h"
+#include "engine/run/saved/safetensors.h"
 #include "engine/run/train.h"
 
 #include <math.h>

@@ -11,7 +11,7 @@
 
 #include "engine/base/rng.h"
 #include "engine/net/report.h"
-#include "engine/run/safetensors.h"
+#include "engine/run/saved/safetensors.h"
 #include "tests/check.h"
 #include "tests/files.h"
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/run/safetensors.h"
+#include "engine/run/saved/safetensors.h"
 
 static size_t numbers(const struct st_tensor *t)
 {

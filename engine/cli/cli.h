@@ -8,8 +8,8 @@
 #include <stdint.h>
 
 #include "engine/eval/score.h"
-#include "engine/run/config.h"
-#include "engine/run/weights.h"
+#include "engine/run/config/config.h"
+#include "engine/run/saved/weights.h"
 
 /* EXIT_LISTED stays inside: options were listed, nothing was done. */
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LISTED = 100 };

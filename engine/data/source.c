@@ -19,10 +19,10 @@
 #include <zlib.h>
 
 #include "engine/base/error.h"
-#include "engine/data/view/augment.h"
 #include "engine/data/format/pack.h"
 #include "engine/data/format/raw.h"
 #include "engine/data/format/tree.h"
+#include "engine/data/view/augment.h"
 
 struct kind {
     const char *name;

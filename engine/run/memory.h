@@ -4,7 +4,7 @@
 #define MOCO_ENGINE_RUN_MEMORY_H
 
 #include "engine/eval/score.h"
-#include "engine/run/config.h"
+#include "engine/run/config/config.h"
 #include "engine/step.h"
 
 /* Bytes, computed from the program before anything is allocated. */

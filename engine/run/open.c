@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 
 #include "engine/base/error.h"
-#include "engine/data/order.h"
 #include "engine/data/format/raw.h"
+#include "engine/data/order.h"
 #include "engine/run/labels.h"
 #include "engine/run/run.h"
 

@@ -8,12 +8,12 @@
 #include "engine/data/loader.h"
 #include "engine/eval/score.h"
 #include "engine/run/bad.h"
-#include "engine/run/checkpoint.h"
 #include "engine/run/log.h"
 #include "engine/run/memory.h"
+#include "engine/run/saved/checkpoint.h"
+#include "engine/run/saved/weights.h"
 #include "engine/run/train.h"
 #include "engine/run/watchdog.h"
-#include "engine/run/weights.h"
 
 enum { PATH_SIZE = 1100 };
 

@@ -7,7 +7,7 @@
 #ifndef MOCO_ENGINE_RUN_TRAIN_H
 #define MOCO_ENGINE_RUN_TRAIN_H
 
-#include "engine/run/config.h"
+#include "engine/run/config/config.h"
 
 struct step;
 

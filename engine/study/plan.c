@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/run/forecast.h"
 #include "engine/base/replace.h"
+#include "engine/run/forecast.h"
 
 enum { PLAN_MAX = 1 << 16, EPOCHS_MAX = 1000000 };
 

@@ -1,5 +1,5 @@
 /* config.c: a file of settings; what it sets is printed again. */
-#include "engine/run/config.h"
+#include "engine/run/config/config.h"
 #include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -1,7 +1,7 @@
 /* safetensors.c: a file of tensors; all that it promises is read. */
 #include <stdlib.h>
 
-#include "engine/run/safetensors.h"
+#include "engine/run/saved/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 
 static volatile unsigned sink;

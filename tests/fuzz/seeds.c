@@ -12,8 +12,8 @@
 #endif
 
 #include "engine/data/format/pack.h"
-#include "engine/run/config.h"
-#include "engine/run/safetensors.h"
+#include "engine/run/config/config.h"
+#include "engine/run/saved/safetensors.h"
 #include "tests/fuzz/fuzz.h"
 
 /* What is being written: "how" bytes of the target go behind it. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/run/safetensors.h"
+#include "engine/run/saved/safetensors.h"
 #include "tests/parity/parity.h"
 
 enum { FAILURES_SHOWN = 8 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/run/safetensors.h"
+#include "engine/run/saved/safetensors.h"
 #include "engine/step.h"
 #include "tests/parity/parity.h"
 

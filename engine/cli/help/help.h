@@ -2,7 +2,7 @@
  * completions for bash and zsh.
  *
  * One source: the table of commands (commands.c), each command's own table of options, and the
- * table of settings (engine/run/config.c). A command lists its options when it is asked with
+ * table of settings (engine/run/config/config.c). A command lists its options when it is asked with
  * --help, or --help=man, =bash, =zsh for an excerpt of the larger text; nothing is written twice.
  * Words in `back quotes` are literal: bold on a manual page, and values to complete in an option's
  * help. */

@@ -1,11 +1,11 @@
 /* weights.h: weights.safetensors, the query network with torchvision's names. Its metadata has
  * architecture, normalisation and recipe, no path, time, host or resume count. */
-#ifndef MOCO_ENGINE_RUN_WEIGHTS_H
-#define MOCO_ENGINE_RUN_WEIGHTS_H
+#ifndef MOCO_ENGINE_RUN_SAVED_WEIGHTS_H
+#define MOCO_ENGINE_RUN_SAVED_WEIGHTS_H
 
 #include "engine/data/view/augment.h"
 #include "engine/net/encoder.h"
-#include "engine/run/safetensors.h"
+#include "engine/run/saved/safetensors.h"
 
 /* mean, std: (channels); recipe as in checkpoint_save(). */
 int weights_save(const char *path, const struct net *net, const struct encoder *q,

@@ -1,6 +1,6 @@
 /* tensors.c: lists of tensors and the files that they are written to and read from; see
  * tensors.h. */
-#include "engine/run/tensors.h"
+#include "engine/run/saved/tensors.h"
 
 #include <stdio.h>
 #include <stdlib.h>

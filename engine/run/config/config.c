@@ -4,7 +4,7 @@
  * config.json and the recipe. Some settings pull others along, unless those were set by something
  * stronger: cos and schedule exclude each other, so do the losses of the memory bank, and ShuffleBN
  * is off where it can do nothing. */
-#include "engine/run/config.h"
+#include "engine/run/config/config.h"
 
 #include <errno.h>
 #include <limits.h>

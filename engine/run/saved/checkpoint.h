@@ -4,10 +4,10 @@
  * k.<tensor>, u.<tensor> (velocity), the method's tensors, and in the metadata step counter,
  * settings and the data's fingerprint. All random numbers are functions of (seed, epoch, index),
  * so there is no generator to save. */
-#ifndef MOCO_ENGINE_RUN_CHECKPOINT_H
-#define MOCO_ENGINE_RUN_CHECKPOINT_H
+#ifndef MOCO_ENGINE_RUN_SAVED_CHECKPOINT_H
+#define MOCO_ENGINE_RUN_SAVED_CHECKPOINT_H
 
-#include "engine/run/config.h"
+#include "engine/run/config/config.h"
 #include "engine/step.h"
 
 /* What stands beside the tensors. */

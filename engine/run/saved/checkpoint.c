@@ -1,6 +1,6 @@
 /* checkpoint.c: the state of a run as safetensors: the list of its tensors, the counters beside
  * them, and whether a file was made with the settings of this run. */
-#include "engine/run/checkpoint.h"
+#include "engine/run/saved/checkpoint.h"
 
 #include <cjson/cJSON.h>
 #include <stdio.h>
@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/run/metadata.h"
-#include "engine/run/tensors.h"
+#include "engine/run/saved/metadata.h"
+#include "engine/run/saved/tensors.h"
 
 enum { STATES_MAX = 16 };
 

@@ -4,7 +4,7 @@
  * are the ImageNet recipes, which ran on 8 devices of 32 images: bn-splits 8 stands for that;
  * instdisc-cifar is instance discrimination with NCE. The
  * key encoder follows from the method and is left alone. */
-#include "engine/run/config.h"
+#include "engine/run/config/config.h"
 
 #include <string.h>
 

@@ -1,12 +1,12 @@
 /* metadata.h: texts beside the tensors of a safetensors file: counters in decimal, floats with the
  * digits that give them back, and what describes the encoder. */
-#ifndef MOCO_ENGINE_RUN_METADATA_H
-#define MOCO_ENGINE_RUN_METADATA_H
+#ifndef MOCO_ENGINE_RUN_SAVED_METADATA_H
+#define MOCO_ENGINE_RUN_SAVED_METADATA_H
 
 #include <stdint.h>
 
 #include "engine/net/encoder.h"
-#include "engine/run/safetensors.h"
+#include "engine/run/saved/safetensors.h"
 
 enum { META_SIZE = 4100, META_NUMBERS = 16 };
 

@@ -1,5 +1,5 @@
 /* metadata.c: see metadata.h. */
-#include "engine/run/metadata.h"
+#include "engine/run/saved/metadata.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>

@@ -3,8 +3,8 @@
  * A flag beats the config file, which beats the preset, which beats what is derived from the data.
  * One table in config.c lists all settings (name as typed, type, field, help): flags, files,
  * presets, the printed list and config.json all read that table. */
-#ifndef MOCO_ENGINE_RUN_CONFIG_H
-#define MOCO_ENGINE_RUN_CONFIG_H
+#ifndef MOCO_ENGINE_RUN_CONFIG_CONFIG_H
+#define MOCO_ENGINE_RUN_CONFIG_CONFIG_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,14 +1,14 @@
 /* weights.c: the query network alone, as safetensors with torchvision's names; and which network a
  * file holds, told by its tensors. */
-#include "engine/run/weights.h"
+#include "engine/run/saved/weights.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/error.h"
-#include "engine/run/metadata.h"
-#include "engine/run/tensors.h"
+#include "engine/run/saved/metadata.h"
+#include "engine/run/saved/tensors.h"
 
 int weights_save(const char *path, const struct net *net, const struct encoder *q,
                  const float *mean, const float *std, const char *recipe)

@@ -1,11 +1,11 @@
 /* tensors.h: a list of (name, type, shape, memory) that serves both directions: saving writes it,
  * loading checks the whole file against it before the first byte is copied, so a refused file
  * changes nothing. */
-#ifndef MOCO_ENGINE_RUN_TENSORS_H
-#define MOCO_ENGINE_RUN_TENSORS_H
+#ifndef MOCO_ENGINE_RUN_SAVED_TENSORS_H
+#define MOCO_ENGINE_RUN_SAVED_TENSORS_H
 
 #include "engine/net/encoder.h"
-#include "engine/run/safetensors.h"
+#include "engine/run/saved/safetensors.h"
 
 enum { TENSOR_NAME_SIZE = 72 };
 

@@ -2,7 +2,7 @@
  *
  * A range per number, then the combinations; each refusal is one sentence with the values and what
  * to do. Lists (mean, std, schedule) are read here, strictly. */
-#include "engine/run/config.h"
+#include "engine/run/config/config.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  * kernels, data and origin, which reading skips (data are taken when none were given). Numbers are
  * written with the digits that read back as the same value; seeds above 2^53 as text, because JSON
  * readers keep numbers as doubles. */
-#include "engine/run/config.h"
+#include "engine/run/config/config.h"
 
 #include <cjson/cJSON.h>
 #include <errno.h>

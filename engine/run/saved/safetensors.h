@@ -4,8 +4,8 @@
  * CRC-32 over header (the sum itself as zeros) and data, so a truncated or altered file is refused
  * with a sentence; files of others have none and are read without. Writing goes to a temporary in
  * the same folder, is flushed to the disk, and renamed. */
-#ifndef MOCO_ENGINE_RUN_SAFETENSORS_H
-#define MOCO_ENGINE_RUN_SAFETENSORS_H
+#ifndef MOCO_ENGINE_RUN_SAVED_SAFETENSORS_H
+#define MOCO_ENGINE_RUN_SAVED_SAFETENSORS_H
 
 #include <stddef.h>
 #include <stdint.h>
