@@ -15,9 +15,6 @@
 #include "engine/run/saved/checkpoint.h"
 #include "engine/run/saved/weights.h"
 
-#define TEXT_OF(x) #x
-#define TEXT(x) TEXT_OF(x)
-
 struct moco_engine {
     struct step step;
     int opened; /* step is */
@@ -26,11 +23,6 @@ struct moco_engine {
     char *recipe; /* settings as the checkpoint keeps them; owned */
     char error[1024];
 };
-
-const char *moco_version(void)
-{
-    return TEXT(MOCO_VERSION_MAJOR) "." TEXT(MOCO_VERSION_MINOR) "." TEXT(MOCO_VERSION_PATCH);
-}
 
 const char *moco_simd_name(void)
 {
