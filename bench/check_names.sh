@@ -1,6 +1,7 @@
 #!/bin/sh
 # check_names.sh MOCO-BENCH: the names that others rely on are all there, for the highest level of
-# this machine (reference rows that take too long are left out by moco-bench), and each once.
+# this machine (reference rows that take too long are left out by moco-bench), and each once; and a
+# table of different rows comes out whole.
 set -u
 list=$("$1" --benchmark_list_tests) || exit 1
 isa=$(printf '%s\n' "$list" | sed -n 's|^softmax/256/65536/\([a-z0-9]*\)/real_time$|\1|p' | tail -1)
@@ -30,4 +31,12 @@ for name in $names; do
     echo "moco-bench lists $name not once"
     bad=1
 done
+# Rows with different counters in one table, each with as many fields as the first line.
+table=$("$1" --benchmark_format=csv --benchmark_min_time=0.001 \
+    --benchmark_filter="^(triad|sgemm/2048)/" 2>/dev/null |
+    awk -F, '/^name,/ { n = NF } /^"/ { rows += NF == n } END { print rows }')
+if [ "$table" != 2 ]; then
+    echo "moco-bench --benchmark_format=csv gives ${table:-no} whole rows, not 2"
+    bad=1
+fi
 exit $bad

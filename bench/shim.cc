@@ -2,15 +2,18 @@
 //
 // Each struct bench becomes a registered benchmark on wall-clock time. Rates are counters per
 // second of the work that the bench declares; of_peak and of_triad are their shares of what this
-// machine was measured to reach; parts of an iteration are counters in milliseconds. Google Benchmark calls a function again for each estimate of the
-// number of iterations: the data stays open until another benchmark's turn.
+// machine was measured to reach; parts of an iteration are counters in milliseconds. Google
+// Benchmark calls a function again for each estimate of the number of iterations: the data stays
+// open until another benchmark's turn. Its CSV wants the same counters of all and aborts otherwise.
 #include <benchmark/benchmark.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string>
 
 extern "C" {
@@ -19,6 +22,8 @@ extern "C" {
 }
 
 static std::shared_ptr<bench> opened;
+static std::set<std::string> columns; // counters of all that was added
+static bool csv;
 
 static void close_opened()
 {
@@ -39,6 +44,21 @@ static bool open(const std::shared_ptr<bench> &b)
     return true;
 }
 
+static std::string part_name(const bench &b, int i)
+{
+    return std::string(b.parts[i]) + "_ms";
+}
+
+static void add_columns(const bench &b)
+{
+    if (b.flops > 0)
+        columns.insert({ "GFLOP/s", "of_peak" });
+    if (b.bytes > 0)
+        columns.insert({ "GB/s", "of_triad" });
+    for (int i = 0; i < BENCH_PARTS && b.parts[i]; i++)
+        columns.insert(part_name(b, i));
+}
+
 static void count(benchmark::State &state, const bench &b, double seconds)
 {
     using benchmark::Counter;
@@ -54,8 +74,10 @@ static void count(benchmark::State &state, const bench &b, double seconds)
     if (b.items > 0)
         state.SetItemsProcessed((int64_t)(b.items * (double)state.iterations()));
     for (int i = 0; i < BENCH_PARTS && b.parts[i]; i++)
-        state.counters[std::string(b.parts[i]) + "_ms"] =
-            b.part_seconds[i] * 1e3 / (double)state.iterations();
+        state.counters[part_name(b, i)] = b.part_seconds[i] * 1e3 / (double)state.iterations();
+    for (const std::string &name : columns)
+        if (csv)
+            state.counters.emplace(name, NAN);
     if (b.label)
         state.SetLabel(b.label);
 }
@@ -80,6 +102,7 @@ extern "C" void bench_add(const bench *given, const char *level)
     std::string name = given->name;
     if (level)
         name += std::string("/") + level;
+    add_columns(*copy);
     benchmark::RegisterBenchmark(name.c_str(), run, copy)
         ->UseRealTime()
         ->Unit(benchmark::kMillisecond);
@@ -138,6 +161,9 @@ int main(int argc, char **argv)
     const char *library = net_library_version();
     benchmark::AddCustomContext("onednn", library ? library : "not built in");
     benchmark::AddCustomContext("compiler", __VERSION__);
+    for (int i = 1; i < argc; i++)
+        csv |= !strcmp(argv[i], "--benchmark_format=csv") ||
+               !strcmp(argv[i], "--benchmark_out_format=csv");
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv))
         return 1;
