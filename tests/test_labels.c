@@ -11,6 +11,7 @@
 
 #include "engine/base/error.h"
 #include "engine/eval/score.h"
+#include "engine/run/events.h"
 #include "engine/run/labels.h"
 #include "engine/step.h"
 #include "tests/check.h"
@@ -74,9 +75,9 @@ static void in_run(char *path, size_t size, const char *file)
 static void forget(void)
 {
     static const char *const all[] = { "weights.safetensors", "checkpoint.safetensors", "log.csv",
-                                       "config.json" };
+                                       "config.json", EVENTS_FILE };
     char path[160];
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         in_run(path, sizeof path, all[i]);
         unlink(path);
     }

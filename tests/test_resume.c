@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "engine/base/error.h"
+#include "engine/run/events.h"
 #include "simd/simd.h"
 #include "tests/check.h"
 
@@ -80,9 +81,9 @@ static size_t read_all(char *bytes, const char *run, const char *file)
 static void forget(const char *run)
 {
     static const char *const all[] = { "weights.safetensors", "checkpoint.safetensors", "log.csv",
-                                       "config.json" };
+                                       "config.json", EVENTS_FILE };
     char path[160];
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         snprintf(path, sizeof path, "%s/%s/%s", folder, run, all[i]);
         unlink(path);
     }

@@ -11,6 +11,7 @@
 
 #include "engine/base/error.h"
 #include "engine/eval/score.h"
+#include "engine/run/events.h"
 
 static const char generated[] = "synthetic:n=4000,classes=8,side=32,seed=1,split=train";
 static const char generated_test[] = "synthetic:n=1000,classes=8,side=32,seed=1,split=test";
@@ -103,8 +104,8 @@ static int print_scores(const char *data, const struct config *config,
 /* The run folder of a demo is only a means. */
 static void remove_run(const char *folder)
 {
-    static const char *const names[] = {"config.json", "log.csv", "checkpoint.safetensors",
-                                        "weights.safetensors"};
+    static const char *const names[] = {"config.json", "log.csv", EVENTS_FILE,
+                                        "checkpoint.safetensors", "weights.safetensors"};
     char path[400];
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         snprintf(path, sizeof path, "%s/%s", folder, names[i]);

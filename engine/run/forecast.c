@@ -90,7 +90,7 @@ int forecast_run(struct forecast *f, struct config *config, const struct moco_si
                  const struct train_hooks *hooks)
 {
     struct run run = {.config = config, .c = &config->value, .simd = simd, .hooks = hooks,
-                      .log.fd = -1};
+                      .log.fd = -1, .events.fd = -1};
     *f = (struct forecast){.epochs = config->value.epochs};
     int rc = run_plan(&run);
     size_t before = memory_resident();

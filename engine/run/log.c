@@ -42,6 +42,22 @@ static int append(struct log *log, const char *text, size_t size)
     return MOCO_OK;
 }
 
+/* Rows of the file: its lines behind the first. */
+static int count_rows(struct log *log)
+{
+    char text[4096];
+    off_t place = 0;
+    ssize_t n;
+    size_t lines = 0;
+    while ((n = pread(log->fd, text, sizeof text, place)) > 0) {
+        for (ssize_t i = 0; i < n; i++)
+            lines += text[i] == '\n';
+        place += n;
+    }
+    log->rows = lines ? lines - 1 : 0;
+    return n < 0 ? failed(log, "reading") : MOCO_OK;
+}
+
 static int cut(struct log *log, uint64_t keep)
 {
     const char *header = headers[log->accuracy];
@@ -51,19 +67,15 @@ static int cut(struct log *log, uint64_t keep)
     log->bytes = (uint64_t)st.st_size < keep ? (uint64_t)st.st_size : keep;
     if (ftruncate(log->fd, (off_t)log->bytes))
         return failed(log, "cutting");
-    return log->bytes ? MOCO_OK : append(log, header, strlen(header));
-}
-
-int log_is_empty(const struct log *log)
-{
-    return log->bytes <= strlen(headers[log->accuracy]);
+    return log->bytes ? count_rows(log) : append(log, header, strlen(header));
 }
 
 int log_open(struct log *log, const char *path, uint64_t keep, int accuracy)
 {
     log->accuracy = accuracy;
+    log->rows = 0;
     snprintf(log->path, sizeof log->path, "%s", path);
-    log->fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    log->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (log->fd < 0)
         return failed(log, "opening");
     if (flock(log->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
@@ -102,7 +114,9 @@ int log_append(struct log *log, const struct log_row *row)
         column(line, sizeof line, "%.4f", row->accuracy);
     size_t used = strlen(line);
     snprintf(line + used, sizeof line - used, "\n");
-    return append(log, line, strlen(line));
+    int rc = append(log, line, strlen(line));
+    log->rows += !rc;
+    return rc;
 }
 
 void log_close(struct log *log)

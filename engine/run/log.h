@@ -6,11 +6,13 @@
 #ifndef MOCO_ENGINE_RUN_LOG_H
 #define MOCO_ENGINE_RUN_LOG_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct log {
     int fd;         /* -1: closed */
     uint64_t bytes; /* length of the file */
+    size_t rows;
     int accuracy;   /* rows have that column */
     char path[1100];
 };
@@ -25,9 +27,6 @@ struct log_row {
 
 /* Opens `path`, cut to `keep` bytes; an empty file gets the header line. */
 int log_open(struct log *log, const char *path, uint64_t keep, int accuracy);
-
-/* Whether it has no rows yet. */
-int log_is_empty(const struct log *log);
 
 /* Appends the row and flushes it to the disk. */
 int log_append(struct log *log, const struct log_row *row);

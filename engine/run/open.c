@@ -150,6 +150,9 @@ static int open_state(struct run *run)
     }
     if (!rc)
         rc = log_open(&run->log, path, resumed ? run->info.log_bytes : 0, run_classifies(run));
+    snprintf(path, sizeof path, "%s/" EVENTS_FILE, out);
+    if (!rc)
+        rc = events_open(&run->events, path, run->log.rows);
     snprintf(path, sizeof path, "%s/config.json", out);
     if (!rc && !resumed)
         rc = config_write(run->config, path, run->simd->name);
@@ -317,6 +320,7 @@ int run_open(struct run *run)
 void run_close(struct run *run)
 {
     loader_close(&run->loader);
+    events_close(&run->events);
     log_close(&run->log);
     if (run->opened)
         step_close(&run->step);

@@ -8,6 +8,7 @@
 #include "engine/data/loader.h"
 #include "engine/eval/score.h"
 #include "engine/run/bad.h"
+#include "engine/run/events.h"
 #include "engine/run/log.h"
 #include "engine/run/memory.h"
 #include "engine/run/saved/checkpoint.h"
@@ -37,6 +38,7 @@ struct run {
     struct checkpoint_info info;
     struct bad_list bad;
     struct log log;
+    struct events events;
     int32_t *labels;       /* (source->count) that training may see, or NULL; owned */
     int32_t *batch_labels; /* (rows of a micro-batch) */
     int64_t *labelled;     /* samples that are drawn more often, or NULL; owned */

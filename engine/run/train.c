@@ -192,6 +192,12 @@ static int wants_score(const struct run *run, uint64_t done)
     return run->c->knn_every > 0 && done % (uint64_t)run->c->knn_every == 0;
 }
 
+static int write_row(struct run *run, const struct log_row *row)
+{
+    int rc = log_append(&run->log, row);
+    return rc ? rc : events_append(&run->events, row, clock_of_day());
+}
+
 /* kNN if it is due, the row, then the checkpoint that knows the row. */
 static int end_epoch(struct run *run)
 {
@@ -208,7 +214,7 @@ static int end_epoch(struct run *run)
     struct log_row row = {(int)done, run->info.step, p.loss, p.ln_k1, p.top1, p.lr, p.img_s,
                           p.data_s, p.compute_s, p.queue_fill, p.knn, p.accuracy};
     if (!rc)
-        rc = log_append(&run->log, &row);
+        rc = write_row(run, &row);
     if (rc)
         return rc;
     p.epoch_done = 1;
@@ -226,7 +232,7 @@ static int end_epoch(struct run *run)
 static int score_start(struct run *run)
 {
     struct train_progress p;
-    if (run->info.step || !log_is_empty(&run->log) || !run->scored || run->c->knn_every <= 0)
+    if (run->info.step || run->log.rows || !run->scored || run->c->knn_every <= 0)
         return MOCO_OK;
     int rc = score(run);
     if (rc)
@@ -239,7 +245,7 @@ static int score_start(struct run *run)
     report(run, &p);
     struct log_row row = {0, 0, NAN, p.ln_k1, NAN, NAN, NAN, NAN, NAN, p.queue_fill, p.knn,
                           p.accuracy};
-    return log_append(&run->log, &row);
+    return write_row(run, &row);
 }
 
 static void profile(struct run *run)
@@ -340,7 +346,7 @@ int train_run(struct config *config, const struct moco_simd *simd,
               const struct train_hooks *hooks)
 {
     struct run run = {.config = config, .c = &config->value, .simd = simd, .hooks = hooks,
-                      .log.fd = -1, .knn = NAN, .accuracy = NAN};
+                      .log.fd = -1, .events.fd = -1, .knn = NAN, .accuracy = NAN};
     int rc = run_open(&run);
     if (!rc)
         rc = train(&run);

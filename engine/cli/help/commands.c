@@ -9,7 +9,7 @@ const struct command commands[] = {
      "train an encoder (moco train --help lists all settings)", command_train,
      "Trains on the images of DATA without their labels and keeps everything in the folder RUN: "
      "`weights.safetensors` (loads into torchvision), `checkpoint.safetensors`, `config.json` "
-     "(every setting and where it came from) and `log.csv`.\n"
+     "(every setting and where it came from), `log.csv` and the same for TensorBoard.\n"
      "A flag beats `--config`, which beats `--preset`, which beats what follows from the data: "
      "side and stem from the size of the images, mean and deviation from their pixels, batch, "
      "BatchNorm groups, queue and momentum from their number.\n"
