@@ -68,6 +68,8 @@ int replace_commit(struct replace *replace)
 {
     int bad = fflush(replace->file) != 0 || fsync(fileno(replace->file)) != 0;
     int number = errno;
+    if (!bad && ferror(replace->file)) /* of an earlier write; only the stream remembers it */
+        bad = 1, number = EIO;
     bad |= fclose(replace->file) != 0;
     replace->file = NULL;
     if (!bad && rename(replace->part, replace->path)) {

@@ -33,4 +33,8 @@ int log_append(struct log *log, const struct log_row *row);
 
 void log_close(struct log *log);
 
+/* log_read.c: the rows of a log.csv, with or without its last column; lines that are no rows are
+ * passed over, as is a file that is not there. *rows: (*count), for free(). */
+int log_read(struct log_row **rows, size_t *count, const char *path);
+
 #endif

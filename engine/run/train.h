@@ -1,9 +1,9 @@
 /* train.h: a training run from a data argument to weights.safetensors.
  *
- * In: a configuration. Out: the run folder (config.json, log.csv, events for TensorBoard,
- * checkpoint.safetensors, weights.safetensors). The state is (settings, step counter) and what the checkpoint holds;
- * nothing measured enters it, so a run that was interrupted anywhere and resumed gives the same
- * bytes as one that was not. Reports and the wish to stop go through callbacks. */
+ * In: a configuration. Out: the run folder (config.json, log.csv and the same for TensorBoard,
+ * checkpoint.safetensors, weights.safetensors). The state is (settings, step counter) and what the
+ * checkpoint holds; nothing measured enters it, so a run that was interrupted anywhere and resumed
+ * gives the same bytes as one that was not. Reports and the wish to stop go through callbacks. */
 #ifndef MOCO_ENGINE_RUN_TRAIN_H
 #define MOCO_ENGINE_RUN_TRAIN_H
 

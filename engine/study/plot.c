@@ -5,6 +5,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/base/replace.h"
+
 enum { HEAD = 86, ROW = 22, GROUP = 30, LABELS = 230, GAP = 20, NUMBERS = 92, FOOT = 40 };
 
 enum { KNN, LOSS, OSCILLATION, PANELS };
@@ -159,15 +161,19 @@ static void draw_head(struct svg *svg, const struct study_state *state)
 int study_write_plot(const struct study_state *state)
 {
     char path[STUDY_PATH];
+    struct replace file;
     struct svg svg;
     double rows = rows_height(state->study), top = HEAD + GAP;
     double height = top + rows + FOOT + plot_curves_height(state);
     snprintf(path, sizeof path, "%s/study.svg", state->out);
-    int rc = svg_open(&svg, path, PLOT_WIDTH, height, state->study->title);
+    int rc = replace_open(&file, path);
     if (rc)
         return rc;
+    fputs(SVG_DECLARATION, file.file);
+    svg_begin(&svg, file.file, PLOT_WIDTH, height, state->study->title);
     draw_head(&svg, state);
     draw_rows(&svg, state, top);
     plot_curves(&svg, state, top + rows + FOOT);
-    return svg_close(&svg, path);
+    svg_end(&svg);
+    return replace_commit(&file);
 }

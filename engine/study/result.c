@@ -13,70 +13,45 @@
 #include <unistd.h>
 
 #include "engine/base/error.h"
+#include "engine/run/log.h"
 
-enum { COLUMNS = 12, ALWAYS = 11, LINE_MAX_LENGTH = 512 };
+enum { LINE_MAX_LENGTH = 512 };
 
-struct epoch_line { /* the columns of log.csv */
-    double epoch, step, loss, ln_k1, top1, lr, img_s, data_s, compute_s, queue_fill, knn;
-    double accuracy; /* not in all logs */
-};
-
-/* A run's log by epoch, NAN where there is no line. */
+/* A run's log by epoch; where there is no row it is `nothing`. */
 struct history {
-    struct epoch_line *lines; /* (epochs + 1), owned */
+    struct log_row *lines; /* (epochs + 1), owned */
     double img_s, minutes, oscillation;
 };
 
 /* ---- one run ---- */
 
-/* Empty columns give NAN; 0 when the line is no row. */
-static int read_line(struct epoch_line *out, const char *text)
-{
-    double values[COLUMNS];
-    const char *at = text;
-    values[ALWAYS] = NAN;
-    for (int i = 0; i < COLUMNS; i++) {
-        char *end = NULL;
-        values[i] = *at == ',' || *at == '\n' ? NAN : strtod(at, &end);
-        if (end == at)
-            return 0;
-        at = end ? end : at;
-        if (i + 1 == ALWAYS && *at == '\n')
-            break;
-        if (*at != (i + 1 < COLUMNS ? ',' : '\n'))
-            return 0;
-        at++;
-    }
-    memcpy(out, values, sizeof *out);
-    return 1;
-}
+static const struct log_row nothing = { -1, 0, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN };
 
-static void read_log(struct history *h, const char *path, int epochs)
+static int read_log(struct history *h, const char *path, int epochs)
 {
-    char text[LINE_MAX_LENGTH];
-    struct epoch_line line;
-    FILE *file = fopen(path, "r");
+    struct log_row *rows;
+    size_t count;
+    int rc = log_read(&rows, &count, path);
     for (int e = 0; e <= epochs; e++)
-        h->lines[e] = (struct epoch_line){ NAN, NAN, NAN, NAN, NAN, NAN,
-                                           NAN, NAN, NAN, NAN, NAN, NAN };
-    while (file && fgets(text, sizeof text, file))
-        if (read_line(&line, text) && line.epoch >= 0 && line.epoch <= epochs)
-            h->lines[(int)line.epoch] = line;
-    if (file)
-        fclose(file);
+        h->lines[e] = nothing;
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].epoch <= epochs)
+            h->lines[rows[i].epoch] = rows[i];
+    free(rows);
+    return rc;
 }
 
 /* The rate of all images; epochs that a resumed process only closed have none. */
 static void rate(struct history *h, int epochs, int batch)
 {
-    double images = 0, seconds = 0, steps = h->lines[epochs].step / epochs;
+    double images = 0, seconds = 0, steps = (double)h->lines[epochs].step / epochs;
     for (int e = 1; e <= epochs; e++)
         if (h->lines[e].img_s > 0) {
             images += steps * batch;
             seconds += steps * batch / h->lines[e].img_s;
         }
     h->img_s = seconds > 0 ? images / seconds : NAN;
-    h->minutes = h->lines[epochs].step * batch / h->img_s / 60.0;
+    h->minutes = (double)h->lines[epochs].step * batch / h->img_s / 60.0;
 }
 
 /* losses: (steps), NAN where steps.csv has none. */
@@ -139,10 +114,10 @@ static int read_run(struct history *h, const struct study_state *state, int r, u
     if (access(path, R_OK))
         return 0;
     snprintf(path, sizeof path, "%s/log.csv", folder);
-    read_log(h, path, epochs);
-    if (isnan(h->lines[epochs].epoch))
-        return 0;
-    int rc = study_configure(&config, state, &state->study->rows[r], epochs, seed);
+    int rc = read_log(h, path, epochs);
+    if (rc || h->lines[epochs].epoch < 0)
+        return rc;
+    rc = study_configure(&config, state, &state->study->rows[r], epochs, seed);
     if (rc)
         return rc;
     rate(h, epochs, config.value.batch);
@@ -162,7 +137,7 @@ static struct study_moments over(const struct history *all, int n, int epoch, si
     return moments(values, n);
 }
 
-#define OVER(all, n, epoch, column) over(all, n, epoch, offsetof(struct epoch_line, column))
+#define OVER(all, n, epoch, column) over(all, n, epoch, offsetof(struct log_row, column))
 
 static struct study_moments over_runs(const struct history *all, int n, size_t column)
 {

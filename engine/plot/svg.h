@@ -1,17 +1,16 @@
-/* svg.h: a picture in SVG 1.1, element by element.
+/* svg.h: a picture in SVG 1.1, element by element, into an open file.
  *
  * Text is drawn in the viewer's own sans-serif, nothing else is fetched; coordinates are pixels
- * from the upper left corner. The file appears whole when it is closed. */
-#ifndef MOCO_ENGINE_STUDY_SVG_H
-#define MOCO_ENGINE_STUDY_SVG_H
+ * from the upper left corner. Errors of writing stay in the file (ferror). */
+#ifndef MOCO_ENGINE_PLOT_SVG_H
+#define MOCO_ENGINE_PLOT_SVG_H
 
-#include "engine/base/replace.h"
+#include <stdio.h>
 
 enum svg_anchor { SVG_START, SVG_MIDDLE, SVG_END };
 
 struct svg {
-    struct replace file;
-    FILE *out; /* file.file */
+    FILE *out; /* borrowed */
 };
 
 struct svg_style {
@@ -20,8 +19,14 @@ struct svg_style {
     double opacity; /* 0: opaque */
 };
 
-int svg_open(struct svg *svg, const char *path, double width, double height, const char *title);
-int svg_close(struct svg *svg, const char *path);
+/* A file of its own begins with this line, a picture in a page does not. */
+#define SVG_DECLARATION "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+
+void svg_begin(struct svg *svg, FILE *out, double width, double height, const char *title);
+void svg_end(struct svg *svg);
+
+/* Text of an element or attribute, of HTML too. */
+void svg_escape(FILE *out, const char *text);
 
 void svg_line(struct svg *svg, double x1, double y1, double x2, double y2,
               const struct svg_style *style);

@@ -1,10 +1,8 @@
 /* svg.c: see svg.h. Two digits behind the point are a hundredth of a pixel. */
-#include "engine/study/svg.h"
+#include "engine/plot/svg.h"
 
-#include "engine/base/error.h"
-
-/* Text of an element or attribute. Characters that XML 1.0 does not have become blanks. */
-static void escape(FILE *out, const char *text)
+/* Characters that XML 1.0 does not have become blanks. */
+void svg_escape(FILE *out, const char *text)
 {
     for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
         switch (*p) {
@@ -26,29 +24,19 @@ static void escape(FILE *out, const char *text)
     }
 }
 
-int svg_open(struct svg *svg, const char *path, double width, double height, const char *title)
+void svg_begin(struct svg *svg, FILE *out, double width, double height, const char *title)
 {
-    int rc = replace_open(&svg->file, path);
-    if (rc)
-        return rc;
-    svg->out = svg->file.file;
-    fprintf(svg->out,
-            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
-            "viewBox=\"0 0 %.0f %.0f\" font-family=\"Helvetica, Arial, sans-serif\">\n<title>",
-            width, height, width, height);
-    escape(svg->out, title);
-    fprintf(svg->out, "</title>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n");
-    return MOCO_OK;
+    svg->out = out;
+    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
+                 "viewBox=\"0 0 %.0f %.0f\" font-family=\"Helvetica, Arial, sans-serif\">\n"
+                 "<title>", width, height, width, height);
+    svg_escape(out, title);
+    fprintf(out, "</title>\n<rect width=\"100%%\" height=\"100%%\" fill=\"#ffffff\"/>\n");
 }
 
-int svg_close(struct svg *svg, const char *path)
+void svg_end(struct svg *svg)
 {
     fprintf(svg->out, "</svg>\n");
-    if (!ferror(svg->out))
-        return replace_commit(&svg->file);
-    replace_abort(&svg->file);
-    return error_set(MOCO_EIO, "writing %s failed; the old file is kept", path);
 }
 
 static void stroke(FILE *out, const struct svg_style *style)
@@ -105,6 +93,6 @@ void svg_text(struct svg *svg, double x, double y, double size, enum svg_anchor 
     fprintf(svg->out, "<text x=\"%.2f\" y=\"%.2f\" font-size=\"%.0f\" text-anchor=\"%s\" "
                       "fill=\"%s\"%s>", x, y, size, anchors[anchor], colour,
             bold ? " font-weight=\"bold\"" : "");
-    escape(svg->out, text);
+    svg_escape(svg->out, text);
     fputs("</text>\n", svg->out);
 }
