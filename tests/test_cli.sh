@@ -374,6 +374,12 @@ grep -q '^finetune top-1 [0-9.]* % (random weights, 64 of 256 labels' "$work/out
 check $? 0 "finetune from scratch says so"
 status 1 "finetune of pixels" finetune pixels --train $data --test $data
 status 2 "finetune on too much" finetune "$work/whole" --train $data --test $data --fraction 2
+status 0 "report" report "$work/whole" -o "$work/page.html"
+check "$(grep -c "epochs, complete" "$work/page.html")" 1 "report of a complete run"
+status 0 "report beside the run" report "$work/whole"
+check "$(cmp "$work/whole/report.html" "$work/page.html" && echo same)" same "report.html"
+status 1 "report of no run" report "$work"
+status 2 "report without a run" report
 status 0 "metrics" metrics "$work/whole" $data --images 100 --json
 wanted='^{"alignment":[0-9.]*,"uniformity":-[0-9.]*,"deviation":0[0-9.]*,.*"images":100,"columns":32,'
 check "$(grep -c "$wanted" "$work/out")" 1 "metrics --json: $(cat "$work/out")"

@@ -27,6 +27,7 @@ int command_info(int argc, char **argv);
 int command_data(int argc, char **argv);
 int command_views(int argc, char **argv);
 int command_export(int argc, char **argv);
+int command_report(int argc, char **argv);
 
 /* "moco: SENTENCE" with the newest error; EXIT_FAILED. */
 int cli_failed(void);

@@ -84,6 +84,11 @@ const struct command commands[] = {
     {"views", "DATA -o SHEET.png [--count 8 --views 2 --show R,G,B] [SETTINGS of train]",
      "a contact sheet of images and their views", command_views, NULL,
      "moco views folder:DIR -o sheet.png\n"},
+    {"report", "RUN [-o REPORT.html]", "a run as one page: figures, curves, settings",
+     command_report,
+     "Works while the run is under way, too. The page fetches nothing from elsewhere; "
+     "`RUN/report.html` when no file is named.\n",
+     "moco report run\n"},
     {"export", "RUN|CHECKPOINT -o W.safetensors", "write the query network alone", command_export,
      "The file has torchvision's names and layout.\n",
      "moco export run -o weights.safetensors\n"},

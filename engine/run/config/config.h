@@ -101,6 +101,9 @@ int config_preset(struct config *config, const char *name);
 /* Reads a JSON object of settings (config.json of another run will do) with origin FROM_FILE. */
 int config_read(struct config *config, const char *path);
 
+/* The text of such a file; the caller frees it. */
+int config_file_text(char **out, const char *path);
+
 /* The same from JSON text; `path` names it in sentences. */
 int config_read_text(struct config *config, const char *text, const char *path);
 

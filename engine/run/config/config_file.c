@@ -127,7 +127,7 @@ fail:
 
 /* ---- reading ---- */
 
-static int read_text(char **out, const char *path)
+int config_file_text(char **out, const char *path)
 {
     FILE *file = fopen(path, "rb");
     *out = NULL;
@@ -217,7 +217,7 @@ int config_read_text(struct config *config, const char *text, const char *path)
 int config_read(struct config *config, const char *path)
 {
     char *text;
-    int rc = read_text(&text, path);
+    int rc = config_file_text(&text, path);
     if (!rc)
         rc = config_read_text(config, text, path);
     free(text);
