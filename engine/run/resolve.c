@@ -31,8 +31,6 @@ static int resolve_normalisation(struct config *config, const struct source *sou
         rc = config_set(config, "mean", text, FROM_DATA);
     }
     if (!rc && !c->std[0]) {
-        for (int i = 0; i < source->channels; i++)
-            std[i] = std[i] > 1e-6f ? std[i] : 1.0f;
         list_text(text, sizeof text, std, source->channels);
         rc = config_set(config, "std", text, FROM_DATA);
     }
