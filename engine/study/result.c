@@ -143,6 +143,8 @@ static int read_run(struct history *h, const struct study_state *state, int r, u
     if (isnan(h->lines[epochs].epoch))
         return 0;
     int rc = study_configure(&config, state, &state->study->rows[r], epochs, seed);
+    if (!rc)
+        rc = train_resolve(&config, state->source, NULL); /* the batch may follow from the data */
     if (rc)
         return rc;
     rate(h, epochs, config.value.batch);
