@@ -76,6 +76,22 @@ grep -q '^none of     unreadable, .*duplicates' "$work/out"
 check $? 0 "what data does not have"
 status 2 "knn without data" knn "$work/w"
 
+# A demo keeps nothing, and does not say so either.
+mkdir "$work/tmp"
+TMPDIR=$work/tmp "$moco" demo synthetic:n=64,classes=4 --threads 1 >"$work/out" 2>"$work/err"
+check $? 0 "a demo"
+check "$(grep -c '^kNN after training: ' "$work/out")" 1 "what a demo prints"
+check "$(grep -c 'weights are in' "$work/err")" 0 "a demo's weights"
+TMPDIR=$work/tmp "$moco" demo --threads 1 >"$work/out" 2>"$work/err" &
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    grep -q '^  steps 0 of' "$work/err" && break
+    sleep 0.5
+done
+kill -INT $! && wait $!
+check $? 130 "an interrupted demo"
+check "$(tail -1 "$work/err")" "moco: interrupted; nothing is kept" "an interrupted demo's last word"
+check "$(ls "$work/tmp")" "" "what a demo leaves behind"
+
 # A folder with two equal images, one of another size, one cut off; packed; a set that shares one.
 mkdir -p "$work/set/a" "$work/set/b" "$work/other/a"
 for i in 1 2 3 4 5 6 7 8 9 10; do

@@ -294,6 +294,8 @@ static void test_file(void)
     CHECK(config_read(&b, path) == MOCO_EFORMAT);
     put("{\"lrr\": 1}", 10);
     CHECK(config_read(&b, path) == MOCO_EARG && strstr(error_text(), "is lr"));
+    put("{\"seed\": 12345678901234567}", 27); /* a double would make ...568 of it */
+    CHECK(config_read(&b, path) == MOCO_EFORMAT && strstr(error_text(), "seed"));
     put("{\"epochs\": 5, \"mlp\": true}", 26);
     config_default(&b);
     CHECK(config_read(&b, path) == MOCO_OK && b.value.epochs == 5 && b.value.mlp);

@@ -134,7 +134,7 @@ int command_demo(int argc, char **argv)
     }
     snprintf(config.value.out, sizeof config.value.out, "%s", folder);
     config.value.json = json;
-    rc = show_train(&config, &simd);
+    rc = show_train(&config, &simd, 0);
     if (!rc && print_scores(data, &config, &simd))
         rc = cli_failed();
     remove_run(folder);
