@@ -22,6 +22,9 @@
 #define TEXT_OF(x) #x
 #define TEXT(x) TEXT_OF(x)
 
+/* As for training runs; also the largest width. */
+enum { SIDE_MAX = 4096, DIM_MAX = 65536, BATCH_MAX = 1 << 20 };
+
 struct moco_engine {
     struct step step;
     int opened; /* step is */
@@ -119,6 +122,22 @@ static int recipe_of(char **out, const moco_config *config)
     return *out ? MOCO_OK : error_memory("the settings' text", 0);
 }
 
+/* Sizes whose products are no int any more. */
+static int check_sizes(const moco_config *c)
+{
+    if (c->channels < 1 || c->channels > AUGMENT_CHANNELS_MAX)
+        return error_set(MOCO_EARG, "channels is %d: 1 to %d are possible", c->channels,
+                         AUGMENT_CHANNELS_MAX);
+    if (c->batch < 1 || c->dim < 1 || c->queue < 0 || c->side < 1)
+        return error_set(MOCO_EARG, "batch %d, dim %d, queue %d and side %d must be positive",
+                         c->batch, c->dim, c->queue, c->side);
+    if (c->width > SIDE_MAX || c->side > SIDE_MAX || c->dim > DIM_MAX || c->batch > BATCH_MAX)
+        return error_set(MOCO_EARG, "width %d and side %d may be up to %d, dim %d up to %d, batch "
+                         "%d up to %d", c->width, c->side, (int)SIDE_MAX, c->dim, (int)DIM_MAX,
+                         c->batch, (int)BATCH_MAX);
+    return MOCO_OK;
+}
+
 /* What would turn parameters or keys into NaN, or a thread count into none. */
 static int check_numbers(const moco_config *c)
 {
@@ -164,13 +183,9 @@ static int translate(struct step_config *out, const moco_config *config)
         out->net.stem = STEM_IMAGENET;
     else if (strcmp(config->stem, "cifar"))
         return error_set(MOCO_EARG, "stem '%s' is not known: cifar or imagenet", config->stem);
-    if (config->channels < 1 || config->channels > AUGMENT_CHANNELS_MAX)
-        return error_set(MOCO_EARG, "channels is %d: 1 to %d are possible", config->channels,
-                         AUGMENT_CHANNELS_MAX);
-    if (config->batch < 1 || config->dim < 1 || config->queue < 0 || config->side < 1)
-        return error_set(MOCO_EARG, "batch %d, dim %d, queue %d and side %d must be positive",
-                         config->batch, config->dim, config->queue, config->side);
-    int rc = check_numbers(config);
+    int rc = check_sizes(config);
+    if (!rc)
+        rc = check_numbers(config);
     return rc ? rc : key_choice_named(&out->key, config->key_encoder);
 }
 

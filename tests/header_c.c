@@ -88,6 +88,8 @@ static int bad_settings(void)
     failed += opens(&config, "weight_decay");
     settings(&config), config.temperature = INFINITY;
     failed += opens(&config, "temperature");
+    settings(&config), config.width = 1 << 30; /* twice that is no int */
+    failed += opens(&config, "width");
     settings(&config), config.threads = -1;
     return failed + opens(&config, "threads");
 }
