@@ -77,12 +77,12 @@ check $? 0 "what data does not have"
 status 2 "knn without data" knn "$work/w"
 
 # A demo keeps nothing, and does not say so either.
-mkdir "$work/tmp"
-TMPDIR=$work/tmp "$moco" demo synthetic:n=64,classes=4 --threads 1 >"$work/out" 2>"$work/err"
+mkdir "$work/demo"
+TMPDIR=$work/demo "$moco" demo synthetic:n=64,classes=4 --threads 1 >"$work/out" 2>"$work/err"
 check $? 0 "a demo"
 check "$(grep -c '^kNN after training: ' "$work/out")" 1 "what a demo prints"
 check "$(grep -c 'weights are in' "$work/err")" 0 "a demo's weights"
-TMPDIR=$work/tmp "$moco" demo --threads 1 >"$work/out" 2>"$work/err" &
+TMPDIR=$work/demo "$moco" demo --threads 1 >"$work/out" 2>"$work/err" &
 for i in 1 2 3 4 5 6 7 8 9 10; do
     grep -q '^  steps 0 of' "$work/err" && break
     sleep 0.5
@@ -90,7 +90,7 @@ done
 kill -INT $! && wait $!
 check $? 130 "an interrupted demo"
 check "$(tail -1 "$work/err")" "moco: interrupted; nothing is kept" "an interrupted demo's last word"
-check "$(ls "$work/tmp")" "" "what a demo leaves behind"
+check "$(ls "$work/demo")" "" "what a demo leaves behind"
 
 # A folder with two equal images, one of another size, one cut off; packed; a set that shares one.
 mkdir -p "$work/set/a" "$work/set/b" "$work/other/a"
@@ -435,6 +435,17 @@ grep -q '"n_train":7,"n_test":7' "$work/out"
 check $? 0 "images that vote: $(cat "$work/out")"
 status 2 "embed into one file" embed "$work/whole" "$work/files" -o "$work/z" --ids "$work/z"
 status 1 "embed into no folder" embed "$work/whole" "$work/files" -o "$work/none/z.npy"
+# A disk that is full when the features are flushed: the old table stays beside the old features.
+cp "$work/x.npy" "$work/old.npy"
+cp "$work/x.csv" "$work/old.csv"
+(
+    trap '' XFSZ
+    ulimit -f 1
+    "$moco" embed "$work/whole" synthetic:n=3,classes=3,side=16,seed=2 -o "$work/x.npy" 2>/dev/null
+)
+check $? 1 "embed onto a full disk"
+cmp "$work/x.npy" "$work/old.npy" && cmp "$work/x.csv" "$work/old.csv"
+check $? 0 "what a full disk leaves of older files"
 check "$(ls "$work" | grep -c tmp)" 0 "no file is left half-written"
 
 status 0 "export" export "$work/whole" -o "$work/w.safetensors"
