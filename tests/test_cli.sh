@@ -78,7 +78,7 @@ status 2 "knn without data" knn "$work/w"
 
 # A demo keeps nothing, and does not say so either.
 mkdir "$work/demo"
-TMPDIR=$work/demo "$moco" demo synthetic:n=64,classes=4 --threads 1 >"$work/out" 2>"$work/err"
+TMPDIR=$work/demo "$moco" demo --threads 1 synthetic:n=64,classes=4 >"$work/out" 2>"$work/err"
 check $? 0 "a demo"
 check "$(grep -c '^kNN after training: ' "$work/out")" 1 "what a demo prints"
 check "$(grep -c 'weights are in' "$work/err")" 0 "a demo's weights"
@@ -448,6 +448,9 @@ cmp "$work/x.npy" "$work/old.npy" && cmp "$work/x.csv" "$work/old.csv"
 check $? 0 "what a full disk leaves of older files"
 check "$(ls "$work" | grep -c tmp)" 0 "no file is left half-written"
 
+status 0 "info of a run" info --json "$work/whole"
+grep -q '^{"arch":"resnet18"' "$work/out"
+check $? 0 "options may stand before the run"
 status 0 "export" export "$work/whole" -o "$work/w.safetensors"
 cmp "$work/w.safetensors" "$work/whole/weights.safetensors" >/dev/null
 check $? 0 "export gives weights.safetensors"
