@@ -329,6 +329,18 @@ start_long
 wait $!
 check $? 0 "resumed after kill -9: $(tail -1 "$work/err")"
 same "$work/left" "$work/long" "a run stopped seven times"
+
+# A mapped file of data that is cut while it is read: a sentence, and the checkpoint stays.
+"$moco" data $data --pack "$work/cut.pack" >/dev/null
+# shellcheck disable=SC2086
+"$moco" train "$work/cut.pack" --out "$work/cut" $small --epochs 100000 --knn-every 0 >/dev/null \
+    2>"$work/err" &
+while [ ! -f "$work/cut/checkpoint.safetensors" ] && kill -0 $! 2>/dev/null; do sleep 0.02; done
+: >"$work/cut.pack"
+wait $!
+check $? 1 "data that are cut during a run"
+check "$(grep -c '^moco: a mapped file of data or weights became shorter' "$work/err")" 1 \
+    "the sentence for data that are cut"
 train "$work/long" --epochs 12 --resume
 check $? 1 "resumed with another window"
 grep -q 'shuffle-window 64, this run has the default' "$work/err"
