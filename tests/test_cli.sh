@@ -407,6 +407,7 @@ wanted='^{"alignment":[0-9.]*,"uniformity":-[0-9.]*,"deviation":0[0-9.]*,.*"imag
 check "$(grep -c "$wanted" "$work/out")" 1 "metrics --json: $(cat "$work/out")"
 status 0 "metrics of the backbone" metrics "$work/whole" $data --feature backbone
 status 2 "metrics of one image" metrics "$work/whole" $data --images 1
+status 2 "knn with a temperature that is none" knn "$work/whole" --train $data --knn-t inf
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy" --raw
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy"
 head -c 128 "$work/x.npy" | grep -q "'shape': (256, 128)"

@@ -243,7 +243,7 @@ static void test_check(void)
         { "flip-vertical", "2", "flip-v" },   { "rotate", "181", "rotate" },
         { "rotate-fill", "edge", "reflect" }, { "solarize", "-1", "solarize" },
         { "noise", "-0.1", "noise" },         { "poisson", "-1", "poisson" },
-        { "channel-drop", "1.1", "drop" },
+        { "channel-drop", "1.1", "drop" },    { "knn-t", "1e-300", "knn-t" },
     };
     struct config c;
     config_default(&c);
