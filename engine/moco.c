@@ -1,9 +1,13 @@
 /* moco.c: the public interface over step, encoder and kNN; see include/moco.h.
  *
  * A failure's sentence is kept per thread below; here it moves into the engine. The number of
- * OpenMP threads belongs to the calling thread, so each call sets it and puts it back. */
+ * OpenMP threads belongs to the calling thread, so each call sets it and puts it back; so does the
+ * locale: files are written and read with decimal points, whatever the program speaks. */
+#define _GNU_SOURCE
 #include "include/moco.h"
 
+#include <locale.h>
+#include <math.h>
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +18,9 @@
 #include "engine/eval/knn.h"
 #include "engine/run/saved/checkpoint.h"
 #include "engine/run/saved/weights.h"
+
+/* As for training runs; also the largest width. */
+enum { SIDE_MAX = 4096, DIM_MAX = 65536, BATCH_MAX = 1 << 20 };
 
 struct moco_engine {
     struct step step;
@@ -40,29 +47,45 @@ void moco_config_default(moco_config *config)
     };
 }
 
-/* Sets the engine's thread count; returns the caller's, for leave(). */
-static int enter(const moco_engine *engine)
+/* What belongs to the calling thread. */
+struct caller {
+    int threads;
+    locale_t locale, ours; /* ours: 0 where there was no memory for it */
+};
+
+/* Sets the engine's thread count and its locale; returns the caller's, for leave(). */
+static struct caller enter(const moco_engine *engine)
 {
-    int before = omp_get_max_threads();
+    struct caller caller = { .threads = omp_get_max_threads(),
+                             .ours = newlocale(LC_ALL_MASK, "C", (locale_t)0) };
     if (engine->threads > 0)
         omp_set_num_threads(engine->threads);
-    return before;
+    if (caller.ours)
+        caller.locale = uselocale(caller.ours);
+    return caller;
 }
 
-static int leave(moco_engine *engine, int threads_before, int rc)
+static int leave(moco_engine *engine, struct caller caller, int rc)
 {
-    omp_set_num_threads(threads_before);
+    omp_set_num_threads(caller.threads);
+    if (caller.ours) {
+        uselocale(caller.locale);
+        freelocale(caller.ours);
+    }
     if (rc)
         snprintf(engine->error, sizeof engine->error, "%s", error_text());
     return rc;
 }
 
-/* Calls on an engine that did not open, or on none, are refused. */
-static int usable(moco_engine *engine)
+/* Calls on an engine that did not open, or on none, are refused, and calls without what they need:
+ * `what`, unless it was given. */
+static int usable(moco_engine *engine, int given, const char *what)
 {
-    if (engine && engine->opened)
+    int opened = engine && engine->opened;
+    if (opened && given)
         return MOCO_OK;
-    int rc = error_set(MOCO_EARG, "the engine is not open");
+    int rc = opened ? error_set(MOCO_EARG, "%s must not be NULL", what)
+                    : error_set(MOCO_EARG, "the engine is not open");
     if (engine)
         snprintf(engine->error, sizeof engine->error, "%s", error_text());
     return rc;
@@ -91,8 +114,44 @@ static int recipe_of(char **out, const moco_config *config)
     return *out ? MOCO_OK : error_memory("the settings' text", 0);
 }
 
+/* Sizes whose products are no int any more. */
+static int check_sizes(const moco_config *c)
+{
+    if (c->channels < 1 || c->channels > AUGMENT_CHANNELS_MAX)
+        return error_set(MOCO_EARG, "channels is %d: 1 to %d are possible", c->channels,
+                         AUGMENT_CHANNELS_MAX);
+    if (c->batch < 1 || c->dim < 1 || c->queue < 0 || c->side < 1)
+        return error_set(MOCO_EARG, "batch %d, dim %d, queue %d and side %d must be positive",
+                         c->batch, c->dim, c->queue, c->side);
+    if (c->width > SIDE_MAX || c->side > SIDE_MAX || c->dim > DIM_MAX || c->batch > BATCH_MAX)
+        return error_set(MOCO_EARG, "width %d and side %d may be up to %d, dim %d up to %d, batch "
+                         "%d up to %d", c->width, c->side, (int)SIDE_MAX, c->dim, (int)DIM_MAX,
+                         c->batch, (int)BATCH_MAX);
+    return MOCO_OK;
+}
+
+/* What would turn parameters or keys into NaN, or a thread count into none. */
+static int check_numbers(const moco_config *c)
+{
+    double T = (double)c->temperature, m = (double)c->momentum_key;
+    double momentum = (double)c->momentum_sgd, wd = (double)c->weight_decay;
+    if (!(T > 0.0) || isinf(T))
+        return error_set(MOCO_EARG, "temperature is %g: it must be above 0 and finite", T);
+    if (!(m >= 0.0 && m <= 1.0) || !(momentum >= 0.0 && momentum <= 1.0))
+        return error_set(MOCO_EARG, "momentum_key is %g and momentum_sgd %g: both must be from 0 "
+                         "to 1", m, momentum);
+    if (!(wd >= 0.0) || isinf(wd))
+        return error_set(MOCO_EARG, "weight_decay is %g: it must be at least 0 and finite", wd);
+    if (c->threads < 0)
+        return error_set(MOCO_EARG, "threads is %d: it must be at least 0", c->threads);
+    return MOCO_OK;
+}
+
 static int translate(struct step_config *out, const moco_config *config)
 {
+    if (!config->method || !config->arch || !config->stem || !config->key_encoder)
+        return error_set(MOCO_EARG, "method, arch, stem and key_encoder must be given: "
+                         "moco_config_default() sets them all");
     *out = (struct step_config){
         .net = {.head = config->mlp ? HEAD_MLP : HEAD_FC, .width = config->width,
                 .channels = config->channels, .side = config->side, .batch = config->batch,
@@ -116,16 +175,10 @@ static int translate(struct step_config *out, const moco_config *config)
         out->net.stem = STEM_IMAGENET;
     else if (strcmp(config->stem, "cifar"))
         return error_set(MOCO_EARG, "stem '%s' is not known: cifar or imagenet", config->stem);
-    if (config->channels < 1 || config->channels > AUGMENT_CHANNELS_MAX)
-        return error_set(MOCO_EARG, "channels is %d: 1 to %d are possible", config->channels,
-                         AUGMENT_CHANNELS_MAX);
-    if (config->batch < 1 || config->dim < 1 || config->queue < 0 || config->side < 1)
-        return error_set(MOCO_EARG, "batch %d, dim %d, queue %d and side %d must be positive",
-                         config->batch, config->dim, config->queue, config->side);
-    if (!(config->temperature > 0.0f))
-        return error_set(MOCO_EARG, "temperature is %g: it must be above 0",
-                         (double)config->temperature);
-    return key_choice_named(&out->key, config->key_encoder);
+    int rc = check_sizes(config);
+    if (!rc)
+        rc = check_numbers(config);
+    return rc ? rc : key_choice_named(&out->key, config->key_encoder);
 }
 
 int moco_open(moco_engine **out, const moco_config *config)
@@ -138,7 +191,7 @@ int moco_open(moco_engine **out, const moco_config *config)
         return error_memory("an engine", sizeof *engine);
     engine->threads = config->threads;
     engine->m = config->momentum_key;
-    int before = enter(engine);
+    struct caller before = enter(engine);
     int rc = translate(&step, config);
     if (!rc && moco_simd_init(&simd, NULL))
         rc = error_set(MOCO_EUNSUPPORTED, "MOCO_SIMD asks for kernels that this machine lacks");
@@ -172,14 +225,17 @@ const char *moco_error(const moco_engine *engine)
 int moco_step(moco_engine *engine, moco_step_result *result, const float *x_q, const float *x_k,
               const int64_t *ids, float lr)
 {
-    int rc = usable(engine);
+    int rc = usable(engine, x_q && x_k, "x_q and x_k");
     if (rc)
         return rc;
-    int before = enter(engine);
+    struct caller before = enter(engine);
     struct step *step = &engine->step;
     struct step_input input = {.x_q = x_q, .x_k = x_k, .ids = ids, .lr = lr, .m = engine->m};
     size_t filled = 0, slots = 0;
-    rc = step_run(step, &input);
+    if (isfinite(lr))
+        rc = step_run(step, &input);
+    else
+        rc = error_set(MOCO_EARG, "the learning rate is %g", (double)lr);
     if (!rc && step->config.kind->fill)
         step->config.kind->fill(step->state, &filled, &slots);
     if (!rc && result)
@@ -189,10 +245,10 @@ int moco_step(moco_engine *engine, moco_step_result *result, const float *x_q, c
 
 int moco_embed(moco_engine *engine, float *emb, const float *x, size_t n, int backbone)
 {
-    int rc = usable(engine);
+    int rc = usable(engine, !n || (emb && x), "emb and x");
     if (rc)
         return rc;
-    int before = enter(engine);
+    struct caller before = enter(engine);
     struct step *step = &engine->step;
     struct embed embed = {.net = step->net, .encoder = &step->q, .simd = &step->simd,
                           .feature = backbone ? EMBED_BACKBONE : EMBED_HEAD};
@@ -207,10 +263,10 @@ size_t moco_backbone_dim(const moco_engine *engine)
 int moco_save_weights(moco_engine *engine, const char *path)
 {
     float mean[AUGMENT_CHANNELS_MAX] = {0}, std[AUGMENT_CHANNELS_MAX];
-    int rc = usable(engine);
+    int rc = usable(engine, path != NULL, "path");
     if (rc)
         return rc;
-    int before = enter(engine);
+    struct caller before = enter(engine);
     for (int i = 0; i < AUGMENT_CHANNELS_MAX; i++)
         std[i] = 1.0f; /* the caller normalises */
     rc = weights_save(path, engine->step.net, &engine->step.q, mean, std, engine->recipe);
@@ -220,10 +276,10 @@ int moco_save_weights(moco_engine *engine, const char *path)
 int moco_load_weights(moco_engine *engine, const char *path)
 {
     struct st_file *file = NULL;
-    int rc = usable(engine);
+    int rc = usable(engine, path != NULL, "path");
     if (rc)
         return rc;
-    int before = enter(engine);
+    struct caller before = enter(engine);
     struct step *step = &engine->step;
     rc = safetensors_open(&file, path);
     if (!rc)
@@ -236,10 +292,10 @@ int moco_load_weights(moco_engine *engine, const char *path)
 
 int moco_save_checkpoint(moco_engine *engine, const char *path)
 {
-    int rc = usable(engine);
+    int rc = usable(engine, path != NULL, "path");
     if (rc)
         return rc;
-    int before = enter(engine);
+    struct caller before = enter(engine);
     struct checkpoint_info info = {.step = engine->step.count,
                                    .channels = engine->step.config.net.channels};
     return leave(engine, before,
@@ -249,10 +305,10 @@ int moco_save_checkpoint(moco_engine *engine, const char *path)
 int moco_load_checkpoint(moco_engine *engine, const char *path)
 {
     struct checkpoint_info info;
-    int rc = usable(engine);
+    int rc = usable(engine, path != NULL, "path");
     if (rc)
         return rc;
-    int before = enter(engine);
+    struct caller before = enter(engine);
     return leave(engine, before, checkpoint_load(path, &engine->step, &info, engine->recipe));
 }
 

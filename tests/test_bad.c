@@ -50,7 +50,7 @@ static void notice(void *user, const char *sentence)
     int single = strstr(sentence, "others take its place") != NULL;
     r->warned[0] += single && strstr(sentence, "a/05.ppm");
     r->warned[1] += single && strstr(sentence, "b/30.tga");
-    r->epochs += !strncmp(sentence, "epoch ", 6) && strstr(sentence, " of 48 images could not");
+    r->epochs += !strncmp(sentence, "epoch ", 6) && strstr(sentence, ": 2 of 48 images could not");
     r->ends += strstr(sentence, "images could not be read: a/05.ppm, b/30.tga") != NULL;
     r->knn += strstr(sentence, "kNN is without them") != NULL;
 }
@@ -67,10 +67,13 @@ static int stop(void *user)
     return r->stop_after && r->steps == r->stop_after;
 }
 
+static const char *queue = "16", *fill_first = "0"; /* of the runs that follow */
+
 static int train(struct record *r, const char *out, const char *workers, const char *max_bad)
 {
     const char *const settings[][2] = {
-        { "width", "8" }, { "side", "8" }, { "batch-size", "16" }, { "moco-k", "16" },
+        { "width", "8" }, { "side", "8" }, { "batch-size", "16" }, { "moco-k", queue },
+        { "fill-first", fill_first },
         { "moco-dim", "16" }, { "bn-splits", "2" }, { "epochs", "3" }, { "knn-every", "1" },
         { "threads", "1" }, { "workers", workers }, { "max-bad", max_bad }, { "out", at(out) },
         { "resume", "1" }, { "seed", "4" },
@@ -142,6 +145,18 @@ static void test_limit(void)
     CHECK_MSG(!strncmp(error_text(), sentence, strlen(sentence)), "%s", error_text());
 }
 
+/* Filling a queue that is longer than the set meets the bad images several times; no epoch does. */
+static void test_fill(void)
+{
+    struct record r = { 0 };
+    queue = "120", fill_first = "1";
+    CHECK_MSG(train(&r, "filled", "0", "0.05") == MOCO_OK, "%s", error_text());
+    CHECK(r.warned[0] == 1 && r.warned[1] == 1);
+    CHECK_MSG(r.epochs == 3, "%d epochs with two bad images", r.epochs);
+    CHECK(train(&r, "unfilled", "0", "0.03") == MOCO_EFORMAT);
+    queue = "16", fill_first = "0";
+}
+
 /* A file that went bad after the start neither stops a resumed run nor moves its normalisation. */
 static void test_later(void)
 {
@@ -178,6 +193,7 @@ int main(void)
         put_image(i);
     test_run();
     test_limit();
+    test_fill();
     test_later();
     test_statistics();
     files_end();

@@ -76,6 +76,22 @@ grep -q '^none of     unreadable, .*duplicates' "$work/out"
 check $? 0 "what data does not have"
 status 2 "knn without data" knn "$work/w"
 
+# A demo keeps nothing, and does not say so either.
+mkdir "$work/demo"
+TMPDIR=$work/demo "$moco" demo --threads 1 synthetic:n=64,classes=4 >"$work/out" 2>"$work/err"
+check $? 0 "a demo"
+check "$(grep -c '^kNN after training: ' "$work/out")" 1 "what a demo prints"
+check "$(grep -c 'weights are in' "$work/err")" 0 "a demo's weights"
+TMPDIR=$work/demo "$moco" demo --threads 1 >"$work/out" 2>"$work/err" &
+for i in 1 2 3 4 5 6 7 8 9 10; do
+    grep -q '^  steps 0 of' "$work/err" && break
+    sleep 0.5
+done
+kill -INT $! && wait $!
+check $? 130 "an interrupted demo"
+check "$(tail -1 "$work/err")" "moco: interrupted; nothing is kept" "an interrupted demo's last word"
+check "$(ls "$work/demo")" "" "what a demo leaves behind"
+
 # A folder with two equal images, one of another size, one cut off; packed; a set that shares one.
 mkdir -p "$work/set/a" "$work/set/b" "$work/other/a"
 for i in 1 2 3 4 5 6 7 8 9 10; do
@@ -313,6 +329,18 @@ start_long
 wait $!
 check $? 0 "resumed after kill -9: $(tail -1 "$work/err")"
 same "$work/left" "$work/long" "a run stopped seven times"
+
+# A mapped file of data that is cut while it is read: a sentence, and the checkpoint stays.
+"$moco" data $data --pack "$work/cut.pack" >/dev/null
+# shellcheck disable=SC2086
+"$moco" train "$work/cut.pack" --out "$work/cut" $small --epochs 100000 --knn-every 0 >/dev/null \
+    2>"$work/err" &
+while [ ! -f "$work/cut/checkpoint.safetensors" ] && kill -0 $! 2>/dev/null; do sleep 0.02; done
+: >"$work/cut.pack"
+wait $!
+check $? 1 "data that are cut during a run"
+check "$(grep -c '^moco: a mapped file of data or weights became shorter' "$work/err")" 1 \
+    "the sentence for data that are cut"
 train "$work/long" --epochs 12 --resume
 check $? 1 "resumed with another window"
 grep -q 'shuffle-window 64, this run has the default' "$work/err"
@@ -385,6 +413,7 @@ wanted='^{"alignment":[0-9.]*,"uniformity":-[0-9.]*,"deviation":0[0-9.]*,.*"imag
 check "$(grep -c "$wanted" "$work/out")" 1 "metrics --json: $(cat "$work/out")"
 status 0 "metrics of the backbone" metrics "$work/whole" $data --feature backbone
 status 2 "metrics of one image" metrics "$work/whole" $data --images 1
+status 2 "knn with a temperature that is none" knn "$work/whole" --train $data --knn-t inf
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy" --raw
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy"
 head -c 128 "$work/x.npy" | grep -q "'shape': (256, 128)"
@@ -425,8 +454,22 @@ grep -q '"n_train":7,"n_test":7' "$work/out"
 check $? 0 "images that vote: $(cat "$work/out")"
 status 2 "embed into one file" embed "$work/whole" "$work/files" -o "$work/z" --ids "$work/z"
 status 1 "embed into no folder" embed "$work/whole" "$work/files" -o "$work/none/z.npy"
+# A disk that is full when the features are flushed: the old table stays beside the old features.
+cp "$work/x.npy" "$work/old.npy"
+cp "$work/x.csv" "$work/old.csv"
+(
+    trap '' XFSZ
+    ulimit -f 1
+    "$moco" embed "$work/whole" synthetic:n=3,classes=3,side=16,seed=2 -o "$work/x.npy" 2>/dev/null
+)
+check $? 1 "embed onto a full disk"
+cmp "$work/x.npy" "$work/old.npy" && cmp "$work/x.csv" "$work/old.csv"
+check $? 0 "what a full disk leaves of older files"
 check "$(ls "$work" | grep -c tmp)" 0 "no file is left half-written"
 
+status 0 "info of a run" info --json "$work/whole"
+grep -q '^{"arch":"resnet18"' "$work/out"
+check $? 0 "options may stand before the run"
 status 0 "export" export "$work/whole" -o "$work/w.safetensors"
 cmp "$work/w.safetensors" "$work/whole/weights.safetensors" >/dev/null
 check $? 0 "export gives weights.safetensors"

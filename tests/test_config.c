@@ -86,7 +86,7 @@ static void test_check(void)
         { "flip-vertical", "2", "flip-v" },   { "rotate", "181", "rotate" },
         { "rotate-fill", "edge", "reflect" }, { "solarize", "-1", "solarize" },
         { "noise", "-0.1", "noise" },         { "poisson", "-1", "poisson" },
-        { "channel-drop", "1.1", "drop" },
+        { "channel-drop", "1.1", "drop" },    { "knn-t", "1e-300", "knn-t" },
     };
     struct config c;
     config_default(&c);
@@ -136,6 +136,8 @@ static void test_file(void)
     CHECK(config_read(&b, at("config.json")) == MOCO_EFORMAT);
     put("config.json", "{\"lrr\": 1}", 10);
     CHECK(config_read(&b, at("config.json")) == MOCO_EARG && strstr(error_text(), "is lr"));
+    put("config.json", "{\"seed\": 12345678901234567}", 27); /* a double would make ...568 of it */
+    CHECK(config_read(&b, at("config.json")) == MOCO_EFORMAT && strstr(error_text(), "seed"));
     put("config.json", "{\"epochs\": 5, \"mlp\": true}", 26);
     config_default(&b);
     CHECK(config_read(&b, at("config.json")) == MOCO_OK && b.value.epochs == 5 && b.value.mlp);

@@ -299,6 +299,26 @@ static void test_statistics(void)
     source_close(&source);
 }
 
+/* In whatever unit: the same images as fluxes, and one whose numbers are too small to divide by. */
+static void test_small_units(void)
+{
+    static const float fluxes[] = { 1e-17f, 3e-17f, 5e-17f, 5e-17f,
+                                    2e-17f, 6e-17f, 5e-17f, 5e-17f };
+    static const float dust[] = { 1e-38f, 3e-38f, 5e-38f, 5e-38f, 2e-38f, 6e-38f, 5e-38f, 5e-38f };
+    float mean[2], std[2];
+    put_npy("flux.npy", "<f4", "2, 2, 1, 2", fluxes, sizeof fluxes);
+    put_npy("dust.npy", "<f4", "2, 2, 1, 2", dust, sizeof dust);
+    struct source *source = must_open(at("flux.npy"));
+    CHECK(source && source_statistics(source, mean, std, 100) == MOCO_OK);
+    CHECK_MSG(fabsf(mean[0] * 1e17f - 3.0f) < 1e-5f && std[1] == 1.0f &&
+              fabsf(std[0] * 1e17f - sqrtf(3.5f)) < 1e-5f, "mean %g, deviations %g and %g",
+              (double)mean[0], (double)std[0], (double)std[1]);
+    source_close(&source);
+    source = must_open(at("dust.npy"));
+    CHECK(source && source_statistics(source, mean, std, 100) == MOCO_OK && std[0] == 1.0f);
+    source_close(&source);
+}
+
 int main(void)
 {
     if (files_begin())
@@ -316,6 +336,7 @@ int main(void)
     test_folder_refusals();
     test_synthetic();
     test_statistics();
+    test_small_units();
     files_end();
     return check_summary("data");
 }

@@ -98,31 +98,56 @@ static void test_rate(void)
     }
 }
 
+/* Notices of views: three channels that may be no colours, numbers that jitter cuts. */
 static void count_notice(void *user, const char *sentence)
 {
-    *(int *)user += strstr(sentence, "taken for colours") != NULL;
+    int *seen = user;
+    seen[0] += strstr(sentence, "taken for colours") != NULL;
+    seen[1] += strstr(sentence, "100 % of the numbers of ") != NULL;
 }
 
-/* Three channels of a detector look like colours to nobody but the defaults. */
+static float shown; /* every number of an image */
+
+static int read_shown(const struct source *source, size_t index, struct image *out)
+{
+    (void)index;
+    int rc = image_resize(out, source->channels, source->height, source->width);
+    for (int i = 0; !rc && i < source->channels * source->height * source->width; i++)
+        out->pixels[i] = shown;
+    return rc;
+}
+
+/* Three channels of a detector look like colours to nobody but the defaults, and kelvin are no
+ * brightness. */
 static void test_measurements(void)
 {
     static const struct {
         enum source_dtype dtype;
         const char *name, *text;
-        int notices;
-    } cases[] = { { DTYPE_U16, "flip", "0", 1 }, { DTYPE_U8, "flip", "0", 0 },
-                  { DTYPE_F32, "jitter", "0", 1 }, { DTYPE_F32, "per-channel", "on", 0 } };
+        float value;
+        int colours, cut;
+    } cases[] = {
+        { DTYPE_U16, "flip", "0", 0.5f, 1, 0 },
+        { DTYPE_U8, "flip", "0", 0.5f, 0, 0 },
+        { DTYPE_F32, "jitter", "0", 280.0f, 1, 0 },
+        { DTYPE_F32, "per-channel", "on", 1.0f, 0, 0 },
+        { DTYPE_F32, "per-channel", "on", 280.0f, 0, 1 },
+        { DTYPE_F32, "per-channel", "on", 1.02f, 0, 0 }, /* what resampling may leave */
+        { DTYPE_I16, "flip", "0", -5.0f, 1, 1 },
+    };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct source source = { .count = 9, .channels = 3, .height = 16, .width = 16,
-                                 .dtype = cases[i].dtype };
+                                 .dtype = cases[i].dtype, .read = read_shown };
         struct config c;
-        int seen = 0;
-        struct train_hooks hooks = { .user = &seen, .notice = count_notice };
+        int seen[2] = { 0 };
+        struct train_hooks hooks = { .user = seen, .notice = count_notice };
+        shown = cases[i].value;
         config_default(&c);
         CHECK(sets(&c, "mean", "0.5", FROM_FLAG) && sets(&c, "std", "0.5", FROM_FLAG));
         CHECK(sets(&c, cases[i].name, cases[i].text, FROM_FLAG));
         CHECK_MSG(views_resolve(&c, &source, &hooks) == MOCO_OK, "%s", error_text());
-        CHECK_MSG(seen == cases[i].notices, "case %zu: %d notices", i, seen);
+        CHECK_MSG(seen[0] == cases[i].colours && seen[1] == cases[i].cut,
+                  "case %zu: %d and %d notices", i, seen[0], seen[1]);
     }
 }
 

@@ -358,6 +358,37 @@ static void test_no_knn(void)
     free(md);
 }
 
+/* Of a small set the batch is not the study's: tables tell that of the runs, minutes come from it,
+ * and the rate of AdamW from each row's own. */
+static void test_small_set(void)
+{
+    static const struct study_row two[] = {
+        { "usual", "", "usual", "moco-m=0.9" }, { "b8", "", "8", "batch-size=8" },
+    };
+    struct config config;
+    struct study small = tiny;
+    struct counter counter = { 0 };
+    const struct study_hooks hooks = { .run = NULL };
+    struct study_state *state = calloc(1, sizeof *state);
+    small.base = "width=8 batch-size=128 moco-k=32 moco-dim=16 lr=0.05";
+    small.rows = two, small.count = 2, small.oscillation = 0;
+    base_config(&config, "small");
+    CHECK(config_set(&config, "optimizer", "adamw", FROM_FLAG) == MOCO_OK);
+    CHECK_MSG(train_with(&counter, &small, &config, 0) == MOCO_OK, "%s", error_text());
+    char *md = text_of("small", "study.md");
+    CHECK_MSG(strstr(md, " batch-size=32 "), "%s", md);
+    CHECK_MSG(strstr(md, "`batch-size=8 lr=4.6875e-06`"), "%s", md);
+    free(md);
+    *state = (struct study_state){ .study = &small, .base = &config, .budget = { 0, 1 },
+                                   .hooks = &hooks, .out = config.value.out };
+    CHECK_MSG(study_plan(state) == MOCO_OK && study_read(state) == MOCO_OK, "%s", error_text());
+    double images = 60.0 * state->results[0].minutes.mean * state->results[0].img_s.mean;
+    CHECK_MSG(fabs(images - 2 * 96) < 0.5, "%g images in two epochs of 96", images);
+    study_forget(state);
+    source_close(&state->source);
+    free(state);
+}
+
 /* ---- the named studies ---- */
 
 static void check_study(const struct study *study)
@@ -411,6 +442,7 @@ int main(void)
     test_picture();
     test_no_knn();
     test_accuracy();
+    test_small_set();
     test_named();
     files_end();
     return check_summary("study");

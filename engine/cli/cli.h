@@ -55,8 +55,8 @@ struct option {
      "kernels: `ref`, `avx2`, `avx512` or `neon`; the best when not given"}, \
     {"--json", OPTION_SWITCH, &(json), NULL, "the result as JSON on standard output"}
 
-/* Reads options; what is no option goes to words (exactly `count`). 0 or EXIT_USAGE; with --help
- * it lists the options instead, which is EXIT_LISTED. */
+/* Reads options; what is no option goes to words, exactly `count`, or up to -count where that is
+ * negative. 0 or EXIT_USAGE; with --help it lists the options instead, which is EXIT_LISTED. */
 int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
               int count);
 

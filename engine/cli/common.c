@@ -69,7 +69,7 @@ static const struct option *find_option(const struct option *options, size_t n, 
 int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
               int count)
 {
-    int found = 0;
+    int found = 0, most = count < 0 ? -count : count;
     enum listing listing = help_asked(argc, argv);
     if (listing) {
         help_options(options, n, listing);
@@ -80,7 +80,7 @@ int cli_parse(int argc, char **argv, const struct option *options, size_t n, con
         if (!option && argv[i][0] == '-' && argv[i][1])
             return cli_usage("option %s is not known", argv[i]);
         if (!option) {
-            if (found == count)
+            if (found == most)
                 return cli_usage("'%s' is one argument too many", argv[i]);
             words[found++] = argv[i];
         } else if (option->type == OPTION_SWITCH) {
@@ -91,8 +91,10 @@ int cli_parse(int argc, char **argv, const struct option *options, size_t n, con
             return EXIT_USAGE;
         }
     }
-    return found == count ? 0 : cli_usage("%d argument%s missing", count - found,
-                                          count - found == 1 ? " is" : "s are");
+    if (found == count || count < 0)
+        return 0;
+    return cli_usage("%d argument%s missing", count - found,
+                     count - found == 1 ? " is" : "s are");
 }
 
 int cli_take(int *argc, char **argv, const struct option *options, size_t n)

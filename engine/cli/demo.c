@@ -122,8 +122,7 @@ int command_demo(int argc, char **argv)
     struct moco_simd simd;
     struct config config;
     const struct option options[] = {CLI_COMMON(threads, cap, json)};
-    int words = argc > 0 && argv[0][0] != '-';
-    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &data, words);
+    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &data, -1);
     if (rc)
         return rc;
     snprintf(folder, sizeof folder, "%.200s/moco-demo-XXXXXX", tmp && *tmp ? tmp : "/tmp");
@@ -135,7 +134,7 @@ int command_demo(int argc, char **argv)
     }
     snprintf(config.value.out, sizeof config.value.out, "%s", folder);
     config.value.json = json;
-    rc = show_train(&config, &simd);
+    rc = show_train(&config, &simd, 0);
     if (!rc && print_scores(data, &config, &simd))
         rc = cli_failed();
     remove_run(folder);

@@ -38,25 +38,29 @@ static int output_failed(const struct output *out)
     return error_set(MOCO_EIO, "writing %s: %s", out->path, strerror(errno));
 }
 
-static int output_commit(struct output *out)
+/* All is on the disk, still under the other name. */
+static int output_flush(struct output *out)
 {
     int whole = !ferror(out->file) && !fflush(out->file) && !fsync(fileno(out->file));
-    whole = !fclose(out->file) && whole;
-    out->file = NULL;
-    if (whole && !rename(out->temporary, out->path))
-        return MOCO_OK;
-    int rc = output_failed(out);
-    remove(out->temporary);
-    return rc;
+    return whole ? MOCO_OK : output_failed(out);
 }
 
-/* What was not committed leaves nothing behind. */
+static int output_rename(struct output *out)
+{
+    if (rename(out->temporary, out->path))
+        return output_failed(out);
+    out->temporary[0] = '\0';
+    return MOCO_OK;
+}
+
+/* What was not renamed leaves nothing behind. */
 static void output_close(struct output *out)
 {
     if (!out->file)
         return;
     fclose(out->file);
-    remove(out->temporary);
+    if (out->temporary[0])
+        remove(out->temporary);
 }
 
 /* NPY version 1: magic, header length, a Python dictionary padded to 128 bytes in all. */
@@ -191,9 +195,13 @@ static int write_all(struct job *job)
         rc = error_set(MOCO_EFORMAT, "no image of %s can be read", job->source->where);
     if (!rc)
         rc = write_head(&job->rows, job->written, job->D);
+    if (!rc) /* both before either: a table must not stand beside rows of another run */
+        rc = output_flush(&job->table);
     if (!rc)
-        rc = output_commit(&job->table);
-    return rc ? rc : output_commit(&job->rows);
+        rc = output_flush(&job->rows);
+    if (!rc)
+        rc = output_rename(&job->table);
+    return rc ? rc : output_rename(&job->rows);
 }
 
 static void print_result(const struct job *job, const char *feature, int json)

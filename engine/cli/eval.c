@@ -1,6 +1,8 @@
 /* eval.c: moco knn: the accuracy of a trained encoder's features, or of none but the pixels. */
 #include "engine/cli/cli.h"
 
+#include <math.h>
+
 /* What moco knn is asked for. */
 struct knn_job {
     struct probe_job probe;
@@ -72,8 +74,8 @@ int command_knn(int argc, char **argv)
     if (!job.probe.train)
         return cli_usage("moco knn needs --train DATA, and --test DATA unless each fifth of "
                          "--train is to be classified by the others");
-    if (job.k < 1 || !(job.t > 0.0))
-        return cli_usage("--knn-k and --knn-t must be above 0");
+    if (job.k < 1 || !((float)job.t > 0.0f && isfinite((float)job.t)))
+        return cli_usage("--knn-k and --knn-t must be above 0, and --knn-t a float's size");
     if (cli_machine(&simd, threads, cap) || knn(&job, &simd))
         return cli_failed();
     return EXIT_DONE;

@@ -107,8 +107,7 @@ int command_info(int argc, char **argv)
     int threads = 0, json = 0;
     struct moco_simd simd;
     const struct option options[] = {CLI_COMMON(threads, cap, json)};
-    int words = argc > 0 && argv[0][0] != '-';
-    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &path, words);
+    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &path, -1);
     if (rc)
         return rc;
     if (cli_machine(&simd, threads, cap))

@@ -1,4 +1,5 @@
 /* main.c: from the command line to a command of the table in commands.c. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,19 @@ static void wait_politely(char **argv)
         execv("/proc/self/exe", argv); /* if that fails, this process goes on as it is */
 }
 
+/* Whichever thread reads a mapped file that became shorter, or whose disk failed, gets this signal:
+ * there is nothing to go back to. A handler may do no more than write and end. */
+static void on_bus_error(int number)
+{
+    static const char sentence[] =
+        "\nmoco: a mapped file of data or weights became shorter or can not be read any more; what "
+        "was saved before is kept\n";
+    (void)number;
+    ssize_t written = write(2, sentence, sizeof sentence - 1);
+    (void)written; /* there is nobody else to tell */
+    _exit(EXIT_FAILED);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2)
@@ -41,6 +55,7 @@ int main(int argc, char **argv)
     if (help_asked(argc - 2, argv + 2) == LIST_TEXT)
         return help_command(command);
     wait_politely(argv);
+    signal(SIGBUS, on_bus_error);
     int rc = command->run(argc - 2, argv + 2);
     return rc == EXIT_LISTED ? EXIT_DONE : rc;
 }

@@ -183,7 +183,7 @@ int show_interrupted(void)
     return 128 + caught;
 }
 
-int show_train(struct config *config, const struct moco_simd *simd)
+int show_train(struct config *config, const struct moco_simd *simd, int keeps)
 {
     struct show show;
     struct train_hooks hooks;
@@ -191,11 +191,13 @@ int show_train(struct config *config, const struct moco_simd *simd)
     int rc = train_run(config, simd, &hooks);
     show_close(&show);
     if (rc == TRAIN_INTERRUPTED) {
-        fprintf(stderr, "moco: interrupted; the run is saved, go on with --resume\n");
+        fprintf(stderr, "moco: interrupted%s\n",
+                keeps ? "; the run is saved, go on with --resume" : "; nothing is kept");
         return show_interrupted();
     }
     if (rc)
         return cli_failed();
-    fprintf(stderr, "moco: weights are in %s/weights.safetensors\n", config->value.out);
+    if (keeps)
+        fprintf(stderr, "moco: weights are in %s/weights.safetensors\n", config->value.out);
     return EXIT_DONE;
 }

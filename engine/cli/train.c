@@ -79,5 +79,5 @@ int command_train(int argc, char **argv)
         return rc;
     if (!config.value.out[0])
         return cli_usage("moco train needs --out RUN");
-    return show_train(&config, &simd);
+    return show_train(&config, &simd, 1);
 }

@@ -315,7 +315,8 @@ static int sum_images(const struct source *source, double *sums, double *pixels,
     return rc == MOCO_OK && !good ? last : rc; /* the sentence is the last image's */
 }
 
-/* A constant channel gets std 1: it becomes 0, not infinite, when normalised. */
+/* A constant channel gets std 1: it becomes 0, not infinite, when normalised. What is constant does
+ * not depend on the unit: fluxes of 1e-17 are none, but what rounding leaves of a mean is. */
 static int finish(const struct source *source, float *mean, float *std, const double *sums,
                   double pixels)
 {
@@ -325,7 +326,8 @@ static int finish(const struct source *source, float *mean, float *std, const do
             return error_set(MOCO_EFORMAT, "%s: channel %d holds NaN or infinite values; replace "
                              "them first", source->where, c);
         mean[c] = (float)m;
-        std[c] = variance > 1e-12 * (m * m + 1e-12) ? (float)sqrt(variance) : 1.0f;
+        double deviation = variance > 1e-12 * m * m ? sqrt(variance) : 0.0;
+        std[c] = deviation > 1e-30 ? (float)deviation : 1.0f; /* floats hold its inverse */
     }
     return MOCO_OK;
 }

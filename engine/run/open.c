@@ -128,6 +128,13 @@ int train_folder(const char *path)
     return MOCO_OK;
 }
 
+/* Weights without a checkpoint are what somebody kept of a run that came to its end. */
+static int open_finished(struct run *run)
+{
+    run->info.step = run->total;
+    return checkpoint_compare(run->weights, run->recipe);
+}
+
 /* Reads the checkpoint or starts afresh; then info says where the run stands. */
 static int open_state(struct run *run)
 {
@@ -138,6 +145,8 @@ static int open_state(struct run *run)
     if (!run->c->resume && (resumed || run_exists(path) || run_exists(run->weights)))
         return error_set(MOCO_EARG, "%s holds a run already; go on with --resume or choose another "
                                     "--out", out);
+    if (!resumed && run_exists(run->weights))
+        return open_finished(run);
     if (resumed) {
         rc = checkpoint_load(run->checkpoint, &run->step, &run->info, run->recipe);
         if (!rc && run->info.images != run->source->count)
@@ -167,9 +176,10 @@ static int keep_normalisation(struct run *run)
 {
     static const char *const names[] = { "mean", "std" };
     char text[sizeof run->c->mean];
+    const char *from = run_exists(run->checkpoint) ? run->checkpoint : run->weights;
     int rc = MOCO_OK;
-    for (int i = 0; i < 2 && !rc; i++) {
-        rc = checkpoint_setting(text, sizeof text, run->checkpoint, names[i]);
+    for (int i = 0; i < 2 && !rc && run_exists(from); i++) {
+        rc = checkpoint_setting(text, sizeof text, from, names[i]);
         if (!rc && text[0] && !(i ? run->c->std : run->c->mean)[0])
             rc = config_set(run->config, names[i], text, FROM_DATA);
     }
@@ -182,7 +192,7 @@ static int open_data(struct run *run)
     int rc = source_open_pair(&run->source, c->data, c->positive);
     if (!rc)
         note(run, run->source);
-    if (!rc && c->resume && run_exists(run->checkpoint))
+    if (!rc && c->resume)
         rc = keep_normalisation(run);
     if (!rc)
         rc = train_resolve(run->config, run->source, run->hooks);

@@ -31,8 +31,6 @@ static int resolve_normalisation(struct config *config, const struct source *sou
         rc = config_set(config, "mean", text, FROM_DATA);
     }
     if (!rc && !c->std[0]) {
-        for (int i = 0; i < source->channels; i++)
-            std[i] = std[i] > 1e-6f ? std[i] : 1.0f;
         list_text(text, sizeof text, std, source->channels);
         rc = config_set(config, "std", text, FROM_DATA);
     }
@@ -219,6 +217,47 @@ static void notice_channels(const struct run_config *c, const struct source *sou
         run_notice(hooks, "channel-drop is off: the images have one channel");
 }
 
+enum { RANGE_SAMPLE = 64 };
+
+/* Numbers by more than a tenth of their channel's deviation outside [0, 1]. */
+static size_t count_outside(const struct image *image, const float *std)
+{
+    size_t plane = (size_t)image->height * (size_t)image->width, n = 0;
+    for (int c = 0; c < image->channels; c++) {
+        const float *x = image->pixels + (size_t)c * plane, slack = 0.1f * std[c];
+        for (size_t i = 0; i < plane; i++)
+            n += x[i] < -slack || x[i] > 1.0f + slack;
+    }
+    return n;
+}
+
+/* Jitter is that of photographs: it cuts to [0, 1], where unsigned numbers lie, but not all floats;
+ * of temperatures in kelvin nothing is left. */
+static void notice_range(const struct run_config *c, const struct source *source,
+                         const struct train_hooks *hooks)
+{
+    struct policy policy;
+    struct image image = { 0 };
+    double all = 0, outside = 0;
+    size_t n = source->count < RANGE_SAMPLE ? source->count : RANGE_SAMPLE;
+    int colours = source->channels == 3 && !c->per_channel && (c->saturation > 0 || c->hue > 0);
+    if (!hooks || !hooks->notice || source->dtype == DTYPE_U8 || source->dtype == DTYPE_U16 ||
+        !(c->jitter_p > 0) || !(c->brightness > 0 || c->contrast > 0 || colours) ||
+        config_policy(&policy, c, source->channels))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (!source->read(source, i * source->count / n, &image) &&
+            image.channels == source->channels) {
+            all += (double)image.channels * image.height * image.width;
+            outside += (double)count_outside(&image, policy.std);
+        }
+    image_close(&image);
+    if (outside > 0.01 * all)
+        run_notice(hooks, "%.0f %% of the numbers of %s lie outside 0 to 1, to which jitter cuts "
+                          "them: --jitter 0 leaves them as they are", 100.0 * outside / all,
+                   source->where);
+}
+
 int views_resolve(struct config *config, const struct source *source,
                   const struct train_hooks *hooks)
 {
@@ -232,6 +271,8 @@ int views_resolve(struct config *config, const struct source *source,
         rc = resolve_normalisation(config, source);
     if (!rc)
         notice_channels(&config->value, source, hooks);
+    if (!rc)
+        notice_range(&config->value, source, hooks);
     return rc;
 }
 
@@ -252,6 +293,8 @@ int train_resolve(struct config *config, const struct source *source,
         rc = resolve_normalisation(config, source);
     if (!rc)
         notice_channels(&config->value, source, hooks);
+    if (!rc)
+        notice_range(&config->value, source, hooks);
     if (!rc && source_samples(source) > (size_t)config->value.shuffle_window)
         run_notice(hooks, "%zu images are shuffled in windows of %d (--shuffle-window)",
                    source_samples(source), config->value.shuffle_window);

@@ -298,15 +298,18 @@ static int seek(struct run *run)
                        full ? 0 : (size_t)run->info.epoch_steps);
 }
 
-/* Fills the queue before the first step, from batches of an epoch that no training reaches. */
+/* Fills the queue before the first step, from batches of an epoch that no training reaches. What
+ * can not be read is counted anew in each pass over the images, and belongs to no epoch. */
 static int fill_queue(struct run *run)
 {
     size_t filled = 0, slots = 0;
+    uint64_t pass = run->steps * (uint64_t)run->c->accumulate;
     const struct method *kind = run->step.config.kind;
     int rc = loader_seek(run->loader, FILL_EPOCH, 0);
     kind->fill(run->step.state, &filled, &slots);
     for (uint64_t i = 0; filled < slots && !rc; i++) {
         const struct batch *batch;
+        run->info.bad = i % pass ? run->info.bad : 0;
         rc = loader_next(run->loader, &batch);
         if (!rc)
             rc = bad_take(run, batch);
@@ -316,6 +319,7 @@ static int fill_queue(struct run *run)
         rc = step_fill(&run->step, &input, i);
         kind->fill(run->step.state, &filled, &slots);
     }
+    run->info.bad = 0;
     return rc;
 }
 

@@ -21,6 +21,7 @@ struct study_state {
     const char *out;
     struct source *source;     /* what rows are checked against */
     struct config common;      /* base over the study's own, as all rows have it */
+    struct config shown;       /* what the data make of it */
     struct study_result results[STUDY_ROWS_MAX];
 };
 

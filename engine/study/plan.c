@@ -65,15 +65,26 @@ static int set_length(struct config *config, int epochs)
     return rc;
 }
 
+/* The rate of a row with another batch. What nobody chose for LARS and AdamW is not the study's,
+ * which is SGD's: it follows from the row's batch. */
+static int scale_rate(struct config *config, const struct run_config *common)
+{
+    const struct run_config *c = &config->value;
+    int chosen = origin_of(config, "lr") > FROM_DATA || !strcmp(c->optimiser, "sgd");
+    if (c->batch == common->batch || !chosen)
+        return MOCO_OK;
+    return set_number(config, "lr", common->lr * c->batch / common->batch, FROM_FLAG);
+}
+
 int study_configure(struct config *out, const struct study_state *state,
                     const struct study_row *row, int epochs, uint64_t seed)
 {
     char text[STUDY_PATH];
-    const struct run_config *common = &state->common.value, *c = &out->value;
+    const struct run_config *c = &out->value;
     *out = state->common;
     int rc = apply(out, row->settings, FROM_FLAG);
-    if (!rc && c->batch != common->batch)
-        rc = set_number(out, "lr", common->lr * c->batch / common->batch, FROM_FLAG);
+    if (!rc)
+        rc = scale_rate(out, &state->common.value);
     if (!rc)
         rc = set_length(out, epochs ? epochs : c->epochs);
     snprintf(text, sizeof text, "%llu", (unsigned long long)seed);
@@ -120,7 +131,12 @@ static int open_common(struct study_state *state)
         rc = apply(&state->common, state->study->base, FROM_DATA);
     if (!rc)
         rc = source_open(&state->source, state->base->value.data);
-    return rc ? rc : views_resolve(&state->common, state->source, &state->hooks->train);
+    if (!rc)
+        rc = views_resolve(&state->common, state->source, &state->hooks->train);
+    state->shown = state->common;
+    if (!rc) /* what is refused here, a row may have otherwise */
+        (void)train_resolve(&state->shown, state->source, NULL);
+    return rc;
 }
 
 void study_budget_text(char *out, size_t size, const struct study_state *state)
@@ -233,11 +249,12 @@ static int check_row(struct study_state *state, int r)
     int rc = study_configure(&config, state, row, 0, study_seed(state, 0));
     if (rc)
         return rc;
+    int other = config.value.batch != state->common.value.batch;
+    rc = train_resolve(&config, state->source, NULL);
     snprintf(result->settings, sizeof result->settings, "%s", row->settings);
-    if (config.value.batch != state->common.value.batch)
+    if (other)
         snprintf(result->settings, sizeof result->settings, "%s lr=%g", row->settings,
                  config.value.lr);
-    rc = train_resolve(&config, state->source, NULL);
     if (rc != MOCO_EARG && rc != MOCO_EUNSUPPORTED)
         return rc;
     snprintf(result->skipped, sizeof result->skipped, "%s", error_text());

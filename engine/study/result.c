@@ -118,6 +118,8 @@ static int read_run(struct history *h, const struct study_state *state, int r, u
     if (rc || h->lines[epochs].epoch < 0)
         return rc;
     rc = study_configure(&config, state, &state->study->rows[r], epochs, seed);
+    if (!rc)
+        rc = train_resolve(&config, state->source, NULL); /* the batch may follow from the data */
     if (rc)
         return rc;
     rate(h, epochs, config.value.batch);

@@ -174,7 +174,7 @@ static void md_common(FILE *out, const struct study_state *state)
         if (state->common.origin[i] == FROM_DEFAULT || is_left_out(rows[i].name) ||
             !strcmp(rows[i].name, "arch"))
             continue;
-        config_text(text, sizeof text, &state->common, &rows[i]);
+        config_text(text, sizeof text, &state->shown, &rows[i]);
         fprintf(out, " %s=%s", rows[i].name, text);
     }
     fprintf(out, "`; all others are the defaults of `moco train`.");

@@ -3,6 +3,7 @@
 #include "tests/augment/augment.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/error.h"
@@ -123,8 +124,33 @@ static void test_normalise(void)
     augment_scratch_close(&scratch);
 }
 
+/* A spectrum in one row: at the view's scale it has 2^32 columns. The view is that of its middle,
+ * where 0 becomes 1. */
+static void test_long_row(void)
+{
+    enum { LONG = 1 << 22, LARGE = 1 << 10 };
+    float *pixels = calloc(LONG, sizeof *pixels), *out = calloc(LARGE * LARGE, sizeof *out);
+    struct image image = { pixels, 1, 1, LONG, LONG, 0 };
+    struct augment_scratch scratch = { 0 };
+    struct policy policy;
+
+    policy_plain(&policy, LARGE, 1);
+    CHECK(pixels && out);
+    for (int x = LONG / 2; pixels && x < LONG; x++)
+        pixels[x] = 1.0f;
+    if (pixels && out) {
+        CHECK(augment_plain(out, &image, &policy, &scratch) == 0);
+        CHECK_MSG(out[0] < 0.01f && out[LARGE - 1] > 0.99f, "from %g to %g", (double)out[0],
+                  (double)out[LARGE - 1]);
+    }
+    augment_scratch_close(&scratch);
+    free(pixels);
+    free(out);
+}
+
 void test_channels(void)
 {
+    test_long_row();
     test_factors();
     test_grey();
     test_normalise();

@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "engine/data/view/augment.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,11 +335,15 @@ int augment_apply(float *dst, const struct image *image, const struct view *view
     return 0;
 }
 
-/* One axis of the evaluation view: `count` pixels where the shorter axis has `shorter`. */
+/* One axis of the evaluation view: `count` pixels where the shorter axis has `shorter`. Of an axis
+ * that would have more pixels than an int counts, as of a spectrum in one row, the middle. */
 static struct span plain_span(int count, int shorter, int side)
 {
+    int64_t most = (int64_t)(INT_MAX / side - 1) * shorter;
+    int from = count > most ? (int)((count - most) / 2) : 0;
+    count -= 2 * from;
     int to = (int)((int64_t)side * count / shorter);
-    return (struct span){ 0, count, to, (int)lrint((to - side) / 2.0), 0 };
+    return (struct span){ from, count, to, (int)lrint((to - side) / 2.0), 0 };
 }
 
 int augment_plain(float *dst, const struct image *image, const struct policy *policy,

@@ -15,7 +15,7 @@
 static const struct range {
     const char *name;
     double lo, hi;
-    int above; /* lo itself is out */
+    int above; /* lo itself is out, and what a float would make of it */
 } ranges[] = {
     { "width", 1, 4096, 0 },      { "side", 4, 4096, 0 },      { "moco-dim", 1, 65536, 0 },
     { "moco-k", 1, 1 << 30, 0 },  { "moco-m", 0, 1, 0 },       { "moco-t", 0, 1e6, 1 },
@@ -46,7 +46,7 @@ static int check_ranges(const struct config *config)
         const struct setting *row = config_setting(r->name);
         const void *field = (const char *)&config->value + row->offset;
         double value = row->type == SETTING_INT ? *(const int *)field : *(const double *)field;
-        if (!(value >= r->lo && value <= r->hi) || (r->above && value == r->lo))
+        if (!(value >= r->lo && value <= r->hi) || (r->above && (float)value == (float)r->lo))
             return error_set(MOCO_EARG, "%s is %.10g: it must be %s %g and at most %.10g", r->name,
                              value, r->above ? "above" : "at least", r->lo, r->hi);
     }

@@ -189,6 +189,10 @@ static int apply_item(struct config *config, const cJSON *item, const char *path
     if (!text)
         return error_set(MOCO_EFORMAT, "%s: the value of %.64s is no number, text, true or false",
                          path, item->string);
+    const struct setting *row = config_setting(item->string);
+    if (row && row->type == SETTING_U64 && cJSON_IsNumber(item) && item->valuedouble > 0x1p53)
+        return error_set(MOCO_EFORMAT, "%s: %s is a number above 2^53, of which JSON readers keep "
+                         "some digits only: write it in quotes", path, item->string);
     int rc = config_set(config, item->string, text, FROM_FILE);
     if (rc) {
         snprintf(why, sizeof why, "%.500s", error_text());

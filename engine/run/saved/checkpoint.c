@@ -201,6 +201,16 @@ int checkpoint_load(const char *path, struct step *step, struct checkpoint_info 
     return rc;
 }
 
+int checkpoint_compare(const char *path, const char *recipe)
+{
+    struct st_file *file;
+    int rc = safetensors_open(&file, path);
+    if (!rc)
+        rc = compare_recipes(file, recipe);
+    safetensors_close(&file);
+    return rc;
+}
+
 int checkpoint_setting(char *out, size_t size, const char *path, const char *name)
 {
     struct st_file *file;

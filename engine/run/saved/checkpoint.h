@@ -32,7 +32,11 @@ int checkpoint_save(const char *path, const struct step *step, const struct chec
 int checkpoint_load(const char *path, struct step *step, struct checkpoint_info *info,
                     const char *recipe);
 
-/* out: a text among the settings that a checkpoint was made with, "" where it has none. */
+/* Whether a checkpoint, or the weights at the end of a run, were made with these settings; refused
+ * in the same way. */
+int checkpoint_compare(const char *path, const char *recipe);
+
+/* out: a text among the settings that either was made with, "" where it has none. */
 int checkpoint_setting(char *out, size_t size, const char *path, const char *name);
 
 #endif
