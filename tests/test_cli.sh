@@ -75,6 +75,13 @@ status 0 "data" data $data
 grep -q '^none of     unreadable, .*duplicates' "$work/out"
 check $? 0 "what data does not have"
 status 2 "knn without data" knn "$work/w"
+for command in help info "data $data --json"; do
+    # shellcheck disable=SC2086
+    "$moco" $command >/dev/full 2>"$work/err"
+    check $? 1 "$command on a full disk"
+    check "$(cat "$work/err")" "moco: standard output can not be written: No space left on device" \
+        "the sentence for a full disk"
+done
 
 # A folder with two equal images, one of another size, one cut off; packed; a set that shares one.
 mkdir -p "$work/set/a" "$work/set/b" "$work/other/a"
@@ -372,6 +379,8 @@ status 0 "finetune from scratch" finetune "$work/whole" --train $data --test $da
     --epochs 1 --from-scratch
 grep -q '^finetune top-1 [0-9.]* % (random weights, 64 of 256 labels' "$work/out"
 check $? 0 "finetune from scratch says so"
+check "$(cat "$work/err")" "finetune: epoch 1/1 loss $(sed 's/.* //' "$work/err")" \
+    "a line of progress, and none that is rewritten"
 status 1 "finetune of pixels" finetune pixels --train $data --test $data
 status 2 "finetune on too much" finetune "$work/whole" --train $data --test $data --fraction 2
 status 0 "metrics" metrics "$work/whole" $data --images 100 --json

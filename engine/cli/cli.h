@@ -91,6 +91,10 @@ struct bar cli_bar(void);
 void cli_bar_step(void *bar, size_t done, size_t count);
 void cli_bar_end(const struct bar *bar);
 
+/* "WHAT: epoch 3/20 loss 1.2345" on standard error: on a terminal one line that is rewritten,
+ * elsewhere a line for every tenth epoch and the last. */
+void cli_epoch(const char *what, int epoch, int epochs, double loss);
+
 /* "text" as JSON on standard output. */
 void cli_json_text(const char *text);
 

@@ -196,6 +196,15 @@ void cli_bar_end(const struct bar *bar)
         fprintf(stderr, "\r\033[K");
 }
 
+void cli_epoch(const char *what, int epoch, int epochs, double loss)
+{
+    int terminal = isatty(2);
+    if (!terminal && epoch < epochs && epoch % 10)
+        return;
+    fprintf(stderr, "%s%s: epoch %d/%d loss %.4f%s", terminal ? "\r\033[K" : "", what, epoch, epochs,
+            loss, !terminal || epoch == epochs ? "\n" : "");
+}
+
 void cli_json_text(const char *text)
 {
     putchar('"');

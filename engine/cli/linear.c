@@ -10,9 +10,7 @@
 
 static void show_epoch(void *user, int epoch, double loss)
 {
-    const int *epochs = user;
-    fprintf(stderr, "\rprobe: epoch %d/%d loss %.4f%s", epoch, *epochs, loss,
-            epoch == *epochs ? "\n" : "");
+    cli_epoch("linear", epoch, *(const int *)user, loss);
 }
 
 static void print_json(const struct linear_result *r, const struct class_score *classes,

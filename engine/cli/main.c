@@ -1,4 +1,5 @@
 /* main.c: from the command line to a command of the table in commands.c. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,7 +26,18 @@ static void wait_politely(char **argv)
         execv("/proc/self/exe", argv); /* if that fails, this process goes on as it is */
 }
 
-int main(int argc, char **argv)
+/* What was printed may not have arrived: a full disk behind a redirection. */
+static int printed(int rc)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return rc;
+    fprintf(stderr, "moco: standard output can not be written%s%s\n", errno ? ": " : "",
+            errno ? strerror(errno) : "");
+    return rc ? rc : EXIT_FAILED;
+}
+
+static int run(int argc, char **argv)
 {
     if (argc < 2)
         return help_overview(stderr);
@@ -43,4 +55,9 @@ int main(int argc, char **argv)
     wait_politely(argv);
     int rc = command->run(argc - 2, argv + 2);
     return rc == EXIT_LISTED ? EXIT_DONE : rc;
+}
+
+int main(int argc, char **argv)
+{
+    return printed(run(argc, argv));
 }
