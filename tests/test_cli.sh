@@ -59,6 +59,24 @@ grep -q '^threads   2$' "$work/out" ||
     grep -q '^moco: this build has no OpenMP: one thread computes, not 2$' "$work/err"
 check $? 0 "two threads, or a word why there is one"
 status 2 "unknown option" train $data --out "$work/x" --no-such-thing 1
+check "$(cat "$work/err")" "moco: option --no-such-thing is not known (moco help train shows the usage)" \
+    "the sentence for an option like none"
+for word in "epoch epochs" "no-maks no-mask" "batchsize batch-size"; do
+    status 2 "--${word% *}" train $data --out "$work/x" "--${word% *}" 1
+    check "$(cat "$work/err")" "moco: option --${word% *} is not known; the nearest is --${word#* }\
+ (moco help train shows the usage)" "the sentence for --${word% *}"
+done
+status 2 "an option with a letter too many" knn "$work/x" --trainn $data
+check "$(cat "$work/err")" "moco: option --trainn is not known; the nearest is --train\
+ (moco help knn shows the usage)" "the sentence for --trainn"
+status 0 "values behind an equals sign" train $data --out="$work/equals" --epochs=1 --width=8 \
+    --batch-size=32 --moco-dim 32 --mlp --threads=1
+grep -q '"width":	8' "$work/equals/config.json"
+check $? 0 "the width behind an equals sign"
+status 2 "a switch with a value" train $data --out "$work/x" --mlp=1
+status 2 "a command with two letters changed" trian
+check "$(cat "$work/err")" "moco: command trian is not known; the nearest is train\
+ (moco help shows the usage)" "the sentence for trian"
 status 2 "value is missing" train $data --out
 status 2 "no folder" train $data
 status 1 "no such data" train "$work/nothing" --out "$work/x"
@@ -161,7 +179,7 @@ status 0 "views of a preset" views $data -o "$work/sheet.png" --count 2 --preset
 wanted='^{"image":[0-9]*,"label":[0-9]*,"view":[12],"parameters":"crop [^"]*"}$'
 check "$(grep -c "$wanted" "$work/out")" 4 "views --json prints one object a view"
 status 2 "views without -o" views $data
-check "$(cat "$work/err")" "moco: moco views needs -o SHEET.png (moco help shows the usage)" \
+check "$(cat "$work/err")" "moco: moco views needs -o SHEET.png (moco help views shows the usage)" \
     "the sentence for views without -o"
 status 0 "views of chosen channels" views $data -o "$work/shown.png" --count 2 --show 2,2,2
 grep -q 'channels 2, 2 and 2 of 3 are shown' "$work/err"
@@ -440,7 +458,7 @@ status 2 "compare without a study" compare $data --out "$work/study"
 status 2 "compare without --out" compare $data --study momentum
 status 2 "an unknown study" compare $data --study nothing --out "$work/study"
 check "$(cat "$work/err")" "moco: study 'nothing' is not known: one of mechanisms, momentum, sharing,\
- queue, temperature, sampling, proximal, labels (moco help shows the usage)" "the sentence for a study"
+ queue, temperature, sampling, proximal, labels (moco help compare shows the usage)" "the sentence for a study"
 status 2 "no seeds" compare $data --study momentum --out "$work/study" --seeds 0
 status 2 "two budgets" compare $data --study momentum --out "$work/study" --epochs 2 --minutes 1
 status 2 "no minutes" compare $data --study momentum --out "$work/study" --minutes x

@@ -30,8 +30,14 @@ int command_export(int argc, char **argv);
 
 /* "moco: SENTENCE" with the newest error; EXIT_FAILED. */
 int cli_failed(void);
-/* The same for wrong usage, with a sentence of its own; EXIT_USAGE. */
+/* The same for wrong usage, with a sentence of its own and where to read more; EXIT_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The command that runs, whose help those sentences then point to; NULL before there is one. */
+void cli_running(const char *command);
+/* `word` is no `kind` ("option", "command"); the likest of the others is named when it is near:
+ * cli_likest() for one after the other, then cli_unknown(). */
+void cli_likest(const char **likest, const char *word, const char *other);
+int cli_unknown(const char *kind, const char *word, const char *likest);
 
 /* "moco: SENTENCE" where opening the data had something to say. */
 struct source;

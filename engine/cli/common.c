@@ -10,9 +10,10 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/base/words.h"
 #include "engine/cli/help/help.h"
 
-enum { EVAL_BATCH = 128 };
+enum { EVAL_BATCH = 128, WORD_NEAR = 2 /* letters that differ */ };
 
 int cli_failed(void)
 {
@@ -27,6 +28,14 @@ void cli_note(const struct source *source)
         fprintf(stderr, "moco: %s\n", source->note);
 }
 
+static const char *running;
+static const char *taken[8]; /* names of the options that cli_take() knows */
+
+void cli_running(const char *command)
+{
+    running = command;
+}
+
 int cli_usage(const char *format, ...)
 {
     va_list args;
@@ -34,8 +43,27 @@ int cli_usage(const char *format, ...)
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
-    fprintf(stderr, " (moco help shows the usage)\n");
+    if (running)
+        fprintf(stderr, " (moco help %s shows the usage)\n", running);
+    else
+        fprintf(stderr, " (moco help shows the usage)\n");
     return EXIT_USAGE;
+}
+
+void cli_likest(const char **likest, const char *word, const char *other)
+{
+    size_t distance = word_distance(word, other);
+    if (distance <= WORD_NEAR && (!*likest || distance < word_distance(word, *likest)))
+        *likest = other;
+}
+
+int cli_unknown(const char *kind, const char *word, const char *likest)
+{
+    for (int i = 0; taken[i]; i++)
+        cli_likest(&likest, word, taken[i]);
+    if (likest)
+        return cli_usage("%s %s is not known; the nearest is %s", kind, word, likest);
+    return cli_usage("%s %s is not known", kind, word);
 }
 
 static int set_option(const struct option *option, const char *text)
@@ -66,6 +94,14 @@ static const struct option *find_option(const struct option *options, size_t n, 
     return NULL;
 }
 
+static int unknown_option(const struct option *options, size_t n, const char *name)
+{
+    const char *likest = NULL;
+    for (size_t i = 0; i < n; i++)
+        cli_likest(&likest, name, options[i].name);
+    return cli_unknown("option", name, likest);
+}
+
 int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
               int count)
 {
@@ -78,7 +114,7 @@ int cli_parse(int argc, char **argv, const struct option *options, size_t n, con
     for (int i = 0; i < argc; i++) {
         const struct option *option = find_option(options, n, argv[i]);
         if (!option && argv[i][0] == '-' && argv[i][1])
-            return cli_usage("option %s is not known", argv[i]);
+            return unknown_option(options, n, argv[i]);
         if (!option) {
             if (found == count)
                 return cli_usage("'%s' is one argument too many", argv[i]);
@@ -103,6 +139,8 @@ int cli_take(int *argc, char **argv, const struct option *options, size_t n)
         help_options(options, n, listing);
         return 0;
     }
+    for (size_t i = 0; i < n && i + 1 < sizeof taken / sizeof *taken; i++)
+        taken[i] = options[i].name;
     for (int i = 0; i < *argc; i++) {
         const struct option *option = find_option(options, n, argv[i]);
         if (!option) {

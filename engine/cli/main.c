@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/base/error.h"
 #include "engine/cli/help/help.h"
 #include "include/moco.h"
 
@@ -37,6 +38,36 @@ static int printed(int rc)
     return rc ? rc : EXIT_FAILED;
 }
 
+static int unknown_command(const char *word)
+{
+    const char *likest = NULL;
+    for (const struct command *command = commands; command->name; command++)
+        cli_likest(&likest, word, command->name);
+    return cli_unknown("command", word, likest);
+}
+
+/* "--name=value" is taken as "--name value"; --help=man and its like are words of their own. */
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    int count = 0;
+    char **words = calloc(2 * (size_t)argc + 1, sizeof *words), *equals;
+    if (!words) {
+        error_memory("arguments", (2 * (size_t)argc + 1) * sizeof *words);
+        return cli_failed();
+    }
+    for (int i = 0; i < argc; i++) {
+        words[count++] = argv[i];
+        equals = strncmp(argv[i], "--", 2) ? NULL : strchr(argv[i], '=');
+        if (equals && strncmp(argv[i], "--help=", 7)) {
+            *equals = '\0';
+            words[count++] = equals + 1;
+        }
+    }
+    int rc = command->run(count, words);
+    free(words);
+    return rc == EXIT_LISTED ? EXIT_DONE : rc;
+}
+
 static int run(int argc, char **argv)
 {
     if (argc < 2)
@@ -49,12 +80,12 @@ static int run(int argc, char **argv)
     }
     const struct command *command = command_named(argv[1]);
     if (!command)
-        return cli_usage("command '%s' is not known", argv[1]);
+        return unknown_command(argv[1]);
+    cli_running(command->name);
     if (help_asked(argc - 2, argv + 2) == LIST_TEXT)
         return help_command(command);
     wait_politely(argv);
-    int rc = command->run(argc - 2, argv + 2);
-    return rc == EXIT_LISTED ? EXIT_DONE : rc;
+    return run_command(command, argc - 2, argv + 2);
 }
 
 int main(int argc, char **argv)
