@@ -145,6 +145,20 @@ check "$(head -1 "$work/whole/log.csv")" \
 check "$(grep -c . "$work/whole/log.csv")" 3 "rows of log.csv"
 train "$work/whole" --threads 2
 check $? 1 "an existing run without --resume"
+status 1 "that, before the data are opened" train "$work/nothing" --out "$work/whole"
+check "$(cat "$work/err")" "moco: $work/whole holds a run already; go on with --resume or choose\
+ another --out" "the sentence for an existing run"
+status 1 "--resume without its settings" train $data --out "$work/whole" --resume
+check "$(cat "$work/err")" "moco: $work/whole/checkpoint.safetensors was made with width 16, this run\
+ has 64: give the same settings (--config with the config.json beside it) or another --out" \
+    "the sentence for other settings"
+status 0 "data and settings from config.json" train --config "$work/whole/config.json" --resume
+check "$(grep -c 'was started on' "$work/err")" 0 "a notice about the same data"
+check "$(grep -c 'moco-t' "$work/err")" 0 "a default from config.json in the list of settings"
+check "$(grep -c 'width 16 (file)' "$work/err")" 1 "a setting from config.json"
+status 0 "other images, as many" train "${data%1}2" --config "$work/whole/config.json" --resume
+check "$(grep 'was started on' "$work/err")" "moco: the run in $work/whole was started on $data and\
+ goes on with ${data%1}2" "the notice about other data"
 train "$work/whole" --resume
 check $? 0 "a complete run is resumed"
 train "$work/again" --threads 2 --resume

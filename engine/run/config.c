@@ -392,3 +392,13 @@ void config_text(char *out, size_t size, const struct config *config, const stru
         break;
     }
 }
+
+int config_is_usual(const struct config *config, const struct setting *row)
+{
+    char value[sizeof config->value.mean], usual[sizeof value];
+    struct config defaults;
+    config_default(&defaults);
+    config_text(value, sizeof value, config, row);
+    config_text(usual, sizeof usual, &defaults, row);
+    return strcmp(value, usual) == 0;
+}
