@@ -130,6 +130,8 @@ check $? 0 "nothing is left of a packed file that was refused"
 status 0 "packed" data "$work/set" --pack "$work/set.pack" --max-bad 0.1 --json
 grep -q '"images":12,"scaled":0,"left_out":1,"bytes":[0-9]*}$' "$work/out"
 check $? 0 "what packing prints"
+"$moco" data "$work/set/a" | grep -q '^ .*\(unlabelled\|empty classes\)' && a=said
+check "${a-not said}" "not said" "what only labels can have, of images without"
 status 0 "data of a packed file" data "$work/set.pack"
 grep -q '^kind        packed$' "$work/out"
 check $? 0 "the kind of a packed file"
@@ -399,6 +401,9 @@ status 0 "linear of pixels" linear pixels --train $data --test $data --l2 1 --js
 status 0 "linear by SGD" linear "$work/whole" --train $data --test $data --protocol moco --epochs 2
 status 1 "linear by SGD of pixels" linear pixels --train $data --test $data --protocol moco
 status 2 "linear by what?" linear "$work/whole" --train $data --test $data --protocol svm
+status 0 "linear with a rate for the solver" linear "$work/whole" --train $data --lr 10
+check "$(cat "$work/err")" "moco: --lr and --epochs have no effect with --protocol solver" \
+    "what the solver does not read"
 status 2 "linear with a negative l2" linear pixels --train $data --test $data --l2 -1
 status 2 "linear without data" linear "$work/whole" --test $data
 status 0 "linear of every fifth image" linear "$work/whole" --train $data
@@ -422,6 +427,8 @@ status 0 "metrics of the backbone" metrics "$work/whole" $data --feature backbon
 status 2 "metrics of one image" metrics "$work/whole" $data --images 1
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy" --raw
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy"
+check "$(cat "$work/err")" "moco: $work/x.npy holds 256 rows of 128 columns (backbone), $work/x.csv\
+ which image each is" "what embed says"
 head -c 128 "$work/x.npy" | grep -q "'shape': (256, 128)"
 check $? 0 "shape of the NPY"
 check "$(wc -c <"$work/x.npy" | tr -d ' ')" $((128 + 256 * 128 * 4)) "size of the NPY"
@@ -466,6 +473,12 @@ status 0 "export" export "$work/whole" -o "$work/w.safetensors"
 cmp "$work/w.safetensors" "$work/whole/weights.safetensors" >/dev/null
 check $? 0 "export gives weights.safetensors"
 status 0 "info of a file" info "$work/w.safetensors"
+status 0 "info of a run, its option first" info --json "$work/whole"
+mkdir "$work/hollow"
+status 1 "knn of a folder without a run" knn "$work/hollow" --train $data
+check "$(cat "$work/err")" "moco: the folder $work/hollow holds neither weights.safetensors nor\
+ checkpoint.safetensors: no run trained there, or none came to its first checkpoint" \
+    "the sentence for a folder without a run"
 
 # A study, stopped by a signal and killed in the middle; the same command goes on.
 status 2 "compare without a study" compare $data --out "$work/study"

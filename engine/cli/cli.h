@@ -64,6 +64,9 @@ struct option {
  * it lists the options instead, which is EXIT_LISTED. */
 int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
               int count);
+/* The same where one word may be missing; then *word stays as it is. */
+int cli_parse_may(int argc, char **argv, const struct option *options, size_t n,
+                  const char **word);
 
 /* Takes options with their values out of argv and leaves the rest in its order. 0 or EXIT_USAGE;
  * with --help it lists them and leaves that too. */
@@ -141,8 +144,9 @@ struct probe_job {
 int probe_open(struct probe *probe, const struct probe_job *job, const struct moco_simd *simd);
 void probe_close(struct probe *probe);
 
-/* The file meant by a path: of a run folder, its `first` or else its `second` file. */
-void cli_run_file(char *out, size_t size, const char *path, const char *first,
+/* The file meant by a path: of a run folder, its `first` or else its `second` file. 0, or a code
+ * where a folder has neither. */
+int cli_run_file(char *out, size_t size, const char *path, const char *first,
                   const char *second);
 
 /* profile.c: the time of each stage and layer of the steps so far, to standard error. */

@@ -102,8 +102,8 @@ static int unknown_option(const struct option *options, size_t n, const char *na
     return cli_unknown("option", name, likest);
 }
 
-int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
-              int count)
+static int parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
+                 int least, int count)
 {
     int found = 0;
     enum listing listing = help_asked(argc, argv);
@@ -127,8 +127,20 @@ int cli_parse(int argc, char **argv, const struct option *options, size_t n, con
             return EXIT_USAGE;
         }
     }
-    return found == count ? 0 : cli_usage("%d argument%s missing", count - found,
-                                          count - found == 1 ? " is" : "s are");
+    return found >= least ? 0 : cli_usage("%d argument%s missing", least - found,
+                                          least - found == 1 ? " is" : "s are");
+}
+
+int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
+              int count)
+{
+    return parse(argc, argv, options, n, words, count, count);
+}
+
+int cli_parse_may(int argc, char **argv, const struct option *options, size_t n,
+                  const char **word)
+{
+    return parse(argc, argv, options, n, word, 0, 1);
 }
 
 int cli_take(int *argc, char **argv, const struct option *options, size_t n)
@@ -257,16 +269,20 @@ void cli_json_text(const char *text)
     putchar('"');
 }
 
-void cli_run_file(char *out, size_t size, const char *path, const char *first,
-                  const char *second)
+int cli_run_file(char *out, size_t size, const char *path, const char *first, const char *second)
 {
     struct stat st;
     snprintf(out, size, "%s", path);
     if (stat(path, &st) || !S_ISDIR(st.st_mode))
-        return;
+        return MOCO_OK;
     snprintf(out, size, "%s/%s", path, first);
-    if (stat(out, &st))
-        snprintf(out, size, "%s/%s", path, second);
+    if (stat(out, &st) == 0)
+        return MOCO_OK;
+    snprintf(out, size, "%s/%s", path, second);
+    return stat(out, &st) == 0
+               ? MOCO_OK : error_set(MOCO_EIO, "the folder %s holds neither %s nor %s: no run "
+                                     "trained there, or none came to its first checkpoint", path,
+                                     first, second);
 }
 
 static int model_load(struct model *model, const struct moco_simd *simd)
@@ -293,10 +309,14 @@ int model_open(struct model *model, const char *path, const struct moco_simd *si
 {
     char file[1200];
     memset(model, 0, sizeof *model);
-    cli_run_file(file, sizeof file, path, "weights.safetensors", "checkpoint.safetensors");
-    int rc = safetensors_open(&model->file, file);
+    int rc = cli_run_file(file, sizeof file, path, "weights.safetensors",
+                          "checkpoint.safetensors");
+    if (!rc)
+        rc = safetensors_open(&model->file, file);
     if (!rc)
         rc = model_load(model, simd);
+    if (!rc && !safetensors_meta(model->file, "mean"))
+        fprintf(stderr, "moco: %s tells no mean and std: images are taken as they are\n", file);
     if (rc)
         model_close(model);
     return rc;

@@ -185,13 +185,19 @@ static const char *words_of(char *out, size_t size, int kind)
     return out;
 }
 
+/* Says something only of images with labels. */
+static int is_of_labels(int kind)
+{
+    return kind == AUDIT_RELABELLED || kind == AUDIT_UNLABELLED || kind == AUDIT_EMPTY_CLASS;
+}
+
 /* What was looked for and is not there. */
 static void print_none(const struct audit *audit)
 {
     char name[32];
     int column = 0;
     for (int kind = 0; kind < AUDIT_KINDS; kind++) {
-        if (audit->seen[kind])
+        if (audit->seen[kind] || (is_of_labels(kind) && !audit->source->labels))
             continue;
         words_of(name, sizeof name, kind);
         if (column == 0)
