@@ -35,9 +35,9 @@ static int take_options(struct compare *compare, int *argc, char **argv)
         { "--study", OPTION_TEXT, &compare->study, NULL,
           "`mechanisms`, `momentum`, `sharing`, `queue`, `temperature`, `sampling`, `proximal` "
           "or `labels`" },
-        { "--minutes", OPTION_TEXT, &compare->minutes, NULL,
+        { "--minutes", OPTION_TEXT, &compare->minutes, "NUMBER",
           "minutes of each run, in the place of --epochs" },
-        { "--seeds", OPTION_TEXT, &compare->seeds, NULL, "runs of each row; 3 when not given" },
+        { "--seeds", OPTION_TEXT, &compare->seeds, "NUMBER", "runs of each row; 3 when not given" },
     };
     int rc = cli_take(argc, argv, options, sizeof options / sizeof *options);
     return rc ? rc : take_seeds(compare);

@@ -12,11 +12,13 @@ const struct command commands[] = {
      "(every setting and where it came from) and `log.csv`.\n"
      "A flag beats `--config`, which beats `--preset`, which beats what follows from the data: "
      "side and stem from the size of the images, mean and deviation from their pixels, batch, "
-     "BatchNorm groups, queue and momentum from their number.\n"
+     "BatchNorm groups, queue and momentum from their number. What is on, `--no-`NAME turns off.\n"
      "Interrupted (Ctrl-C, SIGTERM) it saves and ends; after that, a crash or a reboot the same "
-     "command with `--resume` goes on, to the same bytes as if nothing had happened.\n",
+     "command with `--resume` goes on, to the same bytes as if nothing had happened. The settings "
+     "may come from the run's own `config.json` instead.\n",
      "moco train folder:DIR --out run\n"
      "moco train folder:DIR --out run --resume\n"
+     "moco train --config run/config.json --resume\n"
      "moco train cifar10:DIR:train --preset cifar-demo --out run\n"
      "moco train npy:X.npy --out run --jitter 0 --grey 0\n"},
     {"bench", "DATA [SETTINGS of train]",
