@@ -492,6 +492,9 @@ status 2 "no minutes" compare $data --study momentum --out "$work/study" --minut
 status 1 "a setting that all rows have" compare $data --study momentum --out "$work/study" --moco-m 0
 check "$(cat "$work/err")" "moco: --moco-m does not go with study momentum: each of its rows has a\
  value of its own" "the sentence for a setting that all rows have"
+status 1 "a study in the folder of a run" compare $data --study momentum --out "$work/whole"
+check "$(cat "$work/err")" "moco: $work/whole holds a run of moco train, not a study; choose another\
+ --out" "the sentence for a study in the folder of a run"
 start_study() {
     # shellcheck disable=SC2086
     "$moco" compare $data --study momentum --out "$work/study" --seeds 1 $small >"$work/out" \

@@ -1,6 +1,7 @@
 /* print.c: what moco data found, for people to read. */
 #include "engine/cli/audit/audit.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "engine/cli/cli.h"
@@ -127,13 +128,19 @@ static void print_classes(const struct audit *audit)
         printf("  and %d more (--json has all)\n", source->classes - shown);
 }
 
+/* C libraries print the sign of NaN, which says nothing. */
+static double plain(double x)
+{
+    return isnan(x) ? (double)NAN : x;
+}
+
 static void print_statistics(const struct audit *audit)
 {
     int channels = audit->source->channels;
     printf("\n%-11s %-11s %-11s %-11s %s\n", "channel", "mean", "std", "min", "max");
     for (int c = 0; c < channels && c < CHANNELS_SHOWN; c++)
-        printf("  %-9d %-11.5g %-11.5g %-11.5g %.5g\n", c, audit->mean[c], audit->std[c],
-               audit->low[c], audit->high[c]);
+        printf("  %-9d %-11.5g %-11.5g %-11.5g %.5g\n", c, plain(audit->mean[c]),
+               plain(audit->std[c]), plain(audit->low[c]), plain(audit->high[c]));
     if (channels > CHANNELS_SHOWN)
         printf("  and %d more (--json has all)\n", channels - CHANNELS_SHOWN);
 }
