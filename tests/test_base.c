@@ -156,9 +156,11 @@ static void test_words(void)
         const char *a, *b;
         size_t distance;
     } pairs[] = {
-        { "", "", 0 },           { "", "abc", 3 },        { "abc", "", 3 },   { "seed", "seed", 0 },
-        { "epoch", "epochs", 1 }, { "batchsize", "batch-size", 1 },           { "cuont", "count", 1 },
-        { "ca", "abc", 3 },      { "kitten", "sitting", 3 }, { "lr", "wd", 2 },
+        { "", "", 0 },            { "", "abc", 3 },
+        { "abc", "", 3 },         { "seed", "seed", 0 },
+        { "epoch", "epochs", 1 }, { "batchsize", "batch-size", 1 },
+        { "cuont", "count", 1 },  { "ca", "abc", 3 },
+        { "lr", "wd", 2 },        { "kitten", "sitting", 3 },
     };
     char longer[200];
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {

@@ -20,7 +20,8 @@ size_t word_distance(const char *a, const char *b)
         size_t *line = table[i % 3], *above = table[(i - 1) % 3], *two = table[(i + 1) % 3];
         line[0] = i;
         for (size_t j = 1; j <= n; j++) {
-            line[j] = least(above[j - 1] + (a[i - 1] != b[j - 1]), least(above[j], line[j - 1]) + 1);
+            line[j] = least(above[j], line[j - 1]) + 1;
+            line[j] = least(line[j], above[j - 1] + (a[i - 1] != b[j - 1]));
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 line[j] = least(line[j], two[j - 2] + 1);
         }

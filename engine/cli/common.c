@@ -251,8 +251,8 @@ void cli_epoch(const char *what, int epoch, int epochs, double loss)
     int terminal = isatty(2);
     if (!terminal && epoch < epochs && epoch % 10)
         return;
-    fprintf(stderr, "%s%s: epoch %d/%d loss %.4f%s", terminal ? "\r\033[K" : "", what, epoch, epochs,
-            loss, !terminal || epoch == epochs ? "\n" : "");
+    fprintf(stderr, "%s%s: epoch %d/%d loss %.4f%s", terminal ? "\r\033[K" : "", what, epoch,
+            epochs, loss, !terminal || epoch == epochs ? "\n" : "");
 }
 
 void cli_json_text(const char *text)

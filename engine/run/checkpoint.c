@@ -108,7 +108,8 @@ static void value_text(char *out, size_t size, const cJSON *item)
     cJSON_free(text);
 }
 
-#define OTHER_RUN "give the same settings (--config with the config.json beside it) or another --out"
+#define OTHER_RUN \
+    "give the same settings (--config with the config.json beside it) or another --out"
 
 static int compare_fields(const cJSON *saved, const cJSON *now, const char *path)
 {
