@@ -234,8 +234,8 @@ static void note_order(struct source *source, const size_t *size, int nhwc, cons
     if (nhwc ? last || !first : first || !last)
         return;
     snprintf(source->note, sizeof source->note,
-             "%.200s: images of %zu x %zu x %zu are taken as %s; where channels are %s :nhwc behind "
-             "the path", path, size[0], size[1], size[2],
+             "%.200s: images of %zu x %zu x %zu are taken as %s; where channels are %s :nhwc "
+             "behind the path", path, size[0], size[1], size[2],
              nhwc ? "rows x columns x channels" : "channels x rows x columns",
              nhwc ? "first, leave out" : "last, put");
 }
