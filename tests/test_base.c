@@ -1,5 +1,5 @@
 /* test_base.c: the random numbers' known answers and properties; the arena's alignment; arrays that
- * grow. */
+ * grow; the distance of words. */
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "engine/base/error.h"
 #include "engine/base/grow.h"
 #include "engine/base/rng.h"
+#include "engine/base/words.h"
 #include "tests/check.h"
 
 /* Philox 4x32-10 known answers (Random123's kat_vectors): counter and key all zeros, all ones. */
@@ -148,6 +149,31 @@ static void test_poisson(double lambda, uint64_t stream)
               bins);
 }
 
+/* Distances by hand; a swap is one step, and the other way round is as far. */
+static void test_words(void)
+{
+    static const struct {
+        const char *a, *b;
+        size_t distance;
+    } pairs[] = {
+        { "", "", 0 },            { "", "abc", 3 },
+        { "abc", "", 3 },         { "seed", "seed", 0 },
+        { "epoch", "epochs", 1 }, { "batchsize", "batch-size", 1 },
+        { "cuont", "count", 1 },  { "ca", "abc", 3 },
+        { "lr", "wd", 2 },        { "kitten", "sitting", 3 },
+    };
+    char longer[200];
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        CHECK_MSG(word_distance(pairs[i].a, pairs[i].b) == pairs[i].distance, "%s %s", pairs[i].a,
+                  pairs[i].b);
+        CHECK(word_distance(pairs[i].b, pairs[i].a) == pairs[i].distance);
+    }
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    CHECK(word_distance(longer, "x") == 198);
+    CHECK(word_distance("x", longer) == WORD_MAX - 1);
+}
+
 int main(void)
 {
     known_answers();
@@ -163,5 +189,6 @@ int main(void)
     arenas();
     pieces();
     growing();
+    test_words();
     return check_summary("base");
 }

@@ -59,6 +59,24 @@ grep -q '^threads   2$' "$work/out" ||
     grep -q '^moco: this build has no OpenMP: one thread computes, not 2$' "$work/err"
 check $? 0 "two threads, or a word why there is one"
 status 2 "unknown option" train $data --out "$work/x" --no-such-thing 1
+check "$(cat "$work/err")" "moco: option --no-such-thing is not known (moco help train shows the usage)" \
+    "the sentence for an option like none"
+for word in "epoch epochs" "no-maks no-mask" "batchsize batch-size"; do
+    status 2 "--${word% *}" train $data --out "$work/x" "--${word% *}" 1
+    check "$(cat "$work/err")" "moco: option --${word% *} is not known; the nearest is --${word#* }\
+ (moco help train shows the usage)" "the sentence for --${word% *}"
+done
+status 2 "an option with a letter too many" knn "$work/x" --trainn $data
+check "$(cat "$work/err")" "moco: option --trainn is not known; the nearest is --train\
+ (moco help knn shows the usage)" "the sentence for --trainn"
+status 0 "values behind an equals sign" train $data --out="$work/equals" --epochs=1 --width=8 \
+    --batch-size=32 --moco-dim 32 --mlp --threads=1
+grep -q '"width":	8' "$work/equals/config.json"
+check $? 0 "the width behind an equals sign"
+status 2 "a switch with a value" train $data --out "$work/x" --mlp=1
+status 2 "a command with two letters changed" trian
+check "$(cat "$work/err")" "moco: command trian is not known; the nearest is train\
+ (moco help shows the usage)" "the sentence for trian"
 status 2 "value is missing" train $data --out
 status 2 "no folder" train $data
 status 1 "no such data" train "$work/nothing" --out "$work/x"
@@ -75,6 +93,13 @@ status 0 "data" data $data
 grep -q '^none of     unreadable, .*duplicates' "$work/out"
 check $? 0 "what data does not have"
 status 2 "knn without data" knn "$work/w"
+for command in help info "data $data --json"; do
+    # shellcheck disable=SC2086
+    "$moco" $command >/dev/full 2>"$work/err"
+    check $? 1 "$command on a full disk"
+    check "$(cat "$work/err")" "moco: standard output can not be written: No space left on device" \
+        "the sentence for a full disk"
+done
 
 # A demo keeps nothing, and does not say so either.
 mkdir "$work/demo"
@@ -121,6 +146,8 @@ check $? 0 "nothing is left of a packed file that was refused"
 status 0 "packed" data "$work/set" --pack "$work/set.pack" --max-bad 0.1 --json
 grep -q '"images":12,"scaled":0,"left_out":1,"bytes":[0-9]*}$' "$work/out"
 check $? 0 "what packing prints"
+"$moco" data "$work/set/a" | grep -q '^ .*\(unlabelled\|empty classes\)' && a=said
+check "${a-not said}" "not said" "what only labels can have, of images without"
 status 0 "data of a packed file" data "$work/set.pack"
 grep -q '^kind        packed$' "$work/out"
 check $? 0 "the kind of a packed file"
@@ -136,6 +163,20 @@ check "$(head -1 "$work/whole/log.csv")" \
 check "$(grep -c . "$work/whole/log.csv")" 3 "rows of log.csv"
 train "$work/whole" --threads 2
 check $? 1 "an existing run without --resume"
+status 1 "that, before the data are opened" train "$work/nothing" --out "$work/whole"
+check "$(cat "$work/err")" "moco: $work/whole holds a run already; go on with --resume or choose\
+ another --out" "the sentence for an existing run"
+status 1 "--resume without its settings" train $data --out "$work/whole" --resume
+check "$(cat "$work/err")" "moco: $work/whole/checkpoint.safetensors was made with width 16, this run\
+ has 64: give the same settings (--config with the config.json beside it) or another --out" \
+    "the sentence for other settings"
+status 0 "data and settings from config.json" train --config "$work/whole/config.json" --resume
+check "$(grep -c 'was started on' "$work/err")" 0 "a notice about the same data"
+check "$(grep -c 'moco-t' "$work/err")" 0 "a default from config.json in the list of settings"
+check "$(grep -c 'width 16 (file)' "$work/err")" 1 "a setting from config.json"
+status 0 "other images, as many" train "${data%1}2" --config "$work/whole/config.json" --resume
+check "$(grep 'was started on' "$work/err")" "moco: the run in $work/whole was started on $data and\
+ goes on with ${data%1}2" "the notice about other data"
 train "$work/whole" --resume
 check $? 0 "a complete run is resumed"
 train "$work/again" --threads 2 --resume
@@ -170,7 +211,7 @@ status 0 "views of a preset" views $data -o "$work/sheet.png" --count 2 --preset
 wanted='^{"image":[0-9]*,"label":[0-9]*,"view":[12],"parameters":"crop [^"]*"}$'
 check "$(grep -c "$wanted" "$work/out")" 4 "views --json prints one object a view"
 status 2 "views without -o" views $data
-check "$(cat "$work/err")" "moco: moco views needs -o SHEET.png (moco help shows the usage)" \
+check "$(cat "$work/err")" "moco: moco views needs -o SHEET.png (moco help views shows the usage)" \
     "the sentence for views without -o"
 status 0 "views of chosen channels" views $data -o "$work/shown.png" --count 2 --show 2,2,2
 grep -q 'channels 2, 2 and 2 of 3 are shown' "$work/err"
@@ -388,6 +429,9 @@ status 0 "linear of pixels" linear pixels --train $data --test $data --l2 1 --js
 status 0 "linear by SGD" linear "$work/whole" --train $data --test $data --protocol moco --epochs 2
 status 1 "linear by SGD of pixels" linear pixels --train $data --test $data --protocol moco
 status 2 "linear by what?" linear "$work/whole" --train $data --test $data --protocol svm
+status 0 "linear with a rate for the solver" linear "$work/whole" --train $data --lr 10
+check "$(cat "$work/err")" "moco: --lr and --epochs have no effect with --protocol solver" \
+    "what the solver does not read"
 status 2 "linear with a negative l2" linear pixels --train $data --test $data --l2 -1
 status 2 "linear without data" linear "$work/whole" --test $data
 status 0 "linear of every fifth image" linear "$work/whole" --train $data
@@ -400,6 +444,8 @@ status 0 "finetune from scratch" finetune "$work/whole" --train $data --test $da
     --epochs 1 --from-scratch
 grep -q '^finetune top-1 [0-9.]* % (random weights, 64 of 256 labels' "$work/out"
 check $? 0 "finetune from scratch says so"
+check "$(cat "$work/err")" "finetune: epoch 1/1 loss $(sed 's/.* //' "$work/err")" \
+    "a line of progress, and none that is rewritten"
 status 1 "finetune of pixels" finetune pixels --train $data --test $data
 status 2 "finetune on too much" finetune "$work/whole" --train $data --test $data --fraction 2
 status 0 "report" report "$work/whole" -o "$work/page.html"
@@ -416,6 +462,8 @@ status 2 "metrics of one image" metrics "$work/whole" $data --images 1
 status 2 "knn with a temperature that is none" knn "$work/whole" --train $data --knn-t inf
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy" --raw
 status 0 "embed" embed "$work/whole" $data -o "$work/x.npy"
+check "$(cat "$work/err")" "moco: $work/x.npy holds 256 rows of 128 columns (backbone), $work/x.csv\
+ which image each is" "what embed says"
 head -c 128 "$work/x.npy" | grep -q "'shape': (256, 128)"
 check $? 0 "shape of the NPY"
 check "$(wc -c <"$work/x.npy" | tr -d ' ')" $((128 + 256 * 128 * 4)) "size of the NPY"
@@ -474,19 +522,28 @@ status 0 "export" export "$work/whole" -o "$work/w.safetensors"
 cmp "$work/w.safetensors" "$work/whole/weights.safetensors" >/dev/null
 check $? 0 "export gives weights.safetensors"
 status 0 "info of a file" info "$work/w.safetensors"
+status 0 "info of a run, its option first" info --json "$work/whole"
+mkdir "$work/hollow"
+status 1 "knn of a folder without a run" knn "$work/hollow" --train $data
+check "$(cat "$work/err")" "moco: the folder $work/hollow holds neither weights.safetensors nor\
+ checkpoint.safetensors: no run trained there, or none came to its first checkpoint" \
+    "the sentence for a folder without a run"
 
 # A study, stopped by a signal and killed in the middle; the same command goes on.
 status 2 "compare without a study" compare $data --out "$work/study"
 status 2 "compare without --out" compare $data --study momentum
 status 2 "an unknown study" compare $data --study nothing --out "$work/study"
 check "$(cat "$work/err")" "moco: study 'nothing' is not known: one of mechanisms, momentum, sharing,\
- queue, temperature, sampling, proximal, labels (moco help shows the usage)" "the sentence for a study"
+ queue, temperature, sampling, proximal, labels (moco help compare shows the usage)" "the sentence for a study"
 status 2 "no seeds" compare $data --study momentum --out "$work/study" --seeds 0
 status 2 "two budgets" compare $data --study momentum --out "$work/study" --epochs 2 --minutes 1
 status 2 "no minutes" compare $data --study momentum --out "$work/study" --minutes x
 status 1 "a setting that all rows have" compare $data --study momentum --out "$work/study" --moco-m 0
 check "$(cat "$work/err")" "moco: --moco-m does not go with study momentum: each of its rows has a\
  value of its own" "the sentence for a setting that all rows have"
+status 1 "a study in the folder of a run" compare $data --study momentum --out "$work/whole"
+check "$(cat "$work/err")" "moco: $work/whole holds a run of moco train, not a study; choose another\
+ --out" "the sentence for a study in the folder of a run"
 start_study() {
     # shellcheck disable=SC2086
     "$moco" compare $data --study momentum --out "$work/study" --seeds 1 $small >"$work/out" \

@@ -153,11 +153,42 @@ static void test_npy_layouts(void)
     source_close(&source);
 }
 
+/* Sizes that look like the other order of channels, rows and columns: a note, and the same data. */
+static void test_npy_order(void)
+{
+    static const struct {
+        const char *shape, *axes, *hint;
+    } rows[] = {
+        { "1, 9, 9, 156", "", "put :nhwc" },     { "1, 9, 9, 156", ":nhwc", NULL },
+        { "1, 156, 9, 9", "", NULL },            { "1, 156, 9, 9", ":nhwc", "leave out :nhwc" },
+        { "1, 20, 30, 3", "", "put :nhwc" },     { "1, 3, 20, 30", "", NULL },
+        { "1, 3, 20, 30", ":nhwc", "leave out" }, { "1, 8, 8, 8", "", NULL },
+        { "1, 1, 1, 100", "", NULL },            { "1, 3, 8, 3", "", NULL },
+    };
+    static const unsigned char bytes[9 * 9 * 156];
+    static const size_t sizes[] = { 9 * 9 * 156, 9 * 9 * 156, 9 * 9 * 156, 9 * 9 * 156, 1800, 1800,
+                                    1800,        512,         100,         72 };
+    char spec[1100];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        put_npy("order.npy", "|u1", rows[i].shape, bytes, sizes[i]);
+        snprintf(spec, sizeof spec, "npy:%s%s", at("order.npy"), rows[i].axes);
+        struct source *source = must_open(spec);
+        CHECK_MSG(source && (rows[i].hint ? strstr(source->note, rows[i].hint) != NULL
+                                          : !source->note[0]),
+                  "%s%s: %s", rows[i].shape, rows[i].axes, source ? source->note : "");
+        source_close(&source);
+    }
+}
+
 static void test_npy_refusals(void)
 {
     static const unsigned char bytes[16];
     put_array("fortran.npy", "<f4", "True", "1, 2, 2", bytes, 16);
     must_refuse(at("fortran.npy"), "Fortran");
+    put_npy("complex.npy", "<c8", "1, 1, 2", bytes, 16);
+    must_refuse(at("complex.npy"), "type '<c8' are");
+    must_refuse("npy:", "npy: names no file");
+    must_refuse("folder:", "names no file");
     put_npy("big.npy", ">f4", "1, 2, 2", bytes, 16);
     must_refuse(at("big.npy"), "big-endian");
     put_npy("less.npy", "<f4", "1, 2, 2", bytes, 15);
@@ -330,6 +361,7 @@ int main(void)
     test_idx_refusals();
     test_npy();
     test_npy_layouts();
+    test_npy_order();
     test_npy_refusals();
     test_folder();
     test_folder_alpha();

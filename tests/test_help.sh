@@ -30,6 +30,15 @@ for command in $commands; do
     "$moco" "$command" --no-such-thing >/dev/null 2>"$work/err"
     [ $? -eq 2 ] || fail "moco $command takes any option"
 done
+# what a setting is where nobody gives it
+for line in "--epochs NUMBER .*(200)" "--batch-size NUMBER .*(from the data)" "--cos .*(on)" \
+    "--mlp [^(]*([^(]*)" "--key-encoder NAME .*"; do
+    "$moco" train --help | grep -q -- "^  $line\$" || fail "moco train --help has no line $line"
+done
+for command in bench views; do
+    "$moco" "$command" --help | grep -q -- '^  --\(out\|resume\) ' &&
+        fail "moco $command --help lists what it does not read"
+done
 "$moco" help nothing 2>/dev/null && fail "help for a command that is none"
 "$moco" help --man nothing 2>/dev/null && fail "a page for a command that is none"
 

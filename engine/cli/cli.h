@@ -31,8 +31,14 @@ int command_report(int argc, char **argv);
 
 /* "moco: SENTENCE" with the newest error; EXIT_FAILED. */
 int cli_failed(void);
-/* The same for wrong usage, with a sentence of its own; EXIT_USAGE. */
+/* The same for wrong usage, with a sentence of its own and where to read more; EXIT_USAGE. */
 int cli_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The command that runs, whose help those sentences then point to; NULL before there is one. */
+void cli_running(const char *command);
+/* `word` is no `kind` ("option", "command"); the likest of the others is named when it is near:
+ * cli_likest() for one after the other, then cli_unknown(). */
+void cli_likest(const char **likest, const char *word, const char *other);
+int cli_unknown(const char *kind, const char *word, const char *likest);
 
 /* "moco: SENTENCE" where opening the data had something to say. */
 struct source;
@@ -55,10 +61,13 @@ struct option {
      "kernels: `ref`, `avx2`, `avx512` or `neon`; the best when not given"}, \
     {"--json", OPTION_SWITCH, &(json), NULL, "the result as JSON on standard output"}
 
-/* Reads options; what is no option goes to words, exactly `count`, or up to -count where that is
- * negative. 0 or EXIT_USAGE; with --help it lists the options instead, which is EXIT_LISTED. */
+/* Reads options; what is no option goes to words (exactly `count`). 0 or EXIT_USAGE; with --help
+ * it lists the options instead, which is EXIT_LISTED. */
 int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
               int count);
+/* The same where one word may be missing; then *word stays as it is. */
+int cli_parse_may(int argc, char **argv, const struct option *options, size_t n,
+                  const char **word);
 
 /* Takes options with their values out of argv and leaves the rest in its order. 0 or EXIT_USAGE;
  * with --help it lists them and leaves that too. */
@@ -91,6 +100,10 @@ struct bar {
 struct bar cli_bar(void);
 void cli_bar_step(void *bar, size_t done, size_t count);
 void cli_bar_end(const struct bar *bar);
+
+/* "WHAT: epoch 3/20 loss 1.2345" on standard error: on a terminal one line that is rewritten,
+ * elsewhere a line for every tenth epoch and the last. */
+void cli_epoch(const char *what, int epoch, int epochs, double loss);
 
 /* "text" as JSON on standard output. */
 void cli_json_text(const char *text);
@@ -132,8 +145,9 @@ struct probe_job {
 int probe_open(struct probe *probe, const struct probe_job *job, const struct moco_simd *simd);
 void probe_close(struct probe *probe);
 
-/* The file meant by a path: of a run folder, its `first` or else its `second` file. */
-void cli_run_file(char *out, size_t size, const char *path, const char *first,
+/* The file meant by a path: of a run folder, its `first` or else its `second` file. 0, or a code
+ * where a folder has neither. */
+int cli_run_file(char *out, size_t size, const char *path, const char *first,
                   const char *second);
 
 /* profile.c: the time of each stage and layer of the steps so far, to standard error. */

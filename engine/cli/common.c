@@ -10,9 +10,10 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/base/words.h"
 #include "engine/cli/help/help.h"
 
-enum { EVAL_BATCH = 128 };
+enum { EVAL_BATCH = 128, WORD_NEAR = 2 /* letters that differ */ };
 
 int cli_failed(void)
 {
@@ -27,6 +28,14 @@ void cli_note(const struct source *source)
         fprintf(stderr, "moco: %s\n", source->note);
 }
 
+static const char *running;
+static const char *taken[8]; /* names of the options that cli_take() knows */
+
+void cli_running(const char *command)
+{
+    running = command;
+}
+
 int cli_usage(const char *format, ...)
 {
     va_list args;
@@ -34,8 +43,27 @@ int cli_usage(const char *format, ...)
     va_start(args, format);
     vfprintf(stderr, format, args);
     va_end(args);
-    fprintf(stderr, " (moco help shows the usage)\n");
+    if (running)
+        fprintf(stderr, " (moco help %s shows the usage)\n", running);
+    else
+        fprintf(stderr, " (moco help shows the usage)\n");
     return EXIT_USAGE;
+}
+
+void cli_likest(const char **likest, const char *word, const char *other)
+{
+    size_t distance = word_distance(word, other);
+    if (distance <= WORD_NEAR && (!*likest || distance < word_distance(word, *likest)))
+        *likest = other;
+}
+
+int cli_unknown(const char *kind, const char *word, const char *likest)
+{
+    for (int i = 0; taken[i]; i++)
+        cli_likest(&likest, word, taken[i]);
+    if (likest)
+        return cli_usage("%s %s is not known; the nearest is %s", kind, word, likest);
+    return cli_usage("%s %s is not known", kind, word);
 }
 
 static int set_option(const struct option *option, const char *text)
@@ -66,10 +94,18 @@ static const struct option *find_option(const struct option *options, size_t n, 
     return NULL;
 }
 
-int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
-              int count)
+static int unknown_option(const struct option *options, size_t n, const char *name)
 {
-    int found = 0, most = count < 0 ? -count : count;
+    const char *likest = NULL;
+    for (size_t i = 0; i < n; i++)
+        cli_likest(&likest, name, options[i].name);
+    return cli_unknown("option", name, likest);
+}
+
+static int parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
+                 int least, int count)
+{
+    int found = 0;
     enum listing listing = help_asked(argc, argv);
     if (listing) {
         help_options(options, n, listing);
@@ -78,9 +114,9 @@ int cli_parse(int argc, char **argv, const struct option *options, size_t n, con
     for (int i = 0; i < argc; i++) {
         const struct option *option = find_option(options, n, argv[i]);
         if (!option && argv[i][0] == '-' && argv[i][1])
-            return cli_usage("option %s is not known", argv[i]);
+            return unknown_option(options, n, argv[i]);
         if (!option) {
-            if (found == most)
+            if (found == count)
                 return cli_usage("'%s' is one argument too many", argv[i]);
             words[found++] = argv[i];
         } else if (option->type == OPTION_SWITCH) {
@@ -91,10 +127,20 @@ int cli_parse(int argc, char **argv, const struct option *options, size_t n, con
             return EXIT_USAGE;
         }
     }
-    if (found == count || count < 0)
-        return 0;
-    return cli_usage("%d argument%s missing", count - found,
-                     count - found == 1 ? " is" : "s are");
+    return found >= least ? 0 : cli_usage("%d argument%s missing", least - found,
+                                          least - found == 1 ? " is" : "s are");
+}
+
+int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
+              int count)
+{
+    return parse(argc, argv, options, n, words, count, count);
+}
+
+int cli_parse_may(int argc, char **argv, const struct option *options, size_t n,
+                  const char **word)
+{
+    return parse(argc, argv, options, n, word, 0, 1);
 }
 
 int cli_take(int *argc, char **argv, const struct option *options, size_t n)
@@ -105,6 +151,8 @@ int cli_take(int *argc, char **argv, const struct option *options, size_t n)
         help_options(options, n, listing);
         return 0;
     }
+    for (size_t i = 0; i < n && i + 1 < sizeof taken / sizeof *taken; i++)
+        taken[i] = options[i].name;
     for (int i = 0; i < *argc; i++) {
         const struct option *option = find_option(options, n, argv[i]);
         if (!option) {
@@ -198,6 +246,15 @@ void cli_bar_end(const struct bar *bar)
         fprintf(stderr, "\r\033[K");
 }
 
+void cli_epoch(const char *what, int epoch, int epochs, double loss)
+{
+    int terminal = isatty(2);
+    if (!terminal && epoch < epochs && epoch % 10)
+        return;
+    fprintf(stderr, "%s%s: epoch %d/%d loss %.4f%s", terminal ? "\r\033[K" : "", what, epoch,
+            epochs, loss, !terminal || epoch == epochs ? "\n" : "");
+}
+
 void cli_json_text(const char *text)
 {
     putchar('"');
@@ -212,16 +269,20 @@ void cli_json_text(const char *text)
     putchar('"');
 }
 
-void cli_run_file(char *out, size_t size, const char *path, const char *first,
-                  const char *second)
+int cli_run_file(char *out, size_t size, const char *path, const char *first, const char *second)
 {
     struct stat st;
     snprintf(out, size, "%s", path);
     if (stat(path, &st) || !S_ISDIR(st.st_mode))
-        return;
+        return MOCO_OK;
     snprintf(out, size, "%s/%s", path, first);
-    if (stat(out, &st))
-        snprintf(out, size, "%s/%s", path, second);
+    if (stat(out, &st) == 0)
+        return MOCO_OK;
+    snprintf(out, size, "%s/%s", path, second);
+    return stat(out, &st) == 0
+               ? MOCO_OK : error_set(MOCO_EIO, "the folder %s holds neither %s nor %s: no run "
+                                     "trained there, or none came to its first checkpoint", path,
+                                     first, second);
 }
 
 static int model_load(struct model *model, const struct moco_simd *simd)
@@ -248,10 +309,14 @@ int model_open(struct model *model, const char *path, const struct moco_simd *si
 {
     char file[1200];
     memset(model, 0, sizeof *model);
-    cli_run_file(file, sizeof file, path, "weights.safetensors", "checkpoint.safetensors");
-    int rc = safetensors_open(&model->file, file);
+    int rc = cli_run_file(file, sizeof file, path, "weights.safetensors",
+                          "checkpoint.safetensors");
+    if (!rc)
+        rc = safetensors_open(&model->file, file);
     if (!rc)
         rc = model_load(model, simd);
+    if (!rc && !safetensors_meta(model->file, "mean"))
+        fprintf(stderr, "moco: %s tells no mean and std: images are taken as they are\n", file);
     if (rc)
         model_close(model);
     return rc;

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/base/error.h"
 #include "engine/study/study.h"
@@ -35,9 +36,9 @@ static int take_options(struct compare *compare, int *argc, char **argv)
         { "--study", OPTION_TEXT, &compare->study, NULL,
           "`mechanisms`, `momentum`, `sharing`, `queue`, `temperature`, `sampling`, `proximal` "
           "or `labels`" },
-        { "--minutes", OPTION_TEXT, &compare->minutes, NULL,
+        { "--minutes", OPTION_TEXT, &compare->minutes, "NUMBER",
           "minutes of each run, in the place of --epochs" },
-        { "--seeds", OPTION_TEXT, &compare->seeds, NULL, "runs of each row; 3 when not given" },
+        { "--seeds", OPTION_TEXT, &compare->seeds, "NUMBER", "runs of each row; 3 when not given" },
     };
     int rc = cli_take(argc, argv, options, sizeof options / sizeof *options);
     return rc ? rc : take_seeds(compare);
@@ -92,6 +93,20 @@ static int compare_run(struct compare *compare, const struct study *study,
     return EXIT_DONE;
 }
 
+/* A run's files and a study's would lie beside each other. */
+static int check_folder(const char *out)
+{
+    static const char *const files[] = { "log.csv", "checkpoint.safetensors" };
+    char path[1200];
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/%s", out, files[i]);
+        if (access(path, F_OK) == 0)
+            return error_set(MOCO_EARG, "%s holds a run of moco train, not a study; choose "
+                                        "another --out", out);
+    }
+    return MOCO_OK;
+}
+
 int command_compare(int argc, char **argv)
 {
     struct compare compare = { 0 };
@@ -108,6 +123,8 @@ int command_compare(int argc, char **argv)
         return cli_usage("moco compare needs --out DIR");
     if (!compare.study)
         return cli_usage("moco compare needs --study NAME");
+    if (check_folder(config.value.out))
+        return cli_failed();
     const struct study *study = study_named(compare.study);
     return study ? compare_run(&compare, study, &config, &simd) : cli_usage("%s", error_text());
 }

@@ -122,7 +122,7 @@ int command_demo(int argc, char **argv)
     struct moco_simd simd;
     struct config config;
     const struct option options[] = {CLI_COMMON(threads, cap, json)};
-    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &data, -1);
+    int rc = cli_parse_may(argc, argv, options, sizeof options / sizeof *options, &data);
     if (rc)
         return rc;
     snprintf(folder, sizeof folder, "%.200s/moco-demo-XXXXXX", tmp && *tmp ? tmp : "/tmp");

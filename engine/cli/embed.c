@@ -209,8 +209,11 @@ static void print_result(const struct job *job, const char *feature, int json)
     if (job->left_out)
         fprintf(stderr, "moco: %zu of %zu images could not be read and have no row\n",
                 job->left_out, job->source->count);
-    if (!json)
+    if (!json) {
+        fprintf(stderr, "moco: %s holds %zu rows of %zu columns (%s), %s which image each is\n",
+                job->rows.path, job->written, job->D, feature, job->table.path);
         return;
+    }
     printf("{\"rows\":%zu,\"columns\":%zu,\"left_out\":%zu,\"feature\":\"%s\",\"ids\":",
            job->written, job->D, job->left_out, feature);
     cli_json_text(job->table.path);

@@ -10,8 +10,7 @@
 static void show_epoch(void *user, int epoch, int epochs, double loss)
 {
     (void)user;
-    fprintf(stderr, "\rfinetune: epoch %d/%d loss %.4f%s", epoch, epochs, loss,
-            epoch == epochs ? "\n" : "");
+    cli_epoch("finetune", epoch, epochs, loss);
 }
 
 static void print(const struct finetune_result *r, const struct finetune_config *config,

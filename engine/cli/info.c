@@ -107,7 +107,7 @@ int command_info(int argc, char **argv)
     int threads = 0, json = 0;
     struct moco_simd simd;
     const struct option options[] = {CLI_COMMON(threads, cap, json)};
-    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &path, -1);
+    int rc = cli_parse_may(argc, argv, options, sizeof options / sizeof *options, &path);
     if (rc)
         return rc;
     if (cli_machine(&simd, threads, cap))
@@ -118,16 +118,18 @@ int command_info(int argc, char **argv)
         return EXIT_DONE;
     }
     char file[1200];
-    cli_run_file(file, sizeof file, path, "weights.safetensors", "checkpoint.safetensors");
-    return print_file(file, json) ? cli_failed() : EXIT_DONE;
+    rc = cli_run_file(file, sizeof file, path, "weights.safetensors", "checkpoint.safetensors");
+    return rc || print_file(file, json) ? cli_failed() : EXIT_DONE;
 }
 
 static int export_weights(const char *path, const char *out, const struct moco_simd *simd)
 {
     struct model model;
     char file[1200];
-    cli_run_file(file, sizeof file, path, "checkpoint.safetensors", "weights.safetensors");
-    int rc = model_open(&model, file, simd);
+    int rc = cli_run_file(file, sizeof file, path, "checkpoint.safetensors",
+                          "weights.safetensors");
+    if (!rc)
+        rc = model_open(&model, file, simd);
     if (rc)
         return rc;
     const char *recipe = safetensors_meta(model.file, "recipe");

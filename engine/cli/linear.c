@@ -8,11 +8,11 @@
 #include "engine/base/error.h"
 #include "engine/eval/linear.h"
 
+enum { EPOCHS = 100, LR = 30 }; /* of MoCo's protocol */
+
 static void show_epoch(void *user, int epoch, double loss)
 {
-    const int *epochs = user;
-    fprintf(stderr, "\rprobe: epoch %d/%d loss %.4f%s", epoch, *epochs, loss,
-            epoch == *epochs ? "\n" : "");
+    cli_epoch("linear", epoch, *(const int *)user, loss);
 }
 
 static void print_json(const struct linear_result *r, const struct class_score *classes,
@@ -103,6 +103,10 @@ static int configure(struct linear_config *config, struct request *r)
         return cli_usage("%s", error_text());
     if (!(r->lr > 0.0) || r->epochs < 1 || !isfinite(r->lr) || r->l2 < 0.0 || isinf(r->l2))
         return cli_usage("--lr and --epochs must be above 0, --l2 a number from 0");
+    int solver = config->protocol == LINEAR_SOLVER;
+    if (solver ? r->lr != LR || r->epochs != EPOCHS : !isnan(r->l2))
+        fprintf(stderr, "moco: %s no effect with --protocol %s\n",
+                solver ? "--lr and --epochs have" : "--l2 has", r->protocol);
     return EXIT_DONE;
 }
 
@@ -129,8 +133,8 @@ static int run(struct probe *probe, const struct linear_config *config, const st
 
 int command_linear(int argc, char **argv)
 {
-    struct request request = {.job = {.split = 1}, .protocol = "solver", .epochs = 100, .seed = 1,
-                              .l2 = NAN, .lr = 30.0};
+    struct request request = {.job = {.split = 1}, .protocol = "solver", .epochs = EPOCHS,
+                              .seed = 1, .l2 = NAN, .lr = LR};
     struct linear_config config;
     struct moco_simd simd;
     struct probe probe;

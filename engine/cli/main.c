@@ -1,10 +1,12 @@
 /* main.c: from the command line to a command of the table in commands.c. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/base/error.h"
 #include "engine/cli/help/help.h"
 #include "include/moco.h"
 
@@ -39,7 +41,48 @@ static void on_bus_error(int number)
     _exit(EXIT_FAILED);
 }
 
-int main(int argc, char **argv)
+/* What was printed may not have arrived: a full disk behind a redirection. */
+static int printed(int rc)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return rc;
+    fprintf(stderr, "moco: standard output can not be written%s%s\n", errno ? ": " : "",
+            errno ? strerror(errno) : "");
+    return rc ? rc : EXIT_FAILED;
+}
+
+static int unknown_command(const char *word)
+{
+    const char *likest = NULL;
+    for (const struct command *command = commands; command->name; command++)
+        cli_likest(&likest, word, command->name);
+    return cli_unknown("command", word, likest);
+}
+
+/* "--name=value" is taken as "--name value"; --help=man and its like are words of their own. */
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    int count = 0;
+    char **words = calloc(2 * (size_t)argc + 1, sizeof *words), *equals;
+    if (!words) {
+        error_memory("arguments", (2 * (size_t)argc + 1) * sizeof *words);
+        return cli_failed();
+    }
+    for (int i = 0; i < argc; i++) {
+        words[count++] = argv[i];
+        equals = strncmp(argv[i], "--", 2) ? NULL : strchr(argv[i], '=');
+        if (equals && strncmp(argv[i], "--help=", 7)) {
+            *equals = '\0';
+            words[count++] = equals + 1;
+        }
+    }
+    int rc = command->run(count, words);
+    free(words);
+    return rc == EXIT_LISTED ? EXIT_DONE : rc;
+}
+
+static int run(int argc, char **argv)
 {
     if (argc < 2)
         return help_overview(stderr);
@@ -51,11 +94,16 @@ int main(int argc, char **argv)
     }
     const struct command *command = command_named(argv[1]);
     if (!command)
-        return cli_usage("command '%s' is not known", argv[1]);
+        return unknown_command(argv[1]);
+    cli_running(command->name);
     if (help_asked(argc - 2, argv + 2) == LIST_TEXT)
         return help_command(command);
     wait_politely(argv);
     signal(SIGBUS, on_bus_error);
-    int rc = command->run(argc - 2, argv + 2);
-    return rc == EXIT_LISTED ? EXIT_DONE : rc;
+    return run_command(command, argc - 2, argv + 2);
+}
+
+int main(int argc, char **argv)
+{
+    return printed(run(argc, argv));
 }

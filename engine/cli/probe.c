@@ -30,7 +30,10 @@ static int open_model(struct probe *probe, const char *weights, const struct moc
         return MOCO_OK;
     probe->embed.net = probe->model.net;
     probe->embed.encoder = &probe->model.encoder;
-    return embed_feature_named(&probe->embed.feature, probe->feature);
+    if (embed_feature_named(&probe->embed.feature, probe->feature))
+        return error_set(MOCO_EARG, "feature '%s' is not known: backbone, head or pixels",
+                         probe->feature);
+    return MOCO_OK;
 }
 
 /* The test set is every fifth labelled image. */

@@ -53,6 +53,13 @@ static int on_stop(void *user)
     return caught;
 }
 
+/* A default, whether nobody gave it or config.json, which has every setting, repeats it. */
+static int is_default(const struct config *config, const struct setting *row, size_t i)
+{
+    return config->origin[i] == FROM_DEFAULT ||
+           (config->origin[i] == FROM_FILE && config_is_usual(config, row));
+}
+
 /* Settings that are no default, each with its origin, a few a line. */
 static void on_started(void *user, const struct config *config, uint64_t step, uint64_t steps)
 {
@@ -61,10 +68,10 @@ static void on_started(void *user, const struct config *config, uint64_t step, u
     int column = 0;
     const struct setting *rows = config_settings(&count);
     (void)user;
-    fprintf(stderr, "moco %s on %s -> %s\n", config->value.method, config->value.data,
+    fprintf(stderr, "method %s on %s -> %s\n", config->value.method, config->value.data,
             config->value.out);
     for (size_t i = 0; i < count; i++) {
-        if (config->origin[i] == FROM_DEFAULT || !strcmp(rows[i].name, "out"))
+        if (is_default(config, &rows[i], i) || !strcmp(rows[i].name, "out"))
             continue;
         config_text(text, sizeof text, config, &rows[i]);
         if (column > 70)

@@ -7,6 +7,20 @@
 
 #include "engine/base/error.h"
 
+static int unknown_flag(const char *flag)
+{
+    size_t count;
+    int no = !strncmp(flag, "--no-", 5), dashes = no ? 5 : 2;
+    const char *likest = NULL;
+    char meant[80];
+    const struct setting *rows = config_settings(&count);
+    for (size_t i = 0; i < count && !strncmp(flag, "--", 2); i++)
+        if (!no || rows[i].type == SETTING_SWITCH)
+            cli_likest(&likest, flag + dashes, rows[i].name);
+    snprintf(meant, sizeof meant, "%.*s%s", dashes, flag, likest ? likest : "");
+    return cli_unknown("option", flag, likest ? meant : NULL);
+}
+
 /* One flag at argv[*i]; steps over its value. */
 static int take_flag(struct config *config, int argc, char **argv, int *i)
 {
@@ -21,7 +35,7 @@ static int take_flag(struct config *config, int argc, char **argv, int *i)
     } else {
         row = strncmp(flag, "--no-", 5) ? NULL : config_setting(flag + 5);
         if (!row || row->type != SETTING_SWITCH)
-            return cli_usage("option %s is not known", flag);
+            return unknown_flag(flag);
         name = flag + 5;
         value = "0";
     }

@@ -243,7 +243,8 @@ int command_views(int argc, char **argv)
         { "--count", OPTION_INT, &v.count, NULL, "images, a row each, spread over the set" },
         { "--views", OPTION_INT, &v.views, NULL, "views of each" },
         { "--show", OPTION_TEXT, &v.show, NULL,
-          "channels shown as red, green and blue: 2,1,0; the first three when not given" },
+          "channels shown as red, green and blue: 2,1,0; the first three of up to four, else three "
+          "far apart when not given" },
     };
     int rc = cli_take(&argc, argv, options, sizeof options / sizeof *options);
     if (!rc)

@@ -203,6 +203,8 @@ static int parse(const struct kind **kind, const char **path, const char *spec)
         *path = colon + 1;
     else
         return recognise(kind, spec);
+    if (!**path && strcmp((*kind)->name, "synthetic"))
+        return error_set(MOCO_EARG, "%s names no file: a path belongs behind it", spec);
     return MOCO_OK;
 }
 

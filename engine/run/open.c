@@ -135,6 +135,31 @@ static int open_finished(struct run *run)
     return checkpoint_compare(run->weights, run->recipe);
 }
 
+/* Told before the data are looked at, which may take long. */
+static int check_folder(const struct run *run)
+{
+    char path[PATH_SIZE];
+    snprintf(path, sizeof path, "%s/log.csv", run->c->out);
+    if (run->c->resume ||
+        !(run_exists(run->checkpoint) || run_exists(path) || run_exists(run->weights)))
+        return MOCO_OK;
+    return error_set(MOCO_EARG, "%s holds a run already; go on with --resume or choose another "
+                                "--out", run->c->out);
+}
+
+/* Data may have moved; that others as many were meant to be given is less likely. */
+static void notice_other_data(const struct run *run)
+{
+    char path[PATH_SIZE];
+    struct config started;
+    config_default(&started);
+    snprintf(path, sizeof path, "%s/config.json", run->c->out);
+    if (!config_read(&started, path) && started.value.data[0] &&
+        strcmp(started.value.data, run->c->data))
+        run_notice(run->hooks, "the run in %s was started on %s and goes on with %s", run->c->out,
+                   started.value.data, run->c->data);
+}
+
 /* Reads the checkpoint or starts afresh; then info says where the run stands. */
 static int open_state(struct run *run)
 {
@@ -142,9 +167,6 @@ static int open_state(struct run *run)
     const char *out = run->c->out;
     int resumed = run_exists(run->checkpoint), rc;
     snprintf(path, sizeof path, "%s/log.csv", out);
-    if (!run->c->resume && (resumed || run_exists(path) || run_exists(run->weights)))
-        return error_set(MOCO_EARG, "%s holds a run already; go on with --resume or choose another "
-                                    "--out", out);
     if (!resumed && run_exists(run->weights))
         return open_finished(run);
     if (resumed) {
@@ -153,6 +175,8 @@ static int open_state(struct run *run)
             rc = error_set(MOCO_EARG, "the run in %s was started on %llu images, %s has %zu", out,
                            (unsigned long long)run->info.images, run->source->where,
                            run->source->count);
+        if (!rc)
+            notice_other_data(run);
     } else {
         step_init(&run->step);
         rc = train_folder(out);
@@ -247,6 +271,7 @@ static void notice_disk(const struct run *run)
     uint64_t sample = whole / samples, fits = free_bytes / 2 / sample;
     if ((window < samples ? window : samples) <= fits)
         return;
+    fits -= fits / 8; /* the next run may find a page less free */
     run_notice(run->hooks, "%s takes %.1f GiB, more than the free memory of %.1f GiB: "
                            "--shuffle-window %llu reads it about once an epoch, a larger window "
                            "many times where images are small", source->where,
@@ -318,7 +343,9 @@ int run_open(struct run *run)
         return error_set(MOCO_EARG, "training needs a folder for the run: --out DIR");
     snprintf(run->checkpoint, PATH_SIZE, "%s/checkpoint.safetensors", c->out);
     snprintf(run->weights, PATH_SIZE, "%s/weights.safetensors", c->out);
-    int rc = run_plan(run);
+    int rc = check_folder(run);
+    if (!rc)
+        rc = run_plan(run);
     if (!rc)
         rc = run_build(run);
     if (rc)

@@ -49,17 +49,16 @@ static int has_word(const char *list, const char *word)
 }
 
 /* Somebody wants this value. */
-static int is_asked(const struct config *config, const struct config *defaults, size_t i)
+static int is_asked(const struct config *config, size_t i)
 {
-    char value[4100], usual[4100];
+    char value[4100];
     size_t count;
     const struct setting *row = &config_settings(&count)[i];
     config_text(value, sizeof value, config, row);
-    config_text(usual, sizeof usual, defaults, row);
     if (row->type == SETTING_SWITCH && !strcmp(value, "off"))
         return 0;
     return config->origin[i] == FROM_FLAG ||
-           (config->origin[i] == FROM_FILE && strcmp(value, usual));
+           (config->origin[i] == FROM_FILE && !config_is_usual(config, row));
 }
 
 /* A setting of methods, but not of this one. */
@@ -119,12 +118,10 @@ void notice_unread(const struct config *config, const struct train_hooks *hooks)
 {
     char value[4100];
     size_t count;
-    struct config defaults;
     const struct setting *rows = config_settings(&count);
     const struct method *kind = method_named(config->value.method);
-    config_default(&defaults);
     for (size_t i = 0; i < count && kind; i++) {
-        if (!is_asked(config, &defaults, i))
+        if (!is_asked(config, i))
             continue;
         const struct condition *c = unmet(value, sizeof value, config, rows[i].name);
         if (is_foreign(rows[i].name, kind))

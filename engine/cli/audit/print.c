@@ -1,6 +1,7 @@
 /* print.c: what moco data found, for people to read. */
 #include "engine/cli/audit/audit.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "engine/cli/cli.h"
@@ -127,13 +128,19 @@ static void print_classes(const struct audit *audit)
         printf("  and %d more (--json has all)\n", source->classes - shown);
 }
 
+/* C libraries print the sign of NaN, which says nothing. */
+static double plain(double x)
+{
+    return isnan(x) ? (double)NAN : x;
+}
+
 static void print_statistics(const struct audit *audit)
 {
     int channels = audit->source->channels;
     printf("\n%-11s %-11s %-11s %-11s %s\n", "channel", "mean", "std", "min", "max");
     for (int c = 0; c < channels && c < CHANNELS_SHOWN; c++)
-        printf("  %-9d %-11.5g %-11.5g %-11.5g %.5g\n", c, audit->mean[c], audit->std[c],
-               audit->low[c], audit->high[c]);
+        printf("  %-9d %-11.5g %-11.5g %-11.5g %.5g\n", c, plain(audit->mean[c]),
+               plain(audit->std[c]), plain(audit->low[c]), plain(audit->high[c]));
     if (channels > CHANNELS_SHOWN)
         printf("  and %d more (--json has all)\n", channels - CHANNELS_SHOWN);
 }
@@ -185,13 +192,19 @@ static const char *words_of(char *out, size_t size, int kind)
     return out;
 }
 
+/* Says something only of images with labels. */
+static int is_of_labels(int kind)
+{
+    return kind == AUDIT_RELABELLED || kind == AUDIT_UNLABELLED || kind == AUDIT_EMPTY_CLASS;
+}
+
 /* What was looked for and is not there. */
 static void print_none(const struct audit *audit)
 {
     char name[32];
     int column = 0;
     for (int kind = 0; kind < AUDIT_KINDS; kind++) {
-        if (audit->seen[kind])
+        if (audit->seen[kind] || (is_of_labels(kind) && !audit->source->labels))
             continue;
         words_of(name, sizeof name, kind);
         if (column == 0)

@@ -12,11 +12,13 @@ const struct command commands[] = {
      "(every setting and where it came from), `log.csv` and the same for TensorBoard.\n"
      "A flag beats `--config`, which beats `--preset`, which beats what follows from the data: "
      "side and stem from the size of the images, mean and deviation from their pixels, batch, "
-     "BatchNorm groups, queue and momentum from their number.\n"
+     "BatchNorm groups, queue and momentum from their number. What is on, `--no-`NAME turns off.\n"
      "Interrupted (Ctrl-C, SIGTERM) it saves and ends; after that, a crash or a reboot the same "
-     "command with `--resume` goes on, to the same bytes as if nothing had happened.\n",
+     "command with `--resume` goes on, to the same bytes as if nothing had happened. The settings "
+     "may come from the run's own `config.json` instead.\n",
      "moco train folder:DIR --out run\n"
      "moco train folder:DIR --out run --resume\n"
+     "moco train --config run/config.json --resume\n"
      "moco train cifar10:DIR:train --preset cifar-demo --out run\n"
      "moco train npy:X.npy --out run --jitter 0 --grey 0\n"},
     {"bench", "DATA [SETTINGS of train]",
@@ -106,10 +108,11 @@ const struct data_form data_forms[] = {
     {"idx:IMAGES[,LABELS]", "IDX files, as MNIST's; behind gzip too"},
     {"folder:DIR[:alpha=drop|keep]",
      "JPEG, PNG, BMP, PNM and TGA files below a folder; its subfolders are the classes"},
-    {"npy:X.npy[,Y.npy]", "an array (N, C, H, W) or (N, H, W), and its labels"},
+    {"npy:X.npy[,Y.npy]",
+     "an array (N, C, H, W) or (N, H, W), and its labels: whole numbers from 0, -1 for none"},
     {"npz:X.npz[:IMAGES[,LABELS]]", "the same from a NumPy archive, by the arrays' names"},
     {"tiff:FILE-OR-DIR[:pages=images|channels|views]",
-     "TIFF of any number of channels; what the pages of a file are"},
+     "TIFF of any number of channels, subfolders are the classes; what the pages of a file are"},
     {"hdf5:FILE[:IMAGES[,LABELS]]", "datasets of an HDF5 file"},
     {"fits:FILE-OR-DIR[:HDU][:pages=images|channels|views]", "FITS images and cubes"},
     {"packed:FILE", "a set that moco data --pack wrote"},

@@ -123,22 +123,44 @@ void help_options(const struct option *options, size_t n, enum listing listing)
     }
 }
 
+static int is_among(const char *name, const char *const *names)
+{
+    while (*names && strcmp(*names, name))
+        names++;
+    return *names != NULL;
+}
+
+/* What a setting is where nobody gives it, for a listing that shows it. */
+static void default_text(char *out, size_t size, const struct config *config,
+                         const struct setting *row, enum listing listing)
+{
+    static const char *const derived[] = { "stem", "side", "moco-k", "moco-m", "bn-splits",
+                                           "shuffle-bn", "batch-size", "lr", NULL };
+    char value[4100];
+    config_text(value, sizeof value, config, row);
+    int off = listing == LIST_TEXT && row->type == SETTING_SWITCH && !strcmp(value, "off");
+    if ((listing == LIST_TEXT || listing == LIST_MAN) && !off)
+        snprintf(out, size, "%.60s", is_among(row->name, derived)        ? "from the data"
+                                     : !strcmp(row->name, "key-encoder") ? "from the method"
+                                                                         : value);
+}
+
 static void list_setting(const struct config *config, const struct setting *row,
                          enum listing listing)
 {
-    char name[80], value[4100];
+    char name[80];
     struct entry entry = {.name = name, .help = row->help, .both = row->type == SETTING_SWITCH};
     snprintf(name, sizeof name, "--%s", row->name);
     if (row->type != SETTING_SWITCH)
         entry.what = what_of(row->type == SETTING_TEXT, row->what, row->help);
-    config_text(value, sizeof value, config, row);
-    if (listing == LIST_MAN)
-        snprintf(entry.usual, sizeof entry.usual, "%.60s", value);
+    default_text(entry.usual, sizeof entry.usual, config, row, listing);
     list_entry(&entry, listing);
 }
 
 void help_settings(const char *command, const struct config *config, enum listing listing)
 {
+    static const char *const of_folder[] = { "out", "checkpoint-every", "resume", "profile", NULL };
+    int writes_nothing = !strcmp(command, "bench") || !strcmp(command, "views");
     size_t count;
     const struct setting *rows = config_settings(&count);
     if (strcmp(command, "train") && listing != LIST_TEXT) {
@@ -149,7 +171,8 @@ void help_settings(const char *command, const struct config *config, enum listin
         return;
     }
     for (size_t i = 0; i < count; i++)
-        list_setting(config, &rows[i], listing);
+        if (!writes_nothing || !is_among(rows[i].name, of_folder))
+            list_setting(config, &rows[i], listing);
 }
 
 void help_list(const struct command *command, enum listing listing)

@@ -138,7 +138,9 @@ void choose_note(struct source *source, const struct candidate *all, size_t n, s
     const char *comma = strchr(names, ',');
     if (names[0] && ((comma && comma[1]) || labels == n))
         return;
-    snprintf(source->note, sizeof source->note, "%.200s: images are taken from %.80s, %s%.80s",
-             where, all[images].name, labels < n ? "labels from " : "without labels",
+    size_t used = strlen(source->note);
+    snprintf(source->note + used, sizeof source->note - used,
+             "%s%.200s: images are taken from %.80s, %s%.80s", used ? "; " : "", where,
+             all[images].name, labels < n ? "labels from " : "without labels",
              labels < n ? all[labels].name : "");
 }

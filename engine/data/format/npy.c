@@ -28,13 +28,21 @@ static const char *value_of(const char *header, const char *key)
     return *at == ':' ? at + 1 + strspn(at + 1, " ") : NULL;
 }
 
+/* Of "'<c8', 'fortran_order'..." what is within quotes; of a list its beginning. */
+static int type_length(const char *at)
+{
+    size_t length = *at == '\'' ? 2 + strcspn(at + 1, "'") : strlen(at);
+    return length < 12 ? (int)length : 12;
+}
+
 static int parse_descr(struct npy *npy, const char *at, const char *path)
 {
     char quote = 0, order = 0, end = 0;
     int n = at ? sscanf(at, "%c%c%c%1d%c", &quote, &order, &npy->type, &npy->type_size, &end) : 0;
     if (n != 5 || quote != '\'' || end != '\'' || !strchr("uif", npy->type))
-        return error_set(MOCO_EUNSUPPORTED, "%s: numbers of type %.12s are not read; convert with "
-                         "x.astype('<f4') or to an integer type", path, at ? at : "(none)");
+        return error_set(MOCO_EUNSUPPORTED, "%s: numbers of type %.*s are not read; convert with "
+                         "x.astype('<f4') or to an integer type", path, at ? type_length(at) : 6,
+                         at ? at : "(none)");
     if (order == '>' && npy->type_size > 1)
         return error_set(MOCO_EUNSUPPORTED, "%s: the numbers are big-endian ('>%c%d'); convert "
                          "with x.astype('<%c%d')", path, npy->type, npy->type_size, npy->type,

@@ -223,6 +223,23 @@ void raw_cut_axes(char *path, struct raw_axes *axes)
     }
 }
 
+/* A note where the sizes of an image look like the other order: two equal ones are rows and columns
+ * mostly, and few channels stand beside many of both. */
+static void note_order(struct source *source, const size_t *size, int nhwc, const char *path)
+{
+    int last = (size[0] == size[1] && size[1] != size[2] && size[0] > 1) ||
+               (size[2] <= 4 && size[0] > 4 && size[1] > 4);
+    int first = (size[1] == size[2] && size[0] != size[1] && size[1] > 1) ||
+                (size[0] <= 4 && size[1] > 4 && size[2] > 4);
+    if (nhwc ? last || !first : first || !last)
+        return;
+    snprintf(source->note, sizeof source->note,
+             "%.200s: images of %zu x %zu x %zu are taken as %s; where channels are %s :nhwc "
+             "behind the path", path, size[0], size[1], size[2],
+             nhwc ? "rows x columns x channels" : "channels x rows x columns",
+             nhwc ? "first, leave out" : "last, put");
+}
+
 int raw_take_shape(struct source *source, const size_t *size, int rank,
                    const struct raw_axes *axes, const char *path)
 {
@@ -245,6 +262,8 @@ int raw_take_shape(struct source *source, const size_t *size, int rank,
         (raw_bytes(source) == 0 && source->count > 0))
         return error_set(MOCO_EFORMAT, "%s: images of %d x %d x %d are too large", path,
                          source->channels, source->height, source->width);
+    if (image == 3)
+        note_order(source, sizes, axes->nhwc, path);
     return MOCO_OK;
 }
 

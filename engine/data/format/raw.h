@@ -105,7 +105,8 @@ struct raw_axes {
 void raw_cut_axes(char *path, struct raw_axes *axes);
 
 /* Count, views, channels, height and width from an array of `rank` sizes: (N, H, W), (N, C, H, W),
- * (N, H, W, C), with views a T behind N. A sentence where it is none of these. */
+ * (N, H, W, C), with views a T behind N. A sentence where it is none of these, and a note where the
+ * sizes look like another order of C, H and W. */
 int raw_take_shape(struct source *source, const size_t *size, int rank,
                    const struct raw_axes *axes, const char *path);
 

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/words.h"
 #include "engine/data/order.h"
 
 #define FIELD(field) \
@@ -142,7 +143,7 @@ static const struct setting rows[] = {
          "JSON file of settings; config.json of another run will do"),
 };
 
-enum { ROWS = sizeof rows / sizeof *rows, NAME_MAX_LENGTH = 63 };
+enum { ROWS = sizeof rows / sizeof *rows };
 _Static_assert(ROWS <= 128, "struct config has 128 origins");
 
 const struct setting *config_settings(size_t *count)
@@ -180,31 +181,12 @@ void config_default(struct config *config)
 
 /* ---- finding a row ---- */
 
-/* Edit distance (Levenshtein); names are short. */
-static size_t distance(const char *a, const char *b)
-{
-    size_t line[NAME_MAX_LENGTH + 1], n = strlen(b);
-    for (size_t j = 0; j <= n; j++)
-        line[j] = j;
-    for (size_t i = 0; a[i]; i++) {
-        size_t diagonal = line[0];
-        line[0] = i + 1;
-        for (size_t j = 1; j <= n; j++) {
-            size_t best = diagonal + (a[i] != b[j - 1]);
-            diagonal = line[j];
-            best = line[j] + 1 < best ? line[j] + 1 : best;
-            line[j] = line[j - 1] + 1 < best ? line[j - 1] + 1 : best;
-        }
-    }
-    return line[n];
-}
-
 static const char *nearest(const char *name)
 {
     const char *found = rows[0].name;
     size_t best = SIZE_MAX;
     for (size_t i = 0; i < ROWS; i++) {
-        size_t d = distance(name, rows[i].name);
+        size_t d = word_distance(name, rows[i].name);
         if (d < best) {
             best = d;
             found = rows[i].name;
@@ -409,4 +391,14 @@ void config_text(char *out, size_t size, const struct config *config, const stru
         snprintf(out, size, "%s", field);
         break;
     }
+}
+
+int config_is_usual(const struct config *config, const struct setting *row)
+{
+    char value[sizeof config->value.mean], usual[sizeof value];
+    struct config defaults;
+    config_default(&defaults);
+    config_text(value, sizeof value, config, row);
+    config_text(usual, sizeof usual, &defaults, row);
+    return strcmp(value, usual) == 0;
 }

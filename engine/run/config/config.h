@@ -137,6 +137,8 @@ char *config_recipe(const struct config *config);
 
 /* Value of a row as text. */
 void config_text(char *out, size_t size, const struct config *config, const struct setting *row);
+/* The value is that of config_default(). */
+int config_is_usual(const struct config *config, const struct setting *row);
 const char *origin_name(enum origin origin); /* "default", "data", "preset", "file", "flag" */
 
 #endif

@@ -34,14 +34,7 @@ static int add_value(cJSON *object, const struct config *config, const struct se
 
 static int in_recipe(const struct config *config, const struct setting *row)
 {
-    char value[TEXT_MAX], usual[TEXT_MAX];
-    struct config defaults;
-    if (row->saved != SAVED_IF_OTHER)
-        return row->saved;
-    config_default(&defaults);
-    config_text(value, sizeof value, config, row);
-    config_text(usual, sizeof usual, &defaults, row);
-    return strcmp(value, usual) != 0;
+    return row->saved == SAVED_IF_OTHER ? !config_is_usual(config, row) : row->saved;
 }
 
 static int add_values(cJSON *object, const struct config *config, int only_saved)

@@ -108,6 +108,9 @@ static void value_text(char *out, size_t size, const cJSON *item)
     cJSON_free(text);
 }
 
+#define OTHER_RUN \
+    "give the same settings (--config with the config.json beside it) or another --out"
+
 static int compare_fields(const cJSON *saved, const cJSON *now, const char *path)
 {
     const cJSON *field;
@@ -118,8 +121,8 @@ static int compare_fields(const cJSON *saved, const cJSON *now, const char *path
             continue;
         value_text(there, sizeof there, other);
         value_text(here, sizeof here, field);
-        return error_set(MOCO_EARG, "%s was made with %s %s, this run has %s: give the same "
-                         "settings or another --out", path, field->string, there, here);
+        return error_set(MOCO_EARG, "%s was made with %s %s, this run has %s: " OTHER_RUN, path,
+                         field->string, there, here);
     }
     cJSON_ArrayForEach(field, saved) {
         if (cJSON_GetObjectItemCaseSensitive(now, field->string))
@@ -128,8 +131,8 @@ static int compare_fields(const cJSON *saved, const cJSON *now, const char *path
             return error_set(MOCO_EVERSION, "%s was made with a setting %s, which this version of "
                              "moco has not", path, field->string);
         value_text(there, sizeof there, field);
-        return error_set(MOCO_EARG, "%s was made with %s %s, this run has the default: give the "
-                         "same settings or another --out", path, field->string, there);
+        return error_set(MOCO_EARG, "%s was made with %s %s, this run has the default: " OTHER_RUN,
+                         path, field->string, there);
     }
     return MOCO_OK;
 }
