@@ -41,6 +41,7 @@ static void put_image(int i)
 
 struct record {
     int steps, stop_after;
+    int shrink, changed;           /* image 0 becomes smaller after the first step; notices of it */
     int warned[2], epochs, ends, knn; /* notices about each file, the epochs, the run, kNN */
 };
 
@@ -50,6 +51,7 @@ static void notice(void *user, const char *sentence)
     int single = strstr(sentence, "others take its place") != NULL;
     r->warned[0] += single && strstr(sentence, "a/05.ppm");
     r->warned[1] += single && strstr(sentence, "b/30.tga");
+    r->changed += single && strstr(sentence, "a/00.ppm is not what it was") != NULL;
     r->epochs += !strncmp(sentence, "epoch ", 6) && strstr(sentence, ": 2 of 48 images could not");
     r->ends += strstr(sentence, "images could not be read: a/05.ppm, b/30.tga") != NULL;
     r->knn += strstr(sentence, "kNN is without them") != NULL;
@@ -59,6 +61,8 @@ static void progress(void *user, const struct train_progress *p)
 {
     struct record *r = user;
     r->steps += !p->epoch_done;
+    if (r->shrink && r->steps == 1)
+        put("set/a/00.ppm", "P6\n1 1\n255\nabc", 14);
 }
 
 static int stop(void *user)
@@ -168,6 +172,15 @@ static void test_later(void)
     put_image(0);
 }
 
+/* A file that becomes a smaller image during a run is replaced as one that became unreadable. */
+static void test_smaller(void)
+{
+    struct record r = { .shrink = 1 };
+    CHECK_MSG(train(&r, "smaller", "0", "0.5") == MOCO_OK, "%s", error_text());
+    CHECK_MSG(r.changed == 1, "%d notices of a file that changed", r.changed);
+    put_image(0);
+}
+
 static void test_statistics(void)
 {
     float mean[3], std[3], less[3], less_std[3];
@@ -195,6 +208,7 @@ int main(void)
     test_limit();
     test_fill();
     test_later();
+    test_smaller();
     test_statistics();
     files_end();
     return check_summary("bad");

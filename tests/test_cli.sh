@@ -107,14 +107,15 @@ TMPDIR=$work/demo "$moco" demo --threads 1 synthetic:n=64,classes=4 >"$work/out"
 check $? 0 "a demo"
 check "$(grep -c '^kNN after training: ' "$work/out")" 1 "what a demo prints"
 check "$(grep -c 'weights are in' "$work/err")" 0 "a demo's weights"
-TMPDIR=$work/demo "$moco" demo --threads 1 >"$work/out" 2>"$work/err" &
-for i in 1 2 3 4 5 6 7 8 9 10; do
-    grep -q '^  steps 0 of' "$work/err" && break
-    sleep 0.5
+TMPDIR=$work/demo "$moco" demo --threads 1 >"$work/out" 2>"$work/demo-err" &
+i=0
+until grep -qs '^  steps 0 of' "$work/demo-err" || [ $i = 1000 ]; do
+    sleep 0.05
+    i=$((i + 1))
 done
 kill -INT $! && wait $!
 check $? 130 "an interrupted demo"
-check "$(tail -1 "$work/err")" "moco: interrupted; nothing is kept" "an interrupted demo's last word"
+check "$(tail -1 "$work/demo-err")" "moco: interrupted; nothing is kept" "an interrupted demo's last word"
 check "$(ls "$work/demo")" "" "what a demo leaves behind"
 
 # A folder with two equal images, one of another size, one cut off; packed; a set that shares one.

@@ -180,6 +180,8 @@ static int read_part(const struct source *source, size_t index, struct image *ou
     int rc = load_file(&bytes, &file, path, DECODE_FILE_MAX);
     if (rc == MOCO_OK)
         rc = decode_image(out, &file, source->channels, part);
+    if (rc == MOCO_EARG) /* the part is one of the size that the header had */
+        rc = error_set(MOCO_EFORMAT, "%s is not what it was when the data was opened", path);
     free(bytes);
     return rc;
 }
