@@ -470,6 +470,10 @@ status 1 "embed into no folder" embed "$work/whole" "$work/files" -o "$work/none
 check "$(ls "$work" | grep -c tmp)" 0 "no file is left half-written"
 
 status 0 "export" export "$work/whole" -o "$work/w.safetensors"
+check "$(cat "$work/err")" "moco: $work/w.safetensors holds the query network of $work/whole" \
+    "what export says"
+status 0 "export" export "$work/whole" -o "$work/w.safetensors" --json
+check "$(cat "$work/out")" "{\"weights\":\"$work/w.safetensors\"}" "what export --json prints"
 cmp "$work/w.safetensors" "$work/whole/weights.safetensors" >/dev/null
 check $? 0 "export gives weights.safetensors"
 status 0 "info of a file" info "$work/w.safetensors"
