@@ -520,6 +520,10 @@ status 0 "info of a run" info --json "$work/whole"
 grep -q '^{"arch":"resnet18"' "$work/out"
 check $? 0 "options may stand before the run"
 status 0 "export" export "$work/whole" -o "$work/w.safetensors"
+check "$(cat "$work/err")" "moco: $work/w.safetensors holds the query network of $work/whole" \
+    "what export says"
+status 0 "export" export "$work/whole" -o "$work/w.safetensors" --json
+check "$(cat "$work/out")" "{\"weights\":\"$work/w.safetensors\"}" "what export --json prints"
 cmp "$work/w.safetensors" "$work/whole/weights.safetensors" >/dev/null
 check $? 0 "export gives weights.safetensors"
 status 0 "info of a file" info "$work/w.safetensors"

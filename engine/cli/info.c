@@ -155,5 +155,12 @@ int command_export(int argc, char **argv)
         return cli_usage("moco export needs -o W.safetensors");
     if (cli_machine(&simd, threads, cap) || export_weights(path, out, &simd))
         return cli_failed();
+    if (json) {
+        printf("{\"weights\":");
+        cli_json_text(out);
+        printf("}\n");
+    } else {
+        fprintf(stderr, "moco: %s holds the query network of %s\n", out, path);
+    }
     return EXIT_DONE;
 }
