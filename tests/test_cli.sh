@@ -78,6 +78,12 @@ status 2 "a command with two letters changed" trian
 check "$(cat "$work/err")" "moco: command trian is not known; the nearest is train\
  (moco help shows the usage)" "the sentence for trian"
 status 2 "value is missing" train $data --out
+status 2 "an argument is missing" embed "$work/x" -o "$work/x.npy"
+check "$(cat "$work/err")" "moco: 1 argument is missing of WEIGHTS DATA (moco help embed shows the usage)" \
+    "the sentence for a missing argument"
+status 2 "data with a very long name" train "npy:$(printf '%01200d' 0)" --out "$work/x"
+grep -q '^moco: DATA of 1204 bytes is too long, 1023 at most' "$work/err"
+check $? 0 "the sentence for a very long name"
 status 2 "no folder" train $data
 status 1 "no such data" train "$work/nothing" --out "$work/x"
 status 0 "info" info

@@ -123,6 +123,8 @@ static void test_headers(void)
     }
     put_foreign("{" T("b", "U8", "[2]", "[4,6]") "," T("a", "F32", "[1]", "[0,4]") "}  ", 6);
     CHECK_MSG(!refused("foreign"), "%s", error_text());
+    put("model.pth", "PK\3\4\0\0\0\0\0\0archive/data.pkl", 26);
+    CHECK(refused("model.pth") && strstr(error_text(), "save_file"));
     CHECK(!refused("none") && strstr(error_text(), at("none")));
 }
 

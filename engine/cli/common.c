@@ -102,6 +102,16 @@ static int unknown_option(const struct option *options, size_t n, const char *na
     return cli_unknown("option", name, likest);
 }
 
+static int missing(int count)
+{
+    char words[200] = "";
+    const struct command *command = running ? command_named(running) : NULL;
+    if (command)
+        help_operands(words, sizeof words, command);
+    return cli_usage("%d argument%s missing%s%s", count, count == 1 ? " is" : "s are",
+                     words[0] ? " of " : "", words);
+}
+
 static int parse(int argc, char **argv, const struct option *options, size_t n, const char **words,
                  int least, int count)
 {
@@ -127,8 +137,7 @@ static int parse(int argc, char **argv, const struct option *options, size_t n, 
             return EXIT_USAGE;
         }
     }
-    return found >= least ? 0 : cli_usage("%d argument%s missing", least - found,
-                                          least - found == 1 ? " is" : "s are");
+    return found >= least ? 0 : missing(least - found);
 }
 
 int cli_parse(int argc, char **argv, const struct option *options, size_t n, const char **words,

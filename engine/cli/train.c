@@ -54,6 +54,9 @@ static int read_flags(struct config *config, int argc, char **argv)
         } else if (data++) {
             rc = cli_usage("'%s' is one argument too many: the data are %s", argv[i],
                            config->value.data);
+        } else if (strlen(argv[i]) >= sizeof config->value.data) {
+            rc = cli_usage("DATA of %zu bytes is too long, %zu at most are taken: %.80s...",
+                           strlen(argv[i]), sizeof config->value.data - 1, argv[i]);
         } else {
             snprintf(config->value.data, sizeof config->value.data, "%s", argv[i]);
         }

@@ -22,6 +22,9 @@ int safetensors_read_header(struct st_file *f)
 {
     uint64_t length = 0;
     const char *text = (const char *)f->map + PREFIX, *end = NULL;
+    if (!memcmp(f->map, "PK\3\4", 4))
+        return error_set(MOCO_EFORMAT, "%s is a ZIP archive, as PyTorch's .pth and .pt files are; "
+                         "save its weights with safetensors.torch.save_file", f->path);
     for (int i = 0; i < PREFIX; i++)
         length |= (uint64_t)f->map[i] << (8 * i);
     if (length > f->size - PREFIX)
