@@ -59,7 +59,7 @@ in_clean_debian() {
     try "${run[@]}" moco train "${small_run[@]}" --out /test-run
     try "${run[@]}" moco knn /test-run --train synthetic:n=64,side=16
     try "${run[@]}" apt-get purge -y -q moco libmoco0 >>"$work/apt.log" 2>&1
-    rm -f "$root"/*.deb
+    rm -rf "$root"/*.deb "$root/test-run"
     check "files that the packages leave" remains "$root"
 }
 
