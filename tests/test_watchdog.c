@@ -92,7 +92,7 @@ static int leak(const char *out, const char *seed)
     return train("synthetic:n=128,classes=4,side=16,seed=1", out, (pairs){
         { "batch-size", "8" }, { "moco-k", "16" }, { "moco-t", "0.1" }, { "jitter", "0" },
         { "grey", "0" }, { "flip", "0" }, { "crop-min", "0.95" }, { "epochs", "26" },
-        { "knn-every", "1" }, { "knn-k", "5" }, { "seed", seed }, { NULL, NULL } });
+        { "cos", "1" }, { "knn-every", "1" }, { "knn-k", "5" }, { "seed", seed }, { NULL, NULL } });
 }
 
 /* How soon it shows hangs on the roundings of who computes the convolutions. */
