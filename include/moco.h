@@ -40,6 +40,7 @@ enum {
     MOCO_EUNSUPPORTED = -8, /* known, but not built in or not available here */
     MOCO_EDAMAGED = -9,     /* a file that contradicts itself: a checksum, a code, a size */
     MOCO_ETRUNCATED = -10,  /* a file that ends too early */
+    MOCO_ELIMIT = -11,      /* a limit of this process: open files, threads, address space */
 };
 
 /* Configuration and engine are declared where the calls that take them are: see below. */

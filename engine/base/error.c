@@ -1,8 +1,10 @@
 /* error.c: one sentence a thread; see error.h. */
 #include "engine/base/error.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 static _Thread_local char sentence[1024];
 
@@ -19,6 +21,13 @@ int error_memory(const char *what, size_t bytes)
 {
     return error_set(MOCO_ENOMEM, "not enough memory for %s (%.1f MiB)", what,
                      (double)bytes / (1024.0 * 1024.0));
+}
+
+int error_system(const char *doing, const char *path, int number)
+{
+    int limit = number == EMFILE || number == ENFILE || number == EAGAIN || number == ENOLCK;
+    return error_set(number == ENOMEM ? MOCO_ENOMEM : limit ? MOCO_ELIMIT : MOCO_EIO, "%s %s: %s",
+                     doing, path, strerror(number));
 }
 
 const char *error_text(void)

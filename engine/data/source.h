@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/data/account.h"
 #include "include/moco.h"
 
 /* One decoded image. Unsigned integers are scaled to [0, 1] by their type's largest value, signed
@@ -49,6 +50,7 @@ struct source {
     char kind[16];       /* the kind's name in the data argument, "cifar10" */
     char where[1024];    /* what was opened, for sentences */
     char note[512];      /* a sentence on what the format had to choose or left out; "" mostly */
+    struct account account; /* what was left out, by reason */
     size_t count;        /* images */
     int views;           /* the images v i to v i + v - 1 are of sample i; 0 means 1 */
     int channels;        /* of every image; 0 when they differ */
