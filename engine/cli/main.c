@@ -1,6 +1,5 @@
 /* main.c: from the command line to a command of the table in commands.c. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 
 #include "engine/base/error.h"
 #include "engine/cli/help/help.h"
+#include "engine/cli/signals.h"
 #include "include/moco.h"
 
 static int is(const char *word, const char *a, const char *b)
@@ -26,19 +26,6 @@ static void wait_politely(char **argv)
         return;
     if (setenv("GOMP_SPINCOUNT", "1000", 1) == 0 && setenv("KMP_BLOCKTIME", "0", 1) == 0)
         execv("/proc/self/exe", argv); /* if that fails, this process goes on as it is */
-}
-
-/* Whichever thread reads a mapped file that became shorter, or whose disk failed, gets this signal:
- * there is nothing to go back to. A handler may do no more than write and end. */
-static void on_bus_error(int number)
-{
-    static const char sentence[] =
-        "\nmoco: a mapped file of data or weights became shorter or can not be read any more; what "
-        "was saved before is kept\n";
-    (void)number;
-    ssize_t written = write(2, sentence, sizeof sentence - 1);
-    (void)written; /* there is nobody else to tell */
-    _exit(EXIT_FAILED);
 }
 
 /* What was printed may not have arrived: a full disk behind a redirection. */
@@ -99,7 +86,7 @@ static int run(int argc, char **argv)
     if (help_asked(argc - 2, argv + 2) == LIST_TEXT)
         return help_command(command);
     wait_politely(argv);
-    signal(SIGBUS, on_bus_error);
+    signals_begin();
     return run_command(command, argc - 2, argv + 2);
 }
 

@@ -4,6 +4,7 @@
  * seconds. A second signal ends the process at once: the checkpoint on the disk is whole. */
 #include "engine/cli/show.h"
 #include "engine/cli/cli.h"
+#include "engine/cli/signals.h"
 
 #include <math.h>
 #include <signal.h>
@@ -17,12 +18,14 @@ static volatile sig_atomic_t caught;
 
 static void on_signal(int number)
 {
+    if (caught)
+        signals_end(number);
     caught = number;
 }
 
 static void catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = (int)SA_RESETHAND};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);

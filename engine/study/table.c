@@ -2,7 +2,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/base/error.h"
+#include "engine/base/csv.h"
 #include "engine/base/replace.h"
 #include "engine/study/part.h"
 
@@ -17,29 +17,11 @@ static const char *note_of(const struct study_state *state, int r)
     return result->loss.n < state->budget.seeds ? "not complete" : "";
 }
 
-static int finish(struct replace *file, const char *path)
-{
-    if (!ferror(file->file))
-        return replace_commit(file);
-    replace_abort(file);
-    return error_set(MOCO_EIO, "writing %s failed; the old file is kept", path);
-}
-
 /* ---- study.csv ---- */
 
-/* A field of CSV (RFC 4180). */
 static void csv_text(FILE *out, const char *text, char end)
 {
-    int quote = strpbrk(text, ",\"\n") != NULL;
-    if (quote)
-        fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', out);
-        fputc(*text, out);
-    }
-    if (quote)
-        fputc('"', out);
+    csv_cell(out, text);
     fputc(end, out);
 }
 
@@ -95,7 +77,7 @@ static int write_csv(const struct study_state *state)
                        "accuracy_std,img_s,img_s_std,minutes,minutes_std,note\n");
     for (int r = 0; r < state->study->count; r++)
         csv_row(file.file, state, r);
-    return finish(&file, path);
+    return replace_commit(&file);
 }
 
 /* ---- study.md ---- */
@@ -221,7 +203,7 @@ static int write_md(const struct study_state *state)
             study->oscillation ? "---|" : "", study->accuracy ? "---|" : "");
     for (int r = 0; r < study->count; r++)
         md_row(file.file, state, r);
-    return finish(&file, path);
+    return replace_commit(&file);
 }
 
 int study_write_tables(const struct study_state *state)

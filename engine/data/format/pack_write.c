@@ -278,9 +278,9 @@ static int write_end(struct writer *w)
         return rc;
     fill_header(header, w, index);
     w->report->bytes = w->at;
-    if (fseek(w->file.file, 0, SEEK_SET) != 0)
-        return error_set(MOCO_EIO, "writing %s: %s", w->file.part, strerror(errno));
-    rc = replace_write(&w->file, header, sizeof header);
+    rc = replace_rewind(&w->file);
+    if (rc == MOCO_OK)
+        rc = replace_write(&w->file, header, sizeof header);
     return rc == MOCO_OK ? replace_commit(&w->file) : rc;
 }
 

@@ -1,0 +1,47 @@
+/* signals.c: see signals.h.
+ *
+ * A full quota of bytes a file (SIGXFSZ) is no reason to die: the write fails and says so. */
+#define _GNU_SOURCE
+#include "engine/cli/signals.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "engine/base/temporary.h"
+#include "engine/cli/cli.h"
+
+void signals_end(int number)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    temporary_remove_all();
+    sigemptyset(&action.sa_mask);
+    sigaction(number, &action, NULL);
+    raise(number); /* blocked as long as its handler runs */
+}
+
+/* Whichever thread reads a mapped file that became shorter, or whose disk failed, gets this signal:
+ * there is nothing to go back to. A handler may do no more than write and end. */
+static void on_bus_error(int number)
+{
+    static const char sentence[] =
+        "\nmoco: a mapped file of data or weights became shorter or can not be read any more; what "
+        "was saved before is kept\n";
+    (void)number;
+    temporary_remove_all();
+    ssize_t written = write(2, sentence, sizeof sentence - 1);
+    (void)written; /* there is nobody else to tell */
+    _exit(EXIT_FAILED);
+}
+
+void signals_begin(void)
+{
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXCPU};
+    struct sigaction action = {.sa_handler = signals_end, .sa_flags = SA_RESTART}, before;
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        if (!sigaction(numbers[i], NULL, &before) && before.sa_handler == SIG_DFL)
+            sigaction(numbers[i], &action, NULL);
+    signal(SIGXFSZ, SIG_IGN);
+    signal(SIGBUS, on_bus_error);
+}
