@@ -1,12 +1,14 @@
 /* moco.h: contrastive self-supervised training of image encoders on CPUs.
  *
- * The whole public interface: one opaque engine, one plain configuration, about twenty functions.
+ * The whole public interface: one opaque engine, one plain configuration, fifteen functions.
  * Letters used throughout: B batch, C channels, H height, W width, D embedding size, K queue
  * length, T temperature, m momentum of the key encoder; q and k are the query and the key branch.
  *
  * Every function that returns int returns MOCO_OK or a negative MOCO_E…; moco_error() then holds
  * one sentence for a person. Nothing here prints, exits or aborts. An engine may be used by one
- * thread at a time; different engines are independent. */
+ * thread at a time; different engines are independent. Calls inside a parallel region of OpenMP and
+ * in a child of fork() work: there they start threads of their own, which takes some time a call. A
+ * child has copies of its parent's engines, as they were between two calls. */
 #ifndef MOCO_H
 #define MOCO_H
 
@@ -72,7 +74,7 @@ typedef struct moco_config {
     uint64_t seed;
     int bf16;                /* 1: activations are bfloat16; sums, weights and loss stay float.
                               * Pays on CPUs with AVX512_BF16, where width is a multiple of 16 */
-    int threads;             /* 0: all that the process may use */
+    int threads;             /* 0: all that the process may use: see moco_threads() */
 } moco_config;
 
 /* What one training step reports. */
@@ -95,6 +97,11 @@ MOCO_API void moco_config_default(moco_config *config);
  * is given back by moco_close(). On failure *out is still an engine whose only use is moco_error()
  * and moco_close(), or NULL when there was no memory for that. */
 MOCO_API int moco_open(moco_engine **out, const moco_config *config);
+
+/* Threads that compute, from opening to closing: those asked for or, with 0, what OMP_NUM_THREADS
+ * says, else the CPUs of the affinity mask and of the control groups' quota; fewer where OpenMP
+ * gives no more (OMP_THREAD_LIMIT, one inside a parallel region). 0: the engine is not open. */
+MOCO_API int moco_threads(const moco_engine *engine);
 
 /* Frees the engine and sets *engine to NULL. Accepts NULL and a pointer to NULL. */
 MOCO_API void moco_close(moco_engine **engine);

@@ -1,5 +1,5 @@
 /* test_replace.c: files that appear whole or not at all: writers of one path at once, writers that
- * are killed or interrupted, system calls that fail (this program stands in front of the C library's
+ * are killed or interrupted, system calls that fail (this program stands before the C library's
  * write, fsync, close and rename), pairs of files, links, folders; and cells of tables. */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -56,7 +56,7 @@ struct option {
 
 /* Options of every command that takes no settings of a run. */
 #define CLI_COMMON(threads, cap, json) \
-    {"--threads", OPTION_INT, &(threads), NULL, "computing threads; 0: all"}, \
+    {"--threads", OPTION_INT, &(threads), NULL, "computing threads; 0: all that the process may use"}, \
     {"--simd", OPTION_TEXT, &(cap), NULL, \
      "kernels: `ref`, `avx2`, `avx512` or `neon`; the best when not given"}, \
     {"--json", OPTION_SWITCH, &(json), NULL, "the result as JSON on standard output"}
@@ -85,8 +85,12 @@ struct cap {
 };
 struct cap cli_cap(const char *option);
 
-/* Threads (0: all) and kernels (--simd's value or NULL) of the process, oneDNN's included. */
+/* Threads (0: as many as the process may use) and kernels (--simd's value or NULL) of the process,
+ * oneDNN's included. Fewer threads than wanted are told. */
 int cli_machine(struct moco_simd *simd, int threads, const char *option);
+
+/* The threads that cli_machine() came to, and what decided on their number. */
+int cli_threads(const char **from);
 
 /* "1h05m", "4m07s" */
 void cli_duration(char *out, size_t size, double seconds);

@@ -1,7 +1,6 @@
 /* common.c: what several commands share: options, machine, opening a trained encoder. */
 #include "engine/cli/cli.h"
 
-#include <omp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +8,9 @@
 #include <unistd.h>
 
 #include "engine/base/clock.h"
+#include "engine/base/cpus.h"
 #include "engine/base/error.h"
+#include "engine/base/team.h"
 #include "engine/base/words.h"
 #include "engine/cli/help/help.h"
 
@@ -209,6 +210,38 @@ static int refuse(const struct cap *cap)
                      cap->from, cap->level, moco_level_name(moco_cpu_level()));
 }
 
+static int threads_real; /* of this process's loops */
+static const char *threads_from;
+
+/* More threads than asked for are never had; fewer are told. */
+static void set_threads(int threads)
+{
+    struct cpus cpus;
+    cpus_allowed(&cpus, "");
+    int wanted = cpus_threads(&threads_from, &cpus);
+    if (threads > 0) {
+        threads_from = "--threads";
+        wanted = threads;
+    }
+    threads_real = team_fit(NULL, wanted);
+#ifdef _OPENMP
+    if (threads_real < wanted) {
+        threads_from = "what OpenMP gives";
+        fprintf(stderr, "moco: %d of %d threads compute: OpenMP gives no more here "
+                "(OMP_THREAD_LIMIT, or the system starts no more)\n", threads_real, wanted);
+    }
+#else
+    if (threads > 1)
+        fprintf(stderr, "moco: this build has no OpenMP: one thread computes, not %d\n", threads);
+#endif
+}
+
+int cli_threads(const char **from)
+{
+    *from = threads_from;
+    return threads_real;
+}
+
 int cli_machine(struct moco_simd *simd, int threads, const char *option)
 {
     struct cap cap = cli_cap(option);
@@ -216,12 +249,7 @@ int cli_machine(struct moco_simd *simd, int threads, const char *option)
         return refuse(&cap);
     if (cap.level)
         cap_dnnl(cap.level);
-    if (threads > 0)
-        omp_set_num_threads(threads);
-#ifndef _OPENMP
-    if (threads > 1)
-        fprintf(stderr, "moco: this build has no OpenMP: one thread computes, not %d\n", threads);
-#endif
+    set_threads(threads);
     return MOCO_OK;
 }
 

@@ -1,11 +1,58 @@
 /* info.c: moco info and moco export: machine, build, files. */
 #include "engine/cli/cli.h"
 
-#include <omp.h>
 #include <string.h>
 
+#include "engine/base/cpus.h"
 #include "engine/base/error.h"
+#include "engine/run/memory.h"
 #include "include/moco.h"
+
+/* ---- what the process may use ---- */
+
+/* What is limited, and by what: the CPUs, and the memory that may still be taken. */
+static void print_limits(void)
+{
+    const char *from;
+    int threads = cli_threads(&from);
+    struct cpus cpus;
+    struct memory_limit memory;
+    cpus_allowed(&cpus, "");
+    memory_limit(&memory, "");
+    printf("threads   %d\ncpus      %d online, %d in the affinity mask, ", threads, cpus.online,
+           cpus.affinity);
+    if (cpus.quota > 0)
+        printf("%g by the control group's quota", cpus.quota);
+    else
+        printf("no quota");
+    printf("; what counts: %s\n", from);
+    if (memory.bytes < UINT64_MAX)
+        printf("memory    %.1f GiB may be taken; what counts: %s\n",
+               (double)memory.bytes / (1 << 30), memory.what);
+    else
+        printf("memory    %s\n", memory.what);
+}
+
+static void print_limits_json(void)
+{
+    const char *from;
+    int threads = cli_threads(&from);
+    struct cpus cpus;
+    struct memory_limit memory;
+    cpus_allowed(&cpus, "");
+    memory_limit(&memory, "");
+    printf("\"threads\":%d,\"threads_from\":\"%s\",\"cpus_online\":%d,\"cpus_affinity\":%d,",
+           threads, from, cpus.online, cpus.affinity);
+    if (cpus.quota > 0)
+        printf("\"cpus_quota\":%g,", cpus.quota);
+    else
+        printf("\"cpus_quota\":null,");
+    if (memory.bytes < UINT64_MAX)
+        printf("\"memory_free\":%llu,\"memory_from\":\"%s\"}\n",
+               (unsigned long long)memory.bytes, memory.what);
+    else
+        printf("\"memory_free\":null,\"memory_from\":null}\n");
+}
 
 /* The choice of kernels: what the machine offers, what caps it, what came of it. */
 static void print_machine(const struct moco_simd *simd, const struct cap *cap)
@@ -22,7 +69,7 @@ static void print_machine(const struct moco_simd *simd, const struct cap *cap)
         printf("oneDNN    %s, up to %s\n", net_library_version(), net_library_level());
     else
         printf("oneDNN    not built in\n");
-    printf("threads   %d\n", omp_get_max_threads());
+    print_limits();
 }
 
 static void print_machine_json(const struct moco_simd *simd, const struct cap *cap)
@@ -40,7 +87,7 @@ static void print_machine_json(const struct moco_simd *simd, const struct cap *c
                net_library_level());
     else
         printf("\"onednn\":null,\"onednn_level\":null,");
-    printf("\"threads\":%d}\n", omp_get_max_threads());
+    print_limits_json();
 }
 
 static void print_channels(const char *name, const float *values, int count, int json)

@@ -6,7 +6,7 @@
  * that was ignored stays so. Commands that have something to save set handlers of their own. */
 void signals_begin(void);
 
-/* The handler for that, also for a second signal: cleans, then ends as the signal does by itself. */
+/* The handler for that, also for a second signal: cleans, then ends as the signal does alone. */
 void signals_end(int number);
 
 #endif

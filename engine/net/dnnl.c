@@ -7,6 +7,7 @@
  * bfloat16 activations the weights become bfloat16 in that reorder; their gradient is float. */
 #include "engine/net/conv_impl.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,13 +72,17 @@ static void cap_isa(void)
 
 static int start_engine(void)
 {
-    if (cpu_stream)
-        return MOCO_OK;
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* engines may open side by side */
+    dnnl_status_t status = dnnl_success;
+    pthread_mutex_lock(&lock);
     cap_isa();
-    if (dnnl_engine_create(&cpu_engine, dnnl_cpu, 0) != dnnl_success ||
-        dnnl_stream_create(&cpu_stream, cpu_engine, dnnl_stream_default_flags) != dnnl_success)
-        return error_set(MOCO_EDNNL, "oneDNN can not start its CPU engine");
-    return MOCO_OK;
+    if (!cpu_engine)
+        status = dnnl_engine_create(&cpu_engine, dnnl_cpu, 0);
+    if (status == dnnl_success && !cpu_stream)
+        status = dnnl_stream_create(&cpu_stream, cpu_engine, dnnl_stream_default_flags);
+    pthread_mutex_unlock(&lock);
+    return status == dnnl_success ? MOCO_OK
+                                  : error_set(MOCO_EDNNL, "oneDNN can not start its CPU engine");
 }
 
 const char *net_library_version(void)

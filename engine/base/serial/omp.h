@@ -1,4 +1,4 @@
-/* omp.h: the four calls of OpenMP that the engine makes, as one thread answers them. In reach of
+/* omp.h: the calls of OpenMP that the engine makes, as one thread answers them. In reach of
  * #include <omp.h> only where a build has no OpenMP (-Dopenmp=disabled); its pragmas, but for simd,
  * mean nothing there. A loop computes the same bytes as with any team. */
 #ifndef MOCO_ENGINE_BASE_SERIAL_OMP_H
@@ -23,6 +23,21 @@ static inline int omp_get_thread_num(void)
 static inline void omp_set_num_threads(int threads)
 {
     (void)threads;
+}
+
+static inline int omp_in_parallel(void)
+{
+    return 0;
+}
+
+static inline int omp_get_dynamic(void)
+{
+    return 0;
+}
+
+static inline void omp_set_dynamic(int dynamic)
+{
+    (void)dynamic;
 }
 
 #endif

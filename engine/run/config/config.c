@@ -122,7 +122,7 @@ static const struct setting rows[] = {
     DOUBLE("knn-t", knn_t, 0, "temperature of their weights"),
     TEXT("feature", feature, 0, "what kNN compares: `head` or `backbone`"),
     { "seed", SETTING_U64, FIELD(seed), 1, NULL, "of all random numbers" },
-    INT("threads", threads, 0, "computing threads; 0: all"),
+    INT("threads", threads, 0, "computing threads; 0: all that the process may use"),
     INT("workers", workers, 0,
         "threads that prepare images ahead; 0: the computing threads, between steps"),
     INT("shuffle-window", shuffle_window, SAVED_IF_OTHER,
