@@ -1,5 +1,5 @@
-/* test_cpus.c: CPUs that a process may use, from a made-up /proc and /sys, from its affinity mask and
- * from what OpenMP was told. */
+/* test_cpus.c: CPUs that a process may use, from a made-up /proc and /sys, its affinity mask, and
+ * what OpenMP was told. */
 #define _GNU_SOURCE
 #include <omp.h>
 #include <sched.h>

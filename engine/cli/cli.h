@@ -56,7 +56,8 @@ struct option {
 
 /* Options of every command that takes no settings of a run. */
 #define CLI_COMMON(threads, cap, json) \
-    {"--threads", OPTION_INT, &(threads), NULL, "computing threads; 0: all that the process may use"}, \
+    {"--threads", OPTION_INT, &(threads), NULL, \
+     "computing threads; 0: all that the process may use"}, \
     {"--simd", OPTION_TEXT, &(cap), NULL, \
      "kernels: `ref`, `avx2`, `avx512` or `neon`; the best when not given"}, \
     {"--json", OPTION_SWITCH, &(json), NULL, "the result as JSON on standard output"}
