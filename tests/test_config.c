@@ -137,7 +137,11 @@ static void test_file(void)
     put("config.json", "{\"lrr\": 1}", 10);
     CHECK(config_read(&b, at("config.json")) == MOCO_EARG && strstr(error_text(), "is lr"));
     put("config.json", "{\"seed\": 12345678901234567}", 27); /* a double would make ...568 of it */
+    CHECK(config_read(&b, at("config.json")) == MOCO_OK && b.value.seed == 12345678901234567u);
+    put("config.json", "{\"seed\": 9007199254740993.0}", 28);
     CHECK(config_read(&b, at("config.json")) == MOCO_EFORMAT && strstr(error_text(), "seed"));
+    put("config.json", "{\"seed\": 99999999999999999999}", 30);
+    CHECK(config_read(&b, at("config.json")) == MOCO_EARG && strstr(error_text(), "seed"));
     put("config.json", "{\"epochs\": 5, \"mlp\": true}", 26);
     config_default(&b);
     CHECK(config_read(&b, at("config.json")) == MOCO_OK && b.value.epochs == 5 && b.value.mlp);

@@ -1,6 +1,7 @@
 /* common.c: what several commands share: options, machine, opening a trained encoder. */
 #include "engine/cli/cli.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,9 +11,11 @@
 #include "engine/base/clock.h"
 #include "engine/base/cpus.h"
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "engine/base/team.h"
 #include "engine/base/words.h"
 #include "engine/cli/help/help.h"
+#include "engine/cli/terminal.h"
 
 enum { EVAL_BATCH = 128, WORD_NEAR = 2 /* letters that differ */ };
 
@@ -75,7 +78,7 @@ static int set_option(const struct option *option, const char *text)
         return 0;
     }
     double value = strtod(text, &end);
-    if (end == text || *end)
+    if (end == text || *end || !isfinite(value))
         return cli_usage("%s takes a number, not '%s'", option->name, text);
     if (option->type == OPTION_DOUBLE) {
         *(double *)option->value = value;
@@ -274,13 +277,14 @@ void cli_bar_step(void *user, size_t done, size_t count)
     if (!bar->terminal || time - bar->shown < 0.2)
         return;
     bar->shown = time;
-    fprintf(stderr, "\r\033[K%zu of %zu images", done, count);
+    terminal_clear_line();
+    fprintf(stderr, "%zu of %zu images", done, count);
 }
 
 void cli_bar_end(const struct bar *bar)
 {
     if (bar->shown > 0)
-        fprintf(stderr, "\r\033[K");
+        terminal_clear_line();
 }
 
 void cli_epoch(const char *what, int epoch, int epochs, double loss)
@@ -288,22 +292,13 @@ void cli_epoch(const char *what, int epoch, int epochs, double loss)
     int terminal = isatty(2);
     if (!terminal && epoch < epochs && epoch % 10)
         return;
-    fprintf(stderr, "%s%s: epoch %d/%d loss %.4f%s", terminal ? "\r\033[K" : "", what, epoch,
-            epochs, loss, !terminal || epoch == epochs ? "\n" : "");
+    terminal_clear_line();
+    fprintf(stderr, "%s: epoch %d/%d loss %.4f%s", what, epoch, epochs, loss, !terminal || epoch == epochs ? "\n" : "");
 }
 
 void cli_json_text(const char *text)
 {
-    putchar('"');
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if (*p == '"' || *p == '\\')
-            printf("\\%c", *p);
-        else if (*p < 32)
-            printf("\\u%04x", *p);
-        else
-            putchar(*p);
-    }
-    putchar('"');
+    json_put(stdout, text);
 }
 
 int cli_run_file(char *out, size_t size, const char *path, const char *first, const char *second)

@@ -8,6 +8,7 @@
 #include "engine/base/error.h"
 #include "engine/cli/help/help.h"
 #include "engine/cli/signals.h"
+#include "engine/cli/terminal.h"
 #include "include/moco.h"
 
 static int is(const char *word, const char *a, const char *b)
@@ -92,5 +93,6 @@ static int run(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    terminal_begin();
     return printed(run(argc, argv));
 }

@@ -5,6 +5,7 @@
 #include "engine/cli/show.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/signals.h"
+#include "engine/cli/terminal.h"
 
 #include <math.h>
 #include <signal.h>
@@ -170,7 +171,9 @@ static void on_progress(void *user, const struct train_progress *p)
              number_text(top1, sizeof top1, "%.1f%%", 100 * p->top1), p->img_s,
              seconds > 0 ? 100 * p->data_s / seconds : 0.0,
              seconds > 0 ? 100 * p->compute_s / seconds : 0.0, eta, scores);
-    fprintf(stderr, "%s%s", show->terminal ? "\r\033[K" : "", line);
+    if (show->terminal)
+        terminal_clear_line();
+    fputs(line, stderr);
     show->open = show->terminal;
     if (p->epoch_done || !show->terminal)
         show->open = 0, fputc('\n', stderr);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "engine/base/replace.h"
 #include "engine/plot/svg.h"
 #include "engine/report/part.h"
@@ -43,7 +44,7 @@ static int read_settings(struct report *r)
     int rc = config_file_text(&text, path);
     if (!rc)
         rc = config_read_text(&r->config, text, path);
-    r->json = rc ? NULL : cJSON_Parse(text);
+    r->json = rc ? NULL : json_parse(NULL, text);
     free(text);
     return rc;
 }

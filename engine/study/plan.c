@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "engine/base/replace.h"
 #include "engine/run/forecast.h"
 
@@ -168,7 +169,7 @@ static cJSON *plan_new(const struct study_state *state)
 static int plan_write(const cJSON *plan, const char *path)
 {
     struct replace file;
-    char *text = cJSON_Print(plan);
+    char *text = json_print(plan, 1);
     int rc = text ? replace_open(&file, path) : error_memory("plan.json", PLAN_MAX);
     if (rc) {
         free(text);
@@ -209,7 +210,7 @@ static int plan_open(cJSON **out, const struct study_state *state, const char *p
     if (rc || !file)
         return rc;
     text[size] = '\0';
-    cJSON *plan = cJSON_Parse(text);
+    cJSON *plan = json_parse(NULL, text);
     if (!cJSON_IsObject(cJSON_GetObjectItemCaseSensitive(plan, "epochs")))
         rc = error_set(MOCO_EFORMAT, "%s is no plan of a study: choose another --out", path);
     for (size_t i = 0; i < sizeof names / sizeof *names && !rc; i++)

@@ -1,8 +1,8 @@
 # shellcheck shell=sh
 # lib.sh: what the scripts of this folder share. Each is called with the programs moco and draw, works
 # in a folder of its own, $work, and ends with `finish NAME`.
-moco=$1
-draw=$2
+moco=$(realpath "$1")
+draw=$(realpath "$2")
 failures=0
 checks=0
 work=$(mktemp -d)

@@ -6,12 +6,12 @@
  * readers keep numbers as doubles. */
 #include "engine/run/config/config.h"
 
-#include <cjson/cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "engine/base/replace.h"
 
 enum { TEXT_MAX = 4100, FILE_MAX = 1 << 20 };
@@ -50,7 +50,7 @@ static int add_values(cJSON *object, const struct config *config, int only_saved
 char *config_recipe(const struct config *config)
 {
     cJSON *object = cJSON_CreateObject();
-    char *text = object && add_values(object, config, 1) ? cJSON_PrintUnformatted(object) : NULL;
+    char *text = object && add_values(object, config, 1) ? json_print(object, 0) : NULL;
     cJSON_Delete(object);
     return text;
 }
@@ -94,7 +94,7 @@ static char *file_text(const struct config *config, const char *simd_name)
         cJSON_AddStringToObject(object, "kernels", simd_name) &&
         cJSON_AddStringToObject(object, "data", config->value.data) &&
         add_values(object, config, 0) && add_origins(object, config))
-        text = cJSON_Print(object);
+        text = json_print(object, 1);
     cJSON_Delete(object);
     return text;
 }
@@ -183,9 +183,10 @@ static int apply_item(struct config *config, const cJSON *item, const char *path
         return error_set(MOCO_EFORMAT, "%s: the value of %.64s is no number, text, true or false",
                          path, item->string);
     const struct setting *row = config_setting(item->string);
-    if (row && row->type == SETTING_U64 && cJSON_IsNumber(item) && item->valuedouble > 0x1p53)
-        return error_set(MOCO_EFORMAT, "%s: %s is a number above 2^53, of which JSON readers keep "
-                         "some digits only: write it in quotes", path, item->string);
+    if (row && row->type == SETTING_U64 && cJSON_IsNumber(item) && item->valuedouble >= 0x1p53)
+        return error_set(MOCO_EFORMAT, "%s: %s is no whole number but one with a point or an "
+                         "exponent, of which some digits are lost: write all its digits", path,
+                         item->string);
     int rc = config_set(config, item->string, text, FROM_FILE);
     if (rc) {
         snprintf(why, sizeof why, "%.500s", error_text());
@@ -198,11 +199,11 @@ int config_read_text(struct config *config, const char *text, const char *path)
 {
     int rc = MOCO_OK;
     const cJSON *item;
-    const char *end = NULL;
-    cJSON *object = cJSON_ParseWithOpts(text, &end, 1);
+    size_t wrong;
+    cJSON *object = json_parse(&wrong, text);
     if (!cJSON_IsObject(object))
         rc = error_set(MOCO_EFORMAT, "%s is no JSON object of settings: byte %zu is the first that "
-                       "does not fit", path, end ? (size_t)(end - text) : (size_t)0);
+                       "does not fit", path, wrong);
     cJSON_ArrayForEach(item, object) {
         if (!rc)
             rc = apply_item(config, item, path);
