@@ -51,10 +51,10 @@ static void test_by_hand(void)
     check_hand(CARDS(SIXTEEN, "BZERO   =                  0.5", "BSCALE  =                  2.0"),
                words, 8, DTYPE_F32, (const float[]){ -65535.5f, 65534.5f, 0.5f, -1.5f }, 2, 2);
     check_hand(CARDS(SIXTEEN, "BLANK   =               -32768"), words, 8, DTYPE_I16,
-               (const float[]){ 0, 32767, 0, -1 }, 2, 2);
+               (const float[]){ NAN, 32767, 0, -1 }, 2, 2);
     check_hand(CARDS(TWO_AXES("                 -32", "                   3",
                               "                   1")),
-               reals, 12, DTYPE_F32, (const float[]){ 1, 0, -2.5f }, 1, 3);
+               reals, 12, DTYPE_F32, (const float[]){ 1, NAN, -2.5f }, 1, 3);
 #undef SIXTEEN
 }
 

@@ -44,6 +44,14 @@ int cli_unknown(const char *kind, const char *word, const char *likest);
 struct source;
 void cli_note(const struct source *source);
 
+/* missing.c: the option, its range (0 or EXIT_USAGE), and a notice of what is missing in the images
+ * read so far. */
+#define CLI_MISSING(share) \
+    {"--max-missing", OPTION_DOUBLE, &(share), NULL, \
+     "share of an image that may be NaN or infinite and counts as the mean; more make it unreadable"}
+int cli_check_missing(double share);
+void cli_missing(const struct source *source);
+
 enum option_type { OPTION_TEXT, OPTION_INT, OPTION_DOUBLE, OPTION_SWITCH };
 
 struct option {
@@ -144,10 +152,13 @@ struct probe {
 struct probe_job {
     const char *weights, *train, *test, *feature;
     int side, split;
+    double max_missing;
 };
 #define CLI_FEATURE "what is compared: `backbone`, `head` or `pixels`; backbone when not given"
 #define CLI_SIDE "of the views of pixels; that of a run on these images when not given"
 int probe_open(struct probe *probe, const struct probe_job *job, const struct moco_simd *simd);
+/* cli_missing() of what has been read. */
+void probe_missing(const struct probe *probe);
 void probe_close(struct probe *probe);
 
 /* The file meant by a path: of a run folder, its `first` or else its `second` file. 0, or a code

@@ -6,24 +6,29 @@
 #include "engine/base/error.h"
 #include "engine/cli/audit/audit.h"
 #include "engine/cli/pack.h"
+#include "engine/data/missing.h"
 
 enum { COUNT_MAX = 100000 };
 
 struct arguments {
     const char *data, *test, *pack, *out, *cap;
     int threads, json, list, count;
+    double max_missing;
     struct pack_options packing;
 };
 
-static int look(struct audit *audit, struct source **source, const char *data)
+static int look(struct audit *audit, struct source **source, const char *data, double max_missing)
 {
     struct bar bar = cli_bar();
     int rc = source_open_lenient(source, data);
     if (rc)
         return rc;
+    missing_allow(*source, max_missing);
     cli_note(*source);
     rc = audit_open(audit, *source, cli_bar_step, &bar);
     cli_bar_end(&bar);
+    if (!rc)
+        cli_missing(*source);
     return rc;
 }
 
@@ -31,9 +36,9 @@ static int check_data(const struct arguments *a)
 {
     struct checked checked = {.has_test = a->test != NULL, .list = a->list};
     struct source *train = NULL, *test = NULL;
-    int rc = look(&checked.train, &train, a->data);
+    int rc = look(&checked.train, &train, a->data, a->max_missing);
     if (!rc && a->test)
-        rc = look(&checked.test, &test, a->test);
+        rc = look(&checked.test, &test, a->test, a->max_missing);
     if (!rc && a->test)
         rc = audit_leaks(&checked.leaks, &checked.leak_count, &checked.train, &checked.test);
     if (!rc && a->json)
@@ -60,7 +65,7 @@ static int check_arguments(const struct arguments *a)
         return cli_usage("--count must be from 1 to %d", COUNT_MAX);
     if (!(a->packing.max_bad >= 0 && a->packing.max_bad <= 1))
         return cli_usage("--max-bad must be from 0 to 1, the share of images left out");
-    return 0;
+    return cli_check_missing(a->max_missing);
 }
 
 int command_data(int argc, char **argv)
@@ -77,6 +82,7 @@ int command_data(int argc, char **argv)
          "--pack: scale larger images to this shorter side"},
         {"--max-bad", OPTION_DOUBLE, &a.packing.max_bad, NULL,
          "--pack: share of images that may be unreadable and are left out"},
+        CLI_MISSING(a.max_missing),
         CLI_COMMON(a.threads, a.cap, a.json),
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &a.data, 1);
@@ -87,6 +93,6 @@ int command_data(int argc, char **argv)
     a.packing.simd = &simd;
     rc = cli_machine(&simd, a.threads, a.cap);
     if (!rc)
-        rc = a.pack ? cli_pack(a.data, a.pack, &a.packing, a.json) : check_data(&a);
+        rc = a.pack ? cli_pack(a.data, a.pack, &a.packing, a.max_missing, a.json) : check_data(&a);
     return rc ? cli_failed() : EXIT_DONE;
 }

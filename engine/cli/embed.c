@@ -12,6 +12,7 @@
 #include "engine/base/csv.h"
 #include "engine/base/error.h"
 #include "engine/base/replace.h"
+#include "engine/data/missing.h"
 #include "engine/eval/embed.h"
 
 enum { BLOCK = 2048, PATH = 1200, HEAD = 128 };
@@ -136,6 +137,7 @@ static int write_all(struct job *job)
 
 static void print_result(const struct job *job, const char *feature, int json)
 {
+    cli_missing(job->source);
     if (job->left_out)
         fprintf(stderr, "moco: %zu of %zu images could not be read and have no row\n",
                 job->left_out, job->source->count);
@@ -154,6 +156,7 @@ int command_embed(int argc, char **argv)
 {
     const char *out = NULL, *ids = NULL, *feature = "backbone", *cap = NULL, *words[2];
     int threads = 0, json = 0;
+    double max_missing = 0.0;
     struct moco_simd simd;
     struct job job = {.embed = {.simd = &simd}};
     const struct option options[] = {
@@ -162,6 +165,7 @@ int command_embed(int argc, char **argv)
          "table of index, name, label and class of each row; X.csv for X.npy when not given"},
         {"--feature", OPTION_TEXT, &feature, NULL, "what is written: `backbone` or `head`"},
         {"--raw", OPTION_SWITCH, &job.embed.raw, NULL, "rows as they come, not of unit length"},
+        CLI_MISSING(max_missing),
         CLI_COMMON(threads, cap, json),
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, words, 2);
@@ -171,6 +175,8 @@ int command_embed(int argc, char **argv)
         return cli_usage("moco embed needs -o X.npy");
     if (strlen(out) >= PATH - 4 || (ids && strlen(ids) >= PATH))
         return cli_usage("-o and --ids take paths of up to %d bytes", PATH - 5);
+    if (cli_check_missing(max_missing))
+        return EXIT_USAGE;
     snprintf(job.rows_path, PATH, "%s", out);
     table_beside(job.table_path, out);
     if (ids)
@@ -180,6 +186,8 @@ int command_embed(int argc, char **argv)
     rc = cli_machine(&simd, threads, cap);
     if (!rc)
         rc = open_job(&job, words[0], words[1], feature);
+    if (!rc)
+        missing_allow(job.source, max_missing);
     if (!rc)
         rc = replace_open(&job.rows, job.rows_path);
     if (!rc)

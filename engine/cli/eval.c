@@ -46,6 +46,8 @@ static int knn(const struct knn_job *job, const struct moco_simd *simd)
     if (!rc)
         rc = score_run(&top1, &probe.sets, probe.with, &probe.policy, job->k, job->t, simd);
     if (!rc)
+        probe_missing(&probe);
+    if (!rc)
         print_knn(top1, job, &probe.sets, probe.feature);
     probe_close(&probe);
     return rc;
@@ -65,6 +67,7 @@ int command_knn(int argc, char **argv)
         {"--knn-k", OPTION_INT, &job.k, NULL, "neighbours that vote"},
         {"--knn-t", OPTION_DOUBLE, &job.t, NULL, "temperature of their weights"},
         {"--side", OPTION_INT, &job.probe.side, NULL, CLI_SIDE},
+        CLI_MISSING(job.probe.max_missing),
         CLI_COMMON(threads, cap, job.json),
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &job.probe.weights,
@@ -76,6 +79,8 @@ int command_knn(int argc, char **argv)
                          "--train is to be classified by the others");
     if (job.k < 1 || !((float)job.t > 0.0f && isfinite((float)job.t)))
         return cli_usage("--knn-k and --knn-t must be above 0, and --knn-t a float's size");
+    if (cli_check_missing(job.probe.max_missing))
+        return EXIT_USAGE;
     if (cli_machine(&simd, threads, cap) || knn(&job, &simd))
         return cli_failed();
     return EXIT_DONE;

@@ -34,18 +34,19 @@ static void print(const struct finetune_result *r, const struct finetune_config 
            sets->train.n, sets->test.n, r->epochs, seconds);
 }
 
-static int run(const char *weights, const char *train, const char *test,
-               const struct finetune_config *config, const struct moco_simd *simd, int json)
+static int run(const struct probe_job *job, const struct finetune_config *config, const struct moco_simd *simd, int json)
 {
     struct probe probe;
     struct finetune_result result;
     double start = clock_seconds();
-    int rc = probe_open(&probe, &(struct probe_job){weights, train, test, NULL, 0, 0}, simd);
+    int rc = probe_open(&probe, job, simd);
     if (!rc && !probe.with)
         rc = error_set(MOCO_EARG, "finetune needs an encoder; pixels are none");
     if (!rc)
         rc = finetune_run(&result, &probe.sets, probe.model.net, &probe.model.encoder,
                           &probe.policy, config, simd);
+    if (!rc)
+        probe_missing(&probe);
     if (!rc)
         print(&result, config, &probe.sets, clock_seconds() - start, json);
     probe_close(&probe);
@@ -54,14 +55,15 @@ static int run(const char *weights, const char *train, const char *test,
 
 int command_finetune(int argc, char **argv)
 {
-    const char *train = NULL, *test = NULL, *cap = NULL, *weights;
+    const char *cap = NULL;
+    struct probe_job job = {.weights = NULL};
     int seed = 1, threads = 0, json = 0;
     struct moco_simd simd;
     struct finetune_config c = {.fraction = 0.01, .batch = 64, .lr = 0.02, .wd = 1e-4,
                                 .progress = show_epoch};
     const struct option options[] = {
-        {"--train", OPTION_TEXT, &train, "DATA", "labelled images, of which a fraction is used"},
-        {"--test", OPTION_TEXT, &test, "DATA", "labelled images that judge it"},
+        {"--train", OPTION_TEXT, &job.train, "DATA", "labelled images, of which a fraction is used"},
+        {"--test", OPTION_TEXT, &job.test, "DATA", "labelled images that judge it"},
         {"--fraction", OPTION_DOUBLE, &c.fraction, NULL,
          "share of --train that is used, of each class as many"},
         {"--from-scratch", OPTION_SWITCH, &c.from_scratch, NULL,
@@ -72,19 +74,23 @@ int command_finetune(int argc, char **argv)
         {"--lr", OPTION_DOUBLE, &c.lr, NULL, "learning rate"},
         {"--wd", OPTION_DOUBLE, &c.wd, NULL, "weight decay"},
         {"--seed", OPTION_INT, &seed, NULL, "of the choice, first weights, order and views"},
+        CLI_MISSING(job.max_missing),
         CLI_COMMON(threads, cap, json),
     };
-    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &weights, 1);
+    int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, &job.weights,
+                       1);
     if (rc)
         return rc;
-    if (!train || !test)
+    if (!job.train || !job.test)
         return cli_usage("moco finetune needs --train DATA and --test DATA");
     if (!(c.fraction > 0.0 && c.fraction <= 1.0))
         return cli_usage("--fraction must be above 0 and at most 1");
     if (c.batch < 2 || c.batch > 65536 || !(c.lr > 0.0) || !(c.wd >= 0.0))
         return cli_usage("--batch-size must be from 2 to 65536, --lr above 0, --wd from 0");
+    if (cli_check_missing(job.max_missing))
+        return EXIT_USAGE;
     c.seed = (uint64_t)seed;
-    if (cli_machine(&simd, threads, cap) || run(weights, train, test, &c, &simd, json))
+    if (cli_machine(&simd, threads, cap) || run(&job, &c, &simd, json))
         return cli_failed();
     return EXIT_DONE;
 }

@@ -85,6 +85,7 @@ static int parse(struct request *r, int argc, char **argv)
         {"--lr", OPTION_DOUBLE, &r->lr, NULL, "moco: learning rate"},
         {"--epochs", OPTION_INT, &r->epochs, NULL, "moco: passes over the features"},
         {"--seed", OPTION_INT, &r->seed, NULL, "of all random numbers"},
+        CLI_MISSING(r->job.max_missing),
         {"--per-class", OPTION_SWITCH, &r->per_class, NULL, "accuracy of each class too"},
         CLI_COMMON(r->threads, r->cap, r->json),
     };
@@ -101,6 +102,8 @@ static int configure(struct linear_config *config, struct request *r)
                          "of --train is to be the test set");
     if (linear_protocol_named(&config->protocol, r->protocol))
         return cli_usage("%s", error_text());
+    if (cli_check_missing(r->job.max_missing))
+        return EXIT_USAGE;
     if (!(r->lr > 0.0) || r->epochs < 1 || !isfinite(r->lr) || r->l2 < 0.0 || isinf(r->l2))
         return cli_usage("--lr and --epochs must be above 0, --l2 a number from 0");
     int solver = config->protocol == LINEAR_SOLVER;
@@ -124,6 +127,8 @@ static int run(struct probe *probe, const struct linear_config *config, const st
     if (!rc && config->protocol == LINEAR_SOLVER && !result.converged)
         fprintf(stderr, "moco: the solver stopped after %d iterations with %.1e of the first "
                         "gradient left\n", result.iterations, result.gradient);
+    if (!rc)
+        probe_missing(probe);
     if (!rc)
         (r->json ? print_json : print_text)(&result, classes, probe, r->protocol,
                                             clock_seconds() - start);

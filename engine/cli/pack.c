@@ -5,6 +5,7 @@
 
 #include "engine/base/error.h"
 #include "engine/cli/cli.h"
+#include "engine/data/missing.h"
 
 static void print_bad(const struct pack_report *report, size_t views)
 {
@@ -40,7 +41,8 @@ static void print_report(const struct pack_report *report, const char *out, size
     printf("\n");
 }
 
-int cli_pack(const char *data, const char *out, struct pack_options *options, int json)
+int cli_pack(const char *data, const char *out, struct pack_options *options, double max_missing,
+             int json)
 {
     struct bar bar = cli_bar();
     struct pack_report *report = calloc(1, sizeof *report);
@@ -48,6 +50,7 @@ int cli_pack(const char *data, const char *out, struct pack_options *options, in
     int rc = report ? source_open_lenient(&source, data)
                     : error_memory("a report on packing", sizeof *report);
     if (!rc) {
+        missing_allow(source, max_missing);
         cli_note(source);
         options->progress = cli_bar_step;
         options->user = &bar;
@@ -55,6 +58,7 @@ int cli_pack(const char *data, const char *out, struct pack_options *options, in
     }
     cli_bar_end(&bar);
     if (!rc) {
+        cli_missing(source);
         print_bad(report, source_views(source));
         print_report(report, out, source_views(source), options->side, json);
     }

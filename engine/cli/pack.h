@@ -5,6 +5,7 @@
 #include "engine/data/format/pack.h"
 
 /* Packs `data` into the file `out` and prints what came of it. */
-int cli_pack(const char *data, const char *out, struct pack_options *options, int json);
+int cli_pack(const char *data, const char *out, struct pack_options *options,
+             double max_missing, int json);
 
 #endif

@@ -70,10 +70,18 @@ int probe_open(struct probe *probe, const struct probe_job *job, const struct mo
                                       : score_open(&probe->sets, job->train, job->test);
     if (rc)
         return rc;
+    score_allow_missing(&probe->sets, job->max_missing);
     cli_note(probe->sets.train.source);
     if (job->test)
         cli_note(probe->sets.test.source);
     return pixels ? pixel_policy(&probe->policy, probe->sets.train.source, job->side) : MOCO_OK;
+}
+
+void probe_missing(const struct probe *probe)
+{
+    cli_missing(probe->sets.train.source);
+    if (probe->sets.test.source && probe->sets.test.source != probe->sets.train.source)
+        cli_missing(probe->sets.test.source);
 }
 
 void probe_close(struct probe *probe)

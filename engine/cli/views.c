@@ -12,6 +12,7 @@
 
 #include "engine/base/error.h"
 #include "engine/cli/sheet/sheet.h"
+#include "engine/data/missing.h"
 #include "engine/run/train.h"
 
 enum { CELL = 128, TEXT = 8192, COUNT_MAX = 100000 };
@@ -105,6 +106,14 @@ static void print_line(const struct views *v, size_t index, int number, const ch
     printf("  view %d: %s\n", number, text);
 }
 
+static int read_filled(struct views *v, size_t index)
+{
+    int rc = v->source->read(v->source, index, &v->image);
+    if (!rc && v->image.channels == v->policy.channels)
+        image_fill(&v->image, v->policy.mean);
+    return rc;
+}
+
 /* Of a sample with several images, the one that training would make this view of. */
 static int read_for(struct views *v, size_t *index, size_t sample, int number)
 {
@@ -113,7 +122,7 @@ static int read_for(struct views *v, size_t *index, size_t sample, int number)
         return MOCO_OK;
     loader_images(image, v->source, v->config.value.seed, (uint64_t)number / 2, sample, sample);
     *index = (size_t)image[number % 2];
-    return v->source->read(v->source, *index, &v->image);
+    return read_filled(v, *index);
 }
 
 static int show_view(struct views *v, int row, size_t index, int number, const struct tone *tone)
@@ -151,7 +160,7 @@ static int show_row(struct views *v, int row)
     size_t sample = (size_t)row * source_samples(v->source) / (size_t)v->count;
     size_t index = sample * source_views(v->source);
     int label = source_label(v->source, index);
-    int rc = v->source->read(v->source, index, &v->image);
+    int rc = read_filled(v, index);
     if (!rc)
         rc = sheet_tone(&tone, &v->image, v->shown, v->source->dtype != DTYPE_U8);
     if (rc)
@@ -197,6 +206,8 @@ static int open_views(struct views *v, const struct moco_simd *simd)
 {
     const struct train_hooks hooks = { .notice = on_notice };
     int rc = source_open_pair(&v->source, v->config.value.data, v->config.value.positive);
+    if (!rc)
+        missing_allow(v->source, v->config.value.max_missing);
     if (!rc)
         rc = views_resolve(&v->config, v->source, &hooks);
     if (!rc)

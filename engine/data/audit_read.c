@@ -15,11 +15,10 @@ enum { CHUNK = 64 };
 
 /* Of one channel. */
 struct sums {
-    double sum, squares, low, high;
+    double sum, squares, low, high, values;
 };
 
 struct chunk {
-    double pixels;
     size_t read;
     struct sums *channels; /* (channels) */
 };
@@ -55,11 +54,17 @@ static void hash_image(uint64_t hash[2], const struct image *image)
     hash_numbers(hash, image->pixels, (size_t)channels * plane);
 }
 
-static struct sums sums_of(const float *x, size_t n)
+static const struct sums sums_none = { 0, 0, INFINITY, -INFINITY, 0 };
+
+/* gaps: NaN means a number that is missing. */
+static struct sums sums_of(const float *x, size_t n, int gaps)
 {
-    struct sums s = { 0, 0, INFINITY, -INFINITY };
+    struct sums s = sums_none;
     for (size_t i = 0; i < n; i++) {
         double value = (double)x[i];
+        if (gaps && isnan(value))
+            continue;
+        s.values++;
         s.sum += value;
         s.squares += value * value;
         s.low = value < s.low ? value : s.low;
@@ -72,26 +77,28 @@ static void add(struct sums *to, const struct sums *s)
 {
     to->sum += s->sum;
     to->squares += s->squares;
+    to->values += s->values;
     to->low = s->low < to->low ? s->low : to->low;
     to->high = s->high > to->high ? s->high : to->high;
 }
 
+/* found: it holds NaN or infinite numbers that nothing declares missing. */
 static void judge(struct audit_image *out, struct chunk *chunk, struct sums *scratch,
-                  const struct image *image)
+                  const struct image *image, int found)
 {
     size_t plane = (size_t)image->height * (size_t)image->width;
     out->height = image->height;
     out->width = image->width;
     out->constant = 1;
+    out->infinite = (unsigned char)found;
     hash_image(out->hash, image);
     for (int c = 0; c < image->channels; c++) {
-        scratch[c] = sums_of(image->pixels + (size_t)c * plane, plane);
-        out->constant &= scratch[c].low == scratch[c].high;
+        scratch[c] = sums_of(image->pixels + (size_t)c * plane, plane, image->missing && !found);
+        out->constant &= scratch[c].low >= scratch[c].high;
         out->infinite |= !isfinite(scratch[c].sum) || !isfinite(scratch[c].squares);
     }
     if (out->infinite)
         return;
-    chunk->pixels += (double)plane;
     for (int c = 0; c < image->channels; c++)
         add(&chunk->channels[c], &scratch[c]);
 }
@@ -99,12 +106,13 @@ static void judge(struct audit_image *out, struct chunk *chunk, struct sums *scr
 static void look(struct audit_image *out, struct chunk *chunk, struct sums *scratch,
                  struct image *image, const struct source *source)
 {
-    out->rc = source->read(source, out->index, image);
+    int rc = source->read(source, out->index, image), found = rc == MOCO_ENOTFINITE;
+    out->rc = found ? MOCO_OK : rc; /* its pixels are there */
     if (out->rc == MOCO_OK && image->channels != source->channels)
         out->rc = error_set(MOCO_EFORMAT, "%s: image %zu has %d channels, not %d", source->where,
                             out->index, image->channels, source->channels);
     if (out->rc == MOCO_OK)
-        judge(out, chunk, scratch, image);
+        judge(out, chunk, scratch, image, found);
     else
         out->sentence = strdup(error_text());
 }
@@ -128,7 +136,7 @@ static void look_at_chunk(struct pass *pass, size_t k, struct sums *scratch, str
     size_t end = (k + 1) * CHUNK < source->count ? (k + 1) * CHUNK : source->count;
     chunk->channels = pass->sums + k * (size_t)source->channels;
     for (int c = 0; c < source->channels; c++)
-        chunk->channels[c] = (struct sums){ 0, 0, INFINITY, -INFINITY };
+        chunk->channels[c] = sums_none;
     for (size_t i = k * CHUNK; i < end; i++) {
         pass->audit->images[i].index = i;
         look(&pass->audit->images[i], chunk, scratch, image, source);
@@ -164,12 +172,10 @@ static void look_at_all(struct pass *pass)
 static void take_statistics(struct audit *out, const struct pass *pass)
 {
     for (int c = 0; c < out->source->channels; c++) {
-        struct sums all = { 0, 0, INFINITY, -INFINITY };
-        double pixels = 0;
-        for (size_t k = 0; k < pass->chunks; k++) {
+        struct sums all = sums_none;
+        for (size_t k = 0; k < pass->chunks; k++)
             add(&all, &pass->chunk[k].channels[c]);
-            pixels += pass->chunk[k].pixels;
-        }
+        double pixels = all.values;
         double mean = all.sum / pixels, variance = all.squares / pixels - mean * mean;
         out->mean[c] = mean;
         out->std[c] = isnan(variance) ? NAN : sqrt(fmax(variance, 0));

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/missing.h"
 #include "engine/data/part.h"
 
 enum { REPLACEMENTS = 16 }; /* tried for an image that can not be read */
@@ -33,6 +34,8 @@ static int draw_image(const struct loader *loader, struct hand *hand, struct slo
         rc = error_set(MOCO_EFORMAT, "%s: image %llu has %d channels, but the views have %d",
                        source->where, (unsigned long long)index, hand->image.channels,
                        policy->channels);
+    if (rc == MOCO_OK)
+        image_fill(&hand->image, policy->mean);
     for (int i = first; i < end && rc == MOCO_OK; i++)
         rc = augment_apply(dst[i] + b * loader->view_floats, &hand->image, &views[i], policy,
                            &hand->scratch);

@@ -10,7 +10,6 @@
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include "engine/data/format/pack.h"
 #include "engine/data/format/raw.h"
 #include "engine/data/format/tree.h"
+#include "engine/data/missing.h"
 #include "engine/data/view/augment.h"
 
 struct kind {
@@ -80,6 +80,7 @@ int image_resize(struct image *image, int channels, int height, int width)
     image->height = height;
     image->width = width;
     image->bytes = 0;
+    image->missing = 0;
     return MOCO_OK;
 }
 
@@ -232,6 +233,8 @@ static int open_source(struct source **out, const char *spec, int lenient)
     if (rc == MOCO_OK && source->channels > AUGMENT_CHANNELS_MAX)
         rc = error_set(MOCO_EUNSUPPORTED, "%s: images of %d channels; at most %d are trained on",
                        spec, source->channels, AUGMENT_CHANNELS_MAX);
+    if (rc == MOCO_OK)
+        rc = missing_guard(source);
     if (rc != MOCO_OK)
         goto fail;
     *out = source;
@@ -260,6 +263,7 @@ void source_close(struct source **source)
         gone->close(gone);
     free((void *)(uintptr_t)gone->labels);
     free((void *)(uintptr_t)gone->class_names);
+    missing_release(gone);
     free(gone);
     *source = NULL;
 }
@@ -271,81 +275,4 @@ size_t source_reader_bytes(const struct source *source)
     if (source->pixels_max > pixels)
         pixels = source->pixels_max;
     return pixels * (size_t)source->channels * number + source->decoder_bytes;
-}
-
-/* ---- statistics ---- */
-
-/* Adds the sum and the sum of squares of each channel to sums: (channels, 2). */
-static void add_image(double *sums, const struct image *image)
-{
-    size_t plane = (size_t)image->height * (size_t)image->width;
-    for (int c = 0; c < image->channels; c++) {
-        const float *x = image->pixels + (size_t)c * plane;
-        double sum = 0, squares = 0;
-        for (size_t i = 0; i < plane; i++) {
-            sum += x[i];
-            squares += (double)x[i] * x[i];
-        }
-        sums[2 * c] += sum;
-        sums[2 * c + 1] += squares;
-    }
-}
-
-static int sum_images(const struct source *source, double *sums, double *pixels, size_t sample)
-{
-    struct image image = { 0 };
-    size_t good = 0;
-    int rc = MOCO_OK, last = MOCO_OK;
-    for (size_t i = 0; i < sample && rc == MOCO_OK; i++) {
-        size_t index = i * source->count / sample; /* all where all are sampled */
-        rc = source->read(source, index, &image);
-        if (source_is_bad(rc)) {
-            last = rc;
-            rc = MOCO_OK;
-            continue;
-        }
-        if (rc == MOCO_OK && image.channels != source->channels)
-            rc = error_set(MOCO_EFORMAT, "%s: image %zu has %d channels, not %d", source->where,
-                           index, image.channels, source->channels);
-        if (rc != MOCO_OK)
-            break;
-        add_image(sums, &image);
-        *pixels += (double)image.height * image.width;
-        good++;
-    }
-    image_close(&image);
-    return rc == MOCO_OK && !good ? last : rc; /* the sentence is the last image's */
-}
-
-/* A constant channel gets std 1: it becomes 0, not infinite, when normalised. What is constant does
- * not depend on the unit: fluxes of 1e-17 are none, but what rounding leaves of a mean is. */
-static int finish(const struct source *source, float *mean, float *std, const double *sums,
-                  double pixels)
-{
-    for (int c = 0; c < source->channels; c++) {
-        double m = sums[2 * c] / pixels, variance = sums[2 * c + 1] / pixels - m * m;
-        if (!isfinite(m) || !isfinite(variance))
-            return error_set(MOCO_EFORMAT, "%s: channel %d holds NaN or infinite values; replace "
-                             "them first", source->where, c);
-        mean[c] = (float)m;
-        double deviation = variance > 1e-12 * m * m ? sqrt(variance) : 0.0;
-        std[c] = deviation > 1e-30 ? (float)deviation : 1.0f; /* floats hold its inverse */
-    }
-    return MOCO_OK;
-}
-
-int source_statistics(const struct source *source, float *mean, float *std, size_t sample)
-{
-    double pixels = 0;
-    sample = sample < source->count ? sample : source->count;
-    if (sample == 0 || source->channels <= 0)
-        return error_set(MOCO_EARG, "statistics of %s: no image to sample", source->where);
-    double *sums = calloc(2 * (size_t)source->channels, sizeof *sums);
-    if (!sums)
-        return error_memory("statistics", 2 * (size_t)source->channels * sizeof *sums);
-    int rc = sum_images(source, sums, &pixels, sample);
-    if (rc == MOCO_OK)
-        rc = finish(source, mean, std, sums, pixels);
-    free(sums);
-    return rc;
 }

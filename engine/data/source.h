@@ -26,6 +26,7 @@ struct image {
     float *pixels; /* (channels, height, width); owned, grows as needed */
     int channels, height, width;
     size_t capacity; /* floats */
+    size_t missing;  /* numbers without a value, which are NaN: image_fill() of missing.h */
     int bytes;       /* `pixels` has (height, width, 4) bytes instead: red, green, blue, any; only
                       * where a part was asked for that may have them */
 };
@@ -79,6 +80,12 @@ struct source {
     int (*traits)(const struct source *source, size_t index);
     void (*close)(struct source *source);
     void *state; /* of the format's file */
+    char declared[64];   /* what says that numbers are missing, "GDAL_NODATA -9999"; "": nothing.
+                          * Such numbers come as NaN and read() counts them in image->missing */
+    double max_missing;  /* share of an image that may be NaN or infinite beside those; set it by
+                          * missing_allow() */
+    struct missing *missing; /* of missing.c; NULL where every number is a value; owned */
+    struct source *part[2];  /* of a pair; borrowed from its state */
     int lenient; /* of source_open_lenient() */
 };
 
@@ -115,14 +122,14 @@ static inline size_t source_samples(const struct source *source)
 static inline int source_is_bad(int rc)
 {
     return rc == MOCO_EIO || rc == MOCO_EFORMAT || rc == MOCO_EUNSUPPORTED ||
-           rc == MOCO_EDAMAGED || rc == MOCO_ETRUNCATED;
+           rc == MOCO_EDAMAGED || rc == MOCO_ETRUNCATED || rc == MOCO_ENOTFINITE;
 }
 
 /* Memory of one who reads images one after the other: the largest, and what decodes it. */
 size_t source_reader_bytes(const struct source *source);
 
 /* mean, std: (channels) over at most `sample` images spread evenly over the set, without those that
- * can not be read. */
+ * can not be read and without numbers that are missing. */
 int source_statistics(const struct source *source, float *mean, float *std, size_t sample);
 
 /* Formats. `path` is what stands behind the kind's colon. */

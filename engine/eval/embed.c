@@ -10,6 +10,7 @@
 
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
+#include "engine/data/missing.h"
 #include "engine/data/part.h"
 
 int embed_feature_named(enum embed_feature *out, const char *name)
@@ -46,6 +47,7 @@ static int view_of(float *dst, const struct source *source, size_t index,
     if (image->channels != policy->channels)
         return error_set(MOCO_EARG, "image %zu of %s has %d channels, the encoder takes %d", index,
                          source->where, image->channels, policy->channels);
+    image_fill(image, policy->mean);
     if (!draw)
         return augment_plain(dst, image, policy, scratch);
     uint64_t stream = 2 * (uint64_t)index + (uint64_t)draw->which;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/missing.h"
 #include "engine/eval/knn.h"
 
 enum { FIFTHS = 5 };
@@ -88,6 +89,13 @@ void score_close(struct score_sets *sets)
 {
     side_close(&sets->train);
     side_close(&sets->test);
+}
+
+void score_allow_missing(struct score_sets *sets, double share)
+{
+    missing_allow(sets->train.source, share);
+    if (sets->test.source)
+        missing_allow(sets->test.source, share);
 }
 
 size_t score_bytes(const struct score_sets *sets, size_t D)

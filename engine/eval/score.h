@@ -32,6 +32,9 @@ int score_split(struct score_sets *sets, struct source *source);
 
 void score_close(struct score_sets *sets);
 
+/* missing_allow() of both sources. */
+void score_allow_missing(struct score_sets *sets, double share);
+
 /* Columns of what `embed` gives; NULL: raw pixels. */
 size_t score_columns(const struct embed *embed, const struct policy *policy);
 

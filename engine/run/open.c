@@ -9,6 +9,7 @@
 
 #include "engine/base/error.h"
 #include "engine/data/format/raw.h"
+#include "engine/data/missing.h"
 #include "engine/data/order.h"
 #include "engine/run/labels.h"
 #include "engine/run/run.h"
@@ -96,6 +97,8 @@ static int open_scores(struct run *run)
         rc = score_split(&run->sets, run->source);
     }
     run->scored = !rc;
+    if (!rc)
+        score_allow_missing(&run->sets, c->max_missing);
     if (!rc && run->sets.test.source == run->source && run_classifies(run) &&
         c->labels_fraction >= 1.0)
         run_notice(run->hooks, "the classifier is judged by images whose labels training does not "
@@ -214,6 +217,8 @@ static int open_data(struct run *run)
 {
     const struct run_config *c = run->c;
     int rc = source_open_pair(&run->source, c->data, c->positive);
+    if (!rc)
+        missing_allow(run->source, c->max_missing);
     if (!rc)
         note(run, run->source);
     if (!rc && c->resume)

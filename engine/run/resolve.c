@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/missing.h"
 #include "engine/run/run.h"
 
 /* Channel values as a setting's text: few digits, so that the text is the value. */
@@ -18,14 +19,39 @@ static void list_text(char *out, size_t size, const float *values, int count)
                                  (double)values[i]);
 }
 
-static int resolve_normalisation(struct config *config, const struct source *source)
+enum { STATISTICS_SAMPLE = 4096, RANGE_SAMPLE = 64 };
+
+/* Where nothing was measured, some images are looked at for it. */
+static void look(const struct source *source)
+{
+    struct image image = { 0 };
+    size_t n = source->count < RANGE_SAMPLE ? source->count : RANGE_SAMPLE;
+    for (size_t i = 0; i < n; i++)
+        (void)source->read(source, i * source->count / n, &image);
+    image_close(&image);
+}
+
+static void notice_missing(const struct source *source, const struct train_hooks *hooks,
+                           int measured)
+{
+    char text[MISSING_TEXT];
+    if (!measured && hooks && (source->missing || source->part[0]))
+        look(source);
+    missing_text(text, source);
+    if (text[0])
+        run_notice(hooks, "%s", text);
+}
+
+static int resolve_normalisation(struct config *config, const struct source *source,
+                                 const struct train_hooks *hooks)
 {
     float mean[AUGMENT_CHANNELS_MAX], std[AUGMENT_CHANNELS_MAX];
     char text[4096];
     struct run_config *c = &config->value;
-    if (c->mean[0] && c->std[0])
-        return MOCO_OK;
-    int rc = source_statistics(source, mean, std, 4096);
+    int measure = !c->mean[0] || !c->std[0];
+    int rc = measure ? source_statistics(source, mean, std, STATISTICS_SAMPLE) : MOCO_OK;
+    if (!rc)
+        notice_missing(source, hooks, measure);
     if (!rc && !c->mean[0]) {
         list_text(text, sizeof text, mean, source->channels);
         rc = config_set(config, "mean", text, FROM_DATA);
@@ -217,8 +243,6 @@ static void notice_channels(const struct run_config *c, const struct source *sou
         run_notice(hooks, "channel-drop is off: the images have one channel");
 }
 
-enum { RANGE_SAMPLE = 64 };
-
 /* Numbers by more than a tenth of their channel's deviation outside [0, 1]. */
 static size_t count_outside(const struct image *image, const float *std)
 {
@@ -248,7 +272,7 @@ static void notice_range(const struct run_config *c, const struct source *source
     for (size_t i = 0; i < n; i++)
         if (!source->read(source, i * source->count / n, &image) &&
             image.channels == source->channels) {
-            all += (double)image.channels * image.height * image.width;
+            all += (double)image.channels * image.height * image.width - (double)image.missing;
             outside += (double)count_outside(&image, policy.std);
         }
     image_close(&image);
@@ -268,7 +292,7 @@ int views_resolve(struct config *config, const struct source *source,
     if (!rc)
         rc = config_check_views(config);
     if (!rc)
-        rc = resolve_normalisation(config, source);
+        rc = resolve_normalisation(config, source, hooks);
     if (!rc)
         notice_channels(&config->value, source, hooks);
     if (!rc)
@@ -290,7 +314,7 @@ int train_resolve(struct config *config, const struct source *source,
     if (!rc)
         rc = config_check(config, source_samples(source));
     if (!rc)
-        rc = resolve_normalisation(config, source);
+        rc = resolve_normalisation(config, source, hooks);
     if (!rc)
         notice_channels(&config->value, source, hooks);
     if (!rc)

@@ -12,6 +12,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/json.h"
+#include "engine/data/missing.h"
 #include "engine/base/replace.h"
 #include "engine/run/forecast.h"
 
@@ -132,6 +133,8 @@ static int open_common(struct study_state *state)
         rc = apply(&state->common, state->study->base, FROM_DATA);
     if (!rc)
         rc = source_open(&state->source, state->base->value.data);
+    if (!rc)
+        missing_allow(state->source, state->base->value.max_missing);
     if (!rc)
         rc = views_resolve(&state->common, state->source, &state->hooks->train);
     state->shown = state->common;

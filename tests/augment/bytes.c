@@ -11,7 +11,7 @@ static void test_repeatable(void)
 {
     enum { SIDE = 32, FLOATS = 3 * SIDE * SIDE };
     static float pixels[3 * 48 * 40], a[FLOATS], b[FLOATS];
-    struct image image = { pixels, 3, 48, 40, 3 * 48 * 40, 0 };
+    struct image image = { pixels, 3, 48, 40, 3 * 48 * 40, 0, 0 };
     struct augment_scratch fresh = { 0 }, used = { 0 };
     struct policy policy;
 

@@ -106,7 +106,7 @@ static void test_grey(void)
 static void test_normalise(void)
 {
     float pixels[2 * 4] = { 0, 1, 0.5f, 0.25f, 1, 1, 0, 0 }, out[8];
-    struct image image = { pixels, 2, 2, 2, 8, 0 };
+    struct image image = { pixels, 2, 2, 2, 8, 0, 0 };
     struct augment_scratch scratch = { 0 };
     struct policy policy;
     struct view view = { .height = 2, .width = 2 };
@@ -130,7 +130,7 @@ static void test_long_row(void)
 {
     enum { LONG = 1 << 22, LARGE = 1 << 10 };
     float *pixels = calloc(LONG, sizeof *pixels), *out = calloc(LARGE * LARGE, sizeof *out);
-    struct image image = { pixels, 1, 1, LONG, LONG, 0 };
+    struct image image = { pixels, 1, 1, LONG, LONG, 0, 0 };
     struct augment_scratch scratch = { 0 };
     struct policy policy;
 

@@ -33,7 +33,8 @@ void apply_whole(float *out, float *pixels, int channels, int side, const struct
                  const struct policy *policy)
 {
     size_t n = (size_t)(channels * side * side);
-    struct image image = { pixels, channels, side, side, n, 0 };
+    struct image image = { .pixels = pixels, .channels = channels, .height = side,
+                           .width = side, .capacity = n };
     struct augment_scratch scratch = { 0 };
     struct view whole = *view;
 

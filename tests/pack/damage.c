@@ -85,7 +85,7 @@ static void test_values(void)
         { 0, 8, 4, UINT32_MAX, "entry 0" },      { 3, 12, 4, 1 << 20, "entry 3" },
         { 0, 12, 4, 0x7fffffff, "entry 0" },     { 2, 16, 4, 2, "entry 2" },
         { 2, 16, 4, UINT32_MAX - 1, "entry 2" }, { 1, 24, 4, 5000, "entry 1" },
-        { 1, 28, 4, 6, "entry 1" },              { -1, 8, 4, 2, "version 2" },
+        { 1, 28, 4, 6, "entry 1" },              { -1, 8, 4, 3, "version 3" },
         { -1, 60, 4, 0, "channels" },            { -1, 60, 4, UINT32_MAX, "channels" },
         { -1, 60, 4, 4, "entry" },               { -1, 64, 4, 6, "channels" },
         { -1, 68, 4, 1, "entry" },               { -1, 68, 4, 1 << 21, "channels" },

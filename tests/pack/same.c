@@ -21,11 +21,11 @@ static void test_folder(void)
 
 static void test_numbers(void)
 {
-    static const uint32_t bits[] = { 0, 0x80000000, 0x7fc00001, 0xff800000, 1, 0x3f800001 };
+    static const uint32_t bits[] = { 0, 0x80000000, 0x7f7fffff, 0xff7fffff, 1, 0x3f800001 };
     static const int16_t shorts[] = { -32768, 32767, 0, -1, 77, 5 };
-    static const uint16_t halves[] = { 0, 0x8000, 1, 0x3ff, 0x7bff, 0xfc00 };
+    static const uint16_t halves[] = { 0, 0x8000, 1, 0x3ff, 0x7bff, 0xfbff };
     static const uint16_t words[] = { 0, 257, 65535, 1, 256, 300 };
-    static const double doubles[] = { 0, 0.1, -1e300, 1e-300, 65536.5, 3 };
+    static const double doubles[] = { 0, 0.1, -1e30, 1e-300, 65536.5, 3 };
     static const unsigned char bytes[] = { 0, 1, 2, 128, 254, 255 };
     static const int64_t labels[] = { 1, -1 };
     static const struct {

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "engine/cli/cli.h"
+#include "engine/data/missing.h"
 
 static void numbers(const char *key, const double *x, int n)
 {
@@ -69,6 +70,19 @@ static void findings(const struct audit *audit, int list)
     putchar(']');
 }
 
+static void missing(const struct source *source)
+{
+    struct missing_counts n = missing_count(source);
+    if (!n.images_with)
+        return;
+    printf(",\"missing\":{\"share\":%.9g,\"images\":%llu,\"numbers\":%llu,\"declared\":%llu,"
+           "\"not_declared\":%llu,\"declared_as\":", (double)(n.declared + n.found) /
+           (double)n.numbers, (unsigned long long)n.images_with, (unsigned long long)n.numbers,
+           (unsigned long long)n.declared, (unsigned long long)n.found);
+    cli_json_text(source->declared);
+    putchar('}');
+}
+
 /* Without its closing brace. */
 static void set(const struct audit *audit, int list)
 {
@@ -88,6 +102,7 @@ static void set(const struct audit *audit, int list)
     numbers("min", audit->low, source->channels);
     numbers("max", audit->high, source->channels);
     printf(",\"alpha\":%zu", audit->alpha);
+    missing(source);
     for (int kind = 0; kind < AUDIT_KINDS; kind++)
         printf(",\"%s\":%zu", audit_kind_name((enum audit_kind)kind), audit->seen[kind]);
     findings(audit, list);

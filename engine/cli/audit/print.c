@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/cli/cli.h"
+#include "engine/data/missing.h"
 
 enum { CHANNELS_SHOWN = 16, CLASSES_SHOWN = 120, LINE_WIDTH = 96, NAME = 1300 };
 
@@ -72,6 +73,15 @@ void audit_reason(char *out, size_t size, const struct source *source,
 
 /* ---- the set ---- */
 
+static void print_missing(const struct source *source)
+{
+    struct missing_counts n = missing_count(source);
+    if (n.images_with)
+        printf("missing     %llu of %llu numbers, in %llu images: not among the statistics\n",
+               (unsigned long long)(n.declared + n.found), (unsigned long long)n.numbers,
+               (unsigned long long)n.images_with);
+}
+
 static void print_size(const struct audit *audit)
 {
     const struct source *source = audit->source;
@@ -82,6 +92,7 @@ static void print_size(const struct audit *audit)
     printf("\nchannels    %d, %s\n", source->channels, audit_dtype(source));
     if (audit->alpha)
         printf("alpha       %zu images have it\n", audit->alpha);
+    print_missing(source);
     if (!memcmp(s, l, 2 * sizeof *s))
         printf("size        %d x %d\n", s[1], s[0]);
     else

@@ -85,6 +85,7 @@ static int show(struct sheet *sheet, const struct cell *cell, int row, int colum
     char text[TEXT];
     struct tone tone;
     int rc = cell->source->read(cell->source, cell->image, image);
+    rc = rc == MOCO_ENOTFINITE ? MOCO_OK : rc; /* its pixels are there */
     if (!rc)
         rc = sheet_tone(&tone, image, NULL, cell->source->dtype != DTYPE_U8);
     if (rc)

@@ -109,10 +109,14 @@ static struct span span_of(int i, int shown, int all)
 static float mean_of(const float *plane, int width, struct span rows, struct span columns)
 {
     double sum = 0.0;
+    int n = 0;
     for (int y = rows.from; y < rows.to; y++)
-        for (int x = columns.from; x < columns.to; x++)
-            sum += (double)plane[(size_t)y * (size_t)width + (size_t)x];
-    return (float)(sum / (rows.to - rows.from) / (columns.to - columns.from));
+        for (int x = columns.from; x < columns.to; x++) {
+            float value = plane[(size_t)y * (size_t)width + (size_t)x];
+            sum += isnan(value) ? 0.0 : (double)value;
+            n += !isnan(value);
+        }
+    return n ? (float)(sum / n) : NAN;
 }
 
 /* NaN becomes 0. */

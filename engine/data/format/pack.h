@@ -26,6 +26,10 @@
  *   80  4  images of a sample, which follow one another
  *   84 44  zeros
  *
+ * Where numbers are missing the version is 2, and the type of the numbers has 256 added in images
+ * with such: of floats NaN are missing, of integers the number in its upper 16 bits, which is none
+ * of the others. In version 1 NaN is a number like others, and nothing declares it missing.
+ *
  * The header is written last and the file renamed into its place, so what has the magic is whole.
  * A reader checks the sums of header, index and texts at once, that of an image the first time it
  * is read, and believes no number of them for their sums alone. Nothing in it tells where, when or
@@ -39,7 +43,8 @@
 #define PACK_MAGIC "\x89MOCO\r\n\x1a" /* 8 bytes that no transfer as text leaves alone */
 
 enum {
-    PACK_VERSION = 1,
+    PACK_VERSION = 2, /* 1, which older programs read, where no number is missing */
+    PACK_GAPS = 256, /* of an entry's type */
     PACK_HEADER = 128,
     PACK_ENTRY = 32,
     PACK_ALIGN = 64,
@@ -75,7 +80,13 @@ int pack_write(struct pack_report *report, const char *path, const struct source
  * numbers. */
 void pack_numbers(unsigned char *dst, const float *src, size_t n, enum source_dtype dtype);
 
-/* 1 when these numbers give back the very same floats. */
-int pack_holds(const float *src, size_t n, enum source_dtype dtype);
+/* 1 when these numbers give back the very same floats. gaps: NaN is missing, and pack_gaps() finds
+ * a number for it where the type has none. */
+int pack_holds(const float *src, size_t n, enum source_dtype dtype, int gaps);
+
+/* dst: (n) integers that pack_numbers() made. In the place of each NaN goes a number that is none
+ * of the others; *number is its bytes. 0 where there is none left. */
+int pack_gaps(unsigned char *dst, uint32_t *number, const float *src, size_t n,
+              enum source_dtype dtype);
 
 #endif

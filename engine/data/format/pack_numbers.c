@@ -76,7 +76,18 @@ void pack_numbers(unsigned char *dst, const float *src, size_t n, enum source_dt
         raw_put(dst + i * size, number_of(src[i], dtype), size);
 }
 
-int pack_holds(const float *src, size_t n, enum source_dtype dtype)
+/* The same bits, or a gap that integers cannot hold by themselves. */
+static int same(const float *back, const float *src, size_t n, int gaps)
+{
+    if (!gaps)
+        return memcmp(back, src, n * sizeof *back) == 0;
+    for (size_t i = 0; i < n; i++)
+        if (!isnan(src[i]) && memcmp(&back[i], &src[i], sizeof *back) != 0)
+            return 0;
+    return 1;
+}
+
+int pack_holds(const float *src, size_t n, enum source_dtype dtype, int gaps)
 {
     enum { BLOCK = 256 };
     unsigned char numbers[BLOCK * sizeof(double)];
@@ -85,8 +96,31 @@ int pack_holds(const float *src, size_t n, enum source_dtype dtype)
         size_t count = n - at < BLOCK ? n - at : BLOCK;
         pack_numbers(numbers, src + at, count, dtype);
         raw_floats(back, numbers, count, 1, dtype, 0);
-        if (memcmp(back, src + at, count * sizeof *back) != 0)
+        if (!same(back, src + at, count, gaps))
             return 0;
     }
+    return 1;
+}
+
+int pack_gaps(unsigned char *dst, uint32_t *number, const float *src, size_t n,
+              enum source_dtype dtype)
+{
+    static const uint32_t count[] = { [DTYPE_U8] = 1 << 8, [DTYPE_U16] = 1 << 16,
+                                      [DTYPE_I16] = 1 << 16 };
+    unsigned char used[1 << 13] = { 0 };
+    size_t size = raw_size(dtype);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t word = raw_get(dst + i * size, size);
+        if (!isnan(src[i]))
+            used[word / 8] |= (unsigned char)(1u << word % 8);
+    }
+    *number = 0;
+    while (*number < count[dtype] && used[*number / 8] >> *number % 8 & 1)
+        ++*number;
+    if (*number == count[dtype])
+        return 0;
+    for (size_t i = 0; i < n; i++)
+        if (isnan(src[i]))
+            raw_put(dst + i * size, *number, size);
     return 1;
 }

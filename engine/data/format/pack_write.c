@@ -27,6 +27,7 @@ struct writer {
     unsigned char *index;  /* (source->count, PACK_ENTRY) */
     char *texts;
     size_t texts_size, texts_room;
+    int gaps; /* some number is missing */
 };
 
 /* An image on its way from a thread to the file. */
@@ -38,6 +39,7 @@ struct slot {
     unsigned char *numbers; /* owned */
     size_t size, room;
     uint32_t sum;
+    uint32_t gaps; /* of the entry's type: what is missing */
 };
 
 /* What a thread works with. */
@@ -57,9 +59,22 @@ static enum source_dtype dtype_of(const struct image *image, enum source_dtype d
     };
     size_t n = (size_t)image->channels * (size_t)image->height * (size_t)image->width;
     for (int i = 0; i < 2; i++)
-        if (pack_holds(image->pixels, n, tried[data][i]))
+        if (pack_holds(image->pixels, n, tried[data][i], image->missing != 0))
             return tried[data][i];
     return DTYPE_F32;
+}
+
+/* Numbers in the place of those that are missing, in a wider type where all are taken. */
+static int convert_gaps(struct slot *slot, const struct image *image, size_t n)
+{
+    uint32_t number = 0;
+    int integers = slot->dtype <= DTYPE_I16;
+    if (integers && !pack_gaps(slot->numbers, &number, image->pixels, n, slot->dtype)) {
+        slot->dtype = DTYPE_F32;
+        return 0;
+    }
+    slot->gaps = PACK_GAPS | number << 16;
+    return 1;
 }
 
 static int convert(struct slot *slot, const struct image *image)
@@ -76,6 +91,9 @@ static int convert(struct slot *slot, const struct image *image)
     slot->height = image->height;
     slot->width = image->width;
     pack_numbers(slot->numbers, image->pixels, n, slot->dtype);
+    slot->gaps = 0;
+    if (image->missing && !convert_gaps(slot, image, n))
+        return convert(slot, image);
     slot->sum = (uint32_t)crc32_z(0, slot->numbers, slot->size);
     return MOCO_OK;
 }
@@ -164,7 +182,8 @@ static int append(struct writer *w, const struct slot *slot, size_t i)
     raw_put(entry + 16, (uint64_t)(int64_t)source_label(source, i), 4);
     raw_put(entry + 20, slot->sum, 4);
     raw_put(entry + 24, place, 4);
-    raw_put(entry + 28, (uint64_t)slot->dtype, 4);
+    raw_put(entry + 28, (uint64_t)slot->dtype | slot->gaps, 4);
+    w->gaps |= slot->gaps != 0;
     if (rc == MOCO_OK)
         rc = write_bytes(w, slot->numbers, slot->size);
     w->report->written++;
@@ -249,7 +268,7 @@ static void fill_header(unsigned char *header, const struct writer *w, uint64_t 
     if (w->texts_size) /* zlib takes no text at NULL for the start of a new sum */
         sum = crc32_z(sum, (unsigned char *)w->texts, w->texts_size);
     memcpy(header, PACK_MAGIC, PACK_MAGIC_SIZE);
-    raw_put(header + 8, PACK_VERSION, 4);
+    raw_put(header + 8, w->gaps ? PACK_VERSION : 1, 4);
     raw_put(header + 16, w->at, 8);
     raw_put(header + 24, w->report->written, 8);
     raw_put(header + 32, index, 8);

@@ -11,9 +11,9 @@
  *
  * BITPIX 8, 16, 32, 64, -32 and -64, plain or packed in tiles, with BSCALE and BZERO. What is
  * unsigned so (BITPIX 8, and 16 or 32 with the usual BZERO) is scaled to [0, 1]; all else is the
- * physical value. Pixels without a value, NaN or BLANK, become 0; infinite ones stay and are
- * refused by the statistics. Rows are in the order of the file, the lowest first. A lock goes round
- * the library, which shares what it knows of a file between those who opened it. */
+ * physical value. Pixels without a value, NaN or BLANK, are declared missing (missing.h). Rows are
+ * in the order of the file, the lowest first. A lock goes round the library, which shares what it
+ * knows of a file between those who opened it. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
@@ -249,15 +249,19 @@ static int read_header(struct cube *out, fitsfile *file, const struct fits *stat
 
 /* ---- numbers ---- */
 
-static void to_floats(float *dst, const double *src, size_t n, double largest)
+/* Returns how many have no value; they are NaN. */
+static size_t to_floats(float *dst, const double *src, size_t n, double largest)
 {
+    size_t missing = 0;
     for (size_t i = 0; i < n; i++) {
-        double value = isnan(src[i]) ? 0.0 : src[i];
+        double value = src[i];
+        missing += isnan(value) != 0;
         if (largest > 65535) /* no float holds it */
             dst[i] = (float)(value / largest);
         else
             dst[i] = largest > 0 ? (float)value / (float)largest : (float)value;
     }
+    return missing;
 }
 
 static int read_numbers(struct image *out, fitsfile *file, const struct cube *cube, size_t plane,
@@ -274,7 +278,7 @@ static int read_numbers(struct image *out, fitsfile *file, const struct cube *cu
     rc = status ? refuse(path, status)
                 : image_resize(out, cube->channels, cube->height, cube->width);
     if (rc == MOCO_OK)
-        to_floats(out->pixels, numbers, n, cube->largest);
+        out->missing = to_floats(out->pixels, numbers, n, cube->largest);
     free(numbers);
     return rc;
 }
@@ -337,6 +341,7 @@ int source_open_fits(struct source *source, const char *path)
     source->read = read_image;
     source->name = files_name;
     source->decode_bytes = sizeof(double);
+    strcpy(source->declared, "NaN or BLANK in FITS");
     int rc = files_take_path(&state->files, hdu, path, "a FITS file");
     if (rc == MOCO_OK && strlen(hdu) >= sizeof state->hdu)
         rc = error_set(MOCO_EARG, "the name of an HDU, %.20s..., is too long", hdu);

@@ -7,12 +7,14 @@
 #include "engine/data/source.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 
 #include "engine/base/error.h"
+#include "engine/data/format/nodata.h"
 #include "engine/data/format/pack.h"
 #include "engine/data/format/raw.h"
 
@@ -29,6 +31,7 @@ struct entry {
     uint64_t at;
     uint32_t height, width, sum, name, dtype;
     int32_t label;
+    uint32_t gaps; /* PACK_GAPS and the number above it, 0: none */
 };
 
 static struct entry entry_of(const struct packed *state, size_t i)
@@ -39,7 +42,8 @@ static struct entry entry_of(const struct packed *state, size_t i)
                            .label = (int32_t)(uint32_t)raw_get(e + 16, 4),
                            .sum = (uint32_t)raw_get(e + 20, 4),
                            .name = (uint32_t)raw_get(e + 24, 4),
-                           .dtype = (uint32_t)raw_get(e + 28, 4) };
+                           .dtype = (uint32_t)raw_get(e + 28, 1),
+                           .gaps = (uint32_t)raw_get(e + 28, 4) & ~(uint32_t)0xff };
 }
 
 static size_t bytes_of(const struct source *source, const struct entry *entry)
@@ -49,6 +53,18 @@ static size_t bytes_of(const struct source *source, const struct entry *entry)
 }
 
 /* ---- reading ---- */
+
+static struct nodata nodata_of(const struct entry *entry)
+{
+    struct nodata nodata = { .n = 0 };
+    uint32_t number = entry->gaps >> 16;
+    if (entry->gaps && entry->dtype > DTYPE_I16)
+        nodata_add(&nodata, NAN, (enum source_dtype)entry->dtype);
+    else if (entry->gaps)
+        nodata_add(&nodata, entry->dtype == DTYPE_I16 ? (int16_t)number : (double)number,
+                   (enum source_dtype)entry->dtype);
+    return nodata;
+}
 
 static int check_sum(const struct source *source, const struct entry *entry, size_t index)
 {
@@ -88,12 +104,15 @@ static int read_part(const struct source *source, size_t index, struct image *ou
         return rc;
     part->divisor = 1;
     size_t width = (size_t)part->width, size = raw_size(dtype);
+    struct nodata nodata = nodata_of(&entry);
     float *dst = out->pixels;
     for (size_t c = 0; c < (size_t)source->channels; c++)
         for (size_t y = 0; y < (size_t)part->height; y++, dst += width) {
             size_t row = c * entry.height + (size_t)part->top + y;
             size_t from = row * entry.width + (size_t)part->left;
-            raw_floats(dst, state->file.bytes + entry.at + from * size, width, 1, dtype, 0);
+            const unsigned char *src = state->file.bytes + entry.at + from * size;
+            raw_floats(dst, src, width, 1, dtype, 0);
+            out->missing += nodata_mark(dst, src, width, 1, dtype, 0, &nodata);
         }
     return MOCO_OK;
 }
@@ -145,9 +164,9 @@ static int check_header(const struct mapping *file, const char *path)
     if (file->size < PACK_HEADER)
         return error_set(MOCO_ETRUNCATED, "%s: the header ends after %zu of %d bytes; the file is "
                          "truncated", path, file->size, PACK_HEADER);
-    if (raw_get(h + 8, 4) != PACK_VERSION)
+    if (raw_get(h + 8, 4) < 1 || raw_get(h + 8, 4) > PACK_VERSION)
         return error_set(MOCO_EVERSION, "%s is a packed file of version %u; this moco reads "
-                         "version %d, pack it anew", path, (unsigned)raw_get(h + 8, 4),
+                         "versions up to %d, pack it anew", path, (unsigned)raw_get(h + 8, 4),
                          PACK_VERSION);
     memcpy(header, h, sizeof header);
     memset(header + 12, 0, 4);
@@ -194,6 +213,8 @@ static int take_kind(struct source *source, const char *path)
     source->channels = (int)channels;
     source->dtype = (enum source_dtype)dtype;
     source->classes = (int)classes;
+    if (raw_get(h + 8, 4) > 1)
+        strcpy(source->declared, "so marked in the packed file");
     return MOCO_OK;
 }
 
@@ -216,6 +237,10 @@ static int check_entry(const struct source *source, const struct entry *entry)
         return 0;
     if (entry->at < PACK_HEADER || entry->at > room ||
         bytes_of(source, entry) > room - entry->at)
+        return 0;
+    if (entry->gaps && (!source->declared[0] || (entry->gaps & 0xff00) != PACK_GAPS ||
+                        (entry->dtype != DTYPE_U16 && entry->dtype != DTYPE_I16 &&
+                         entry->gaps >> 16 > (entry->dtype == DTYPE_U8 ? 0xff : 0))))
         return 0;
     if (entry->label < -1 || entry->label >= source->classes)
         return 0;

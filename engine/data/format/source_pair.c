@@ -139,6 +139,7 @@ int source_open_pair(struct source **out, const char *spec, const char *positive
         rc = check(pair->part[0], pair->part[1]);
     if (rc == MOCO_OK) {
         merge(source, pair->part[0], pair->part[1]);
+        memcpy(source->part, pair->part, sizeof source->part);
         rc = take_labels(source, pair->part[0]);
     }
     if (rc == MOCO_OK)

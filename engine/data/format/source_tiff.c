@@ -28,12 +28,14 @@ enum { PAGES_MAX = 1 << 20 };
 struct page {
     uint64_t offset; /* of its directory in the file */
     uint32_t file;
+    uint32_t declared; /* 0, or 1 + the place of what it declares missing */
 };
 
 struct tiffs {
     struct files files; /* first: files.c finds it here; the place of an image is its first page */
     struct page *pages; /* (n) */
     size_t n, capacity;
+    struct tiff_nodata nodata;
 };
 
 /* ---- images ---- */
@@ -67,7 +69,9 @@ static int read_pages(const struct source *source, size_t first, struct image *o
         if (l.width != out->width || l.height != out->height)
             return changed(path);
         size_t plane = (size_t)l.width * (size_t)l.height;
-        rc = tiff_read(out->pixels + (size_t)done * plane, tif, &l, text, path);
+        uint32_t declared = state->pages[p].declared;
+        rc = tiff_read(out->pixels + (size_t)done * plane, &out->missing, tif, &l,
+                       declared ? &state->nodata.at[declared - 1] : NULL, text, path);
         if (rc != MOCO_OK)
             return rc;
         done += l.samples;
@@ -92,14 +96,14 @@ static int read_image(const struct source *source, size_t index, struct image *o
 
 /* ---- opening ---- */
 
-static int add_page(struct tiffs *state, uint64_t offset, size_t file)
+static int add_page(struct tiffs *state, uint64_t offset, size_t file, uint32_t declared)
 {
     struct page *pages = array_grow(state->pages, &state->capacity, state->n, sizeof *pages,
                                     "the places of pages");
     if (!pages)
         return MOCO_ENOMEM;
     state->pages = pages;
-    state->pages[state->n++] = (struct page){ offset, (uint32_t)file };
+    state->pages[state->n++] = (struct page){ offset, (uint32_t)file, declared };
     return MOCO_OK;
 }
 
@@ -127,7 +131,7 @@ static int scan_pages(struct source *source, TIFF *tif, char *text, size_t file,
     int as_channels = state->files.channels;
     size_t start = state->n;
     while (text[0] = '\0', TIFFReadDirectory(tif)) {
-        uint32_t type = 0;
+        uint32_t type = 0, declared = 0;
         TIFFGetField(tif, TIFFTAG_SUBFILETYPE, &type);
         if (type & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK))
             continue;
@@ -135,7 +139,10 @@ static int scan_pages(struct source *source, TIFF *tif, char *text, size_t file,
             return error_set(MOCO_EFORMAT, "%s: more than %d pages in all", path, PAGES_MAX);
         int rc = tiff_layout(&l, tif, path);
         if (rc == MOCO_OK)
-            rc = add_page(state, TIFFCurrentDirOffset(tif), file);
+            rc = tiff_declared(&declared, &state->nodata, source, tif, l.dtype,
+                               state->n > start ? state->pages[start].declared : 0, path);
+        if (rc == MOCO_OK)
+            rc = add_page(state, TIFFCurrentDirOffset(tif), file, declared);
         if (rc == MOCO_OK && !as_channels)
             rc = add_image(source, &l, l.samples, file, state->n - 1, path);
         else if (rc == MOCO_OK && channels)
@@ -171,6 +178,7 @@ static void close_tiff(struct source *source)
     struct tiffs *state = source->state;
     files_close(&state->files);
     free(state->pages);
+    free(state->nodata.at);
     free(state);
 }
 

@@ -170,20 +170,30 @@ int tiff_layout(struct tiff_layout *out, TIFF *tif, const char *path)
 
 /* ---- numbers ---- */
 
+/* Where numbers go, and what of them is missing. */
+struct target {
+    float *planes;
+    const struct nodata *nodata; /* or NULL */
+    size_t missing;
+};
+
 /* A rectangle of `rows` x `cols` of a strip or tile (`stride` pixels a row, `per` channels) goes to
  * channels from `c` on, at (y, x). */
-static void scatter(float *planes, const unsigned char *src, const struct tiff_layout *l, int c,
+static void scatter(struct target *to, const unsigned char *src, const struct tiff_layout *l, int c,
                     int per, int y, int x, int rows, int cols, int stride)
 {
     size_t size = raw_size(l->dtype);
     for (int k = 0; k < per; k++)
         for (int r = 0; r < rows; r++) {
-            float *dst = planes + ((size_t)(c + k) * (size_t)l->height + (size_t)(y + r)) *
+            float *dst = to->planes + ((size_t)(c + k) * (size_t)l->height + (size_t)(y + r)) *
                                   (size_t)l->width + (size_t)x;
             size_t at = (size_t)r * (size_t)stride * (size_t)per + (size_t)k;
             /* libtiff gives numbers in the machine's byte order */
             raw_floats(dst, src + at * size, (size_t)cols, (size_t)per, l->dtype,
                        raw_machine_big());
+            if (to->nodata)
+                to->missing += nodata_mark(dst, src + at * size, (size_t)cols, (size_t)per,
+                                           l->dtype, raw_machine_big(), to->nodata);
         }
 }
 
@@ -201,7 +211,7 @@ static int read_strile(unsigned char *buffer, TIFF *tif, uint32_t index, uint64_
     return got >= 0 && (uint64_t)got >= need;
 }
 
-static int read_strips(float *planes, unsigned char *buffer, uint64_t room, TIFF *tif,
+static int read_strips(struct target *to, unsigned char *buffer, uint64_t room, TIFF *tif,
                        const struct tiff_layout *l)
 {
     uint32_t rows_per_strip = 0;
@@ -217,12 +227,12 @@ static int read_strips(float *planes, unsigned char *buffer, uint64_t room, TIFF
             uint32_t strip = TIFFComputeStrip(tif, (uint32_t)y, (uint16_t)c);
             if (need > room || !read_strile(buffer, tif, strip, room, need))
                 return 0;
-            scatter(planes, buffer, l, c, per, y, 0, rows, l->width, l->width);
+            scatter(to, buffer, l, c, per, y, 0, rows, l->width, l->width);
         }
     return 1;
 }
 
-static int read_tiles(float *planes, unsigned char *buffer, uint64_t room, TIFF *tif,
+static int read_tiles(struct target *to, unsigned char *buffer, uint64_t room, TIFF *tif,
                       const struct tiff_layout *l)
 {
     uint32_t wide = 0, high = 0;
@@ -240,22 +250,24 @@ static int read_tiles(float *planes, unsigned char *buffer, uint64_t room, TIFF 
                 uint32_t tile = TIFFComputeTile(tif, (uint32_t)x, (uint32_t)y, 0, (uint16_t)c);
                 if (!read_strile(buffer, tif, tile, room, need * (uint64_t)per))
                     return 0;
-                scatter(planes, buffer, l, c, per, (int)y, (int)x,
+                scatter(to, buffer, l, c, per, (int)y, (int)x,
                         smaller((int)high, l->height - (int)y),
                         smaller((int)wide, l->width - (int)x), (int)wide);
             }
     return 1;
 }
 
-int tiff_read(float *planes, TIFF *tif, const struct tiff_layout *l, const char *text,
-              const char *path)
+int tiff_read(float *planes, size_t *missing, TIFF *tif, const struct tiff_layout *l,
+              const struct nodata *nodata, const char *text, const char *path)
 {
+    struct target to = { .planes = planes, .nodata = nodata };
     int tiled = TIFFIsTiled(tif);
     uint64_t room = tiled ? TIFFTileSize64(tif) : TIFFStripSize64(tif);
     unsigned char *buffer = malloc(room);
     if (!buffer)
         return error_memory(path, room);
-    int ok = (tiled ? read_tiles : read_strips)(planes, buffer, room, tif, l);
+    int ok = (tiled ? read_tiles : read_strips)(&to, buffer, room, tif, l);
     free(buffer);
+    *missing += to.missing;
     return ok ? MOCO_OK : tiff_refuse(path, text);
 }

@@ -186,6 +186,9 @@ static int image_check(const struct image *image, const struct policy *policy)
         || image->channels > AUGMENT_CHANNELS_MAX)
         return error_set(MOCO_EARG, "an image of %d channels where the policy has %d (1 to %d)",
                          image->channels, policy->channels, AUGMENT_CHANNELS_MAX);
+    if (image->missing) /* one NaN spreads over a blurred view */
+        return error_set(MOCO_EARG, "%zu numbers of an image have no value: image_fill() comes "
+                         "before its views", image->missing);
     if (image->height < 1 || image->width < 1)
         return error_set(MOCO_EARG, "an image of %d x %d pixels is empty", image->height,
                          image->width);

@@ -4,6 +4,7 @@
  * the last one flush with the end; each has the weights that the whole would give it. */
 #include "engine/data/view/shrink.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,8 +54,8 @@ static void place(struct image *out, const float *square, int top, int left, int
                    square, (size_t)side * sizeof *square);
 }
 
-int shrink_image(struct shrink *shrink, const struct image *image, int side,
-                 const struct moco_simd *simd)
+static int shrink_values(struct shrink *shrink, const struct image *image, int side,
+                         const struct moco_simd *simd)
 {
     int shorter = shorter_of(image);
     struct span rows = { 0, image->height, scaled(image->height, side, shorter), 0, 0 };
@@ -79,4 +80,57 @@ void shrink_close(struct shrink *shrink)
     free(shrink->floats);
     image_close(&shrink->image);
     *shrink = (struct shrink){ 0 };
+}
+
+/* values: 0 where one is missing; there: 1 where not. */
+static void split(struct image *values, struct image *there, const struct image *image)
+{
+    size_t n = (size_t)image->channels * (size_t)image->height * (size_t)image->width;
+    for (size_t i = 0; i < n; i++) {
+        int gap = isnan(image->pixels[i]);
+        values->pixels[i] = gap ? 0.0f : image->pixels[i];
+        there->pixels[i] = gap ? 0.0f : 1.0f;
+    }
+}
+
+/* What is there stands for what is not, as long as it has half of the weight. */
+static void divide(struct image *image, const float *weight)
+{
+    size_t n = (size_t)image->channels * (size_t)image->height * (size_t)image->width;
+    for (size_t i = 0; i < n; i++) {
+        int gap = weight[i] < 0.5f;
+        image->pixels[i] = gap ? NAN : weight[i] < 1.0f ? image->pixels[i] / weight[i]
+                                                       : image->pixels[i];
+        image->missing += (size_t)gap;
+    }
+}
+
+static int shrink_gaps(struct shrink *shrink, const struct image *image, int side,
+                       const struct moco_simd *simd)
+{
+    struct image values = { 0 }, there = { 0 };
+    int rc = image_resize(&values, image->channels, image->height, image->width);
+    if (!rc)
+        rc = image_resize(&there, image->channels, image->height, image->width);
+    if (!rc) {
+        split(&values, &there, image);
+        rc = shrink_values(shrink, &there, side, simd);
+    }
+    if (!rc) { /* smaller than what it came from */
+        const struct image *weight = &shrink->image;
+        memcpy(there.pixels, weight->pixels, (size_t)weight->channels * (size_t)weight->height *
+                                                 (size_t)weight->width * sizeof(float));
+        rc = shrink_values(shrink, &values, side, simd);
+    }
+    if (!rc)
+        divide(&shrink->image, there.pixels);
+    image_close(&values);
+    image_close(&there);
+    return rc;
+}
+
+int shrink_image(struct shrink *shrink, const struct image *image, int side,
+                 const struct moco_simd *simd)
+{
+    return (image->missing ? shrink_gaps : shrink_values)(shrink, image, side, simd);
 }

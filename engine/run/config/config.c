@@ -128,6 +128,9 @@ static const struct setting rows[] = {
     INT("shuffle-window", shuffle_window, SAVED_IF_OTHER,
         "images shuffled at a time; larger sets are shuffled in chunks, then in such windows"),
     DOUBLE("max-bad", max_bad, 0, "share of images that may be unreadable; more stop the run"),
+    DOUBLE("max-missing", max_missing, SAVED_IF_OTHER,
+           "share of an image that may be NaN or infinite and counts as the mean; more make it "
+           "unreadable"),
     INT("checkpoint-every", checkpoint_every, 0, "steps between checkpoints; 0: once per epoch"),
     SWITCH("resume", resume, 0, "go on from the checkpoint in the run folder"),
     SWITCH("force", force, 0, "start also where memory seems too small or bf16 is slow"),

@@ -57,7 +57,7 @@ struct run_config {
     double knn_t;
     /* the run */
     uint64_t seed;
-    double max_bad;
+    double max_bad, max_missing;
     int shuffle_window;
     int threads, workers, checkpoint_every, resume, force, json, deterministic, profile;
     char conv[16], precision[8], simd[16], config[1024];

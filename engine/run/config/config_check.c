@@ -35,7 +35,8 @@ static const struct range {
     { "bank-momentum", 0, 1, 0 }, { "proximal", 0, 1e6, 0 },   { "margin", 0, 1e6, 1 },
     { "consistency", 0, 1e6, 0 }, { "trust", 0, 1e6, 1 },      { "labels-fraction", 0, 1, 1 },
     { "beta1", 0, 0.999999, 0 },  { "beta2", 0, 0.999999, 0 }, { "eps", 0, 1, 1 },
-    { "max-bad", 0, 1, 0 },       { "labels-per-batch", 0, 1 << 20, 0 },
+    { "max-bad", 0, 1, 0 },       { "max-missing", 0, 1, 0 },
+    { "labels-per-batch", 0, 1 << 20, 0 },
     { "shuffle-window", ORDER_WINDOW_MIN, ORDER_WINDOW_MAX, 0 },
 };
 
