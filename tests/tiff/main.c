@@ -8,6 +8,7 @@ int main(int argc, char **argv)
         return 1;
     test_forms();
     test_pages();
+    test_stack();
     test_folder();
     test_views();
     test_refusals();

@@ -9,7 +9,7 @@ static void must_have(const char *spec, size_t count, int channels)
     source_close(&source);
 }
 
-static void test_stack(void)
+static void test_pages_of_a_file(void)
 {
     float want[3 * 30];
     struct form all = grey;
@@ -48,9 +48,33 @@ static void test_thumbnail(void)
     TIFFClose(tif);
     struct source *source = must_open(at("thumb.tif"));
     CHECK(source && source->count == 2 && source->height == 5);
+    CHECK(source && source->account.n == 1 && source->account.rows[0].count == 1 &&
+          strstr(source->account.rows[0].what, "reduced resolution"));
     wanted(want, &grey, 2);
     same_pixels(source, 1, want, 1, 5, 6);
     source_close(&source);
+}
+
+/* Pages below a page are told, and a file of thumbnails is no damaged one. */
+static void test_below(void)
+{
+    toff_t places[2] = { 0, 0 };
+    TIFF *tif = TIFFOpen(at("below.tif"), "w");
+    TIFFSetField(tif, TIFFTAG_SUBIFD, 2, places);
+    for (int p = 0; p < 4; p++) { /* the two in the middle go below the first */
+        if (p == 1 || p == 2)
+            TIFFSetField(tif, TIFFTAG_SUBFILETYPE, FILETYPE_REDUCEDIMAGE);
+        write_page(tif, &grey, p);
+    }
+    TIFFClose(tif);
+    struct source *source = must_open(at("below.tif"));
+    CHECK(source && source->count == 2 && account_total(&source->account) == 2);
+    source_close(&source);
+    tif = TIFFOpen(at("small.tif"), "w");
+    TIFFSetField(tif, TIFFTAG_SUBFILETYPE, FILETYPE_MASK);
+    write_page(tif, &grey, 0);
+    TIFFClose(tif);
+    must_refuse(at("small.tif"), "only masks and pages of reduced");
 }
 
 static void write_pair(const char *name, const struct form *first, const struct form *second)
@@ -80,7 +104,8 @@ static void test_mixed(void)
 
 void test_pages(void)
 {
-    test_stack();
+    test_pages_of_a_file();
     test_thumbnail();
+    test_below();
     test_mixed();
 }

@@ -32,6 +32,7 @@ void write_tiff(const char *name, const struct form *form, int pages);
 /* One a file. */
 void test_forms(void);
 void test_pages(void);
+void test_stack(void);
 void test_views(void);
 void test_folder(void);
 void test_refusals(void);

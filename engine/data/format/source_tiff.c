@@ -5,7 +5,8 @@
  * one image whose channels are those of all pages one after the other; unless said, pages of a
  * single file are images and those of files in a folder are channels. pages=views, for a folder,
  * makes each page an image and the pages of a file one sample. Thumbnails and masks (by their
- * subfile type) are no pages.
+ * subfile type) and what lies below a page (SubIFDs) are no pages, which the account says. Planes
+ * that one directory stands for are pages (tiff_stack.h).
  *
  * All samples of a pixel are channels, alpha too; u8, u16, i16, f16, f32 and f64, of either byte
  * order, in strips or tiles, interleaved or in planes, by whatever compression libtiff was built
@@ -22,6 +23,7 @@
 #include "engine/base/grow.h"
 #include "engine/data/format/files.h"
 #include "engine/data/format/tiff_page.h"
+#include "engine/data/format/tiff_stack.h"
 
 enum { PAGES_MAX = 1 << 20 };
 
@@ -29,6 +31,7 @@ struct page {
     uint64_t offset; /* of its directory in the file */
     uint32_t file;
     uint32_t declared; /* 0, or 1 + the place of what it declares missing */
+    uint32_t plane;    /* behind the directory's own, where planes have none (tiff_stack.h) */
 };
 
 struct tiffs {
@@ -43,6 +46,20 @@ struct tiffs {
 static int changed(const char *path)
 {
     return error_set(MOCO_EFORMAT, "%s is not what it was when the data was opened", path);
+}
+
+/* Channels from `done` on. */
+static int read_page(struct image *out, int done, TIFF *tif, const struct tiff_layout *l,
+                     const struct page *page, const struct tiffs *state, const char *text,
+                     const char *path)
+{
+    float *planes = out->pixels + (size_t)done * (size_t)l->width * (size_t)l->height;
+    const struct nodata *nodata = page->declared ? &state->nodata.at[page->declared - 1] : NULL;
+    if (!page->plane)
+        return tiff_read(planes, &out->missing, tif, l, nodata, text, path);
+    if (!tiff_stack_possible(tif, l))
+        return changed(path);
+    return tiff_stack_read(planes, &out->missing, tif, l, page->plane, nodata, path);
 }
 
 /* Page `first`, or all of its file. */
@@ -68,10 +85,7 @@ static int read_pages(const struct source *source, size_t first, struct image *o
             return rc;
         if (l.width != out->width || l.height != out->height)
             return changed(path);
-        size_t plane = (size_t)l.width * (size_t)l.height;
-        uint32_t declared = state->pages[p].declared;
-        rc = tiff_read(out->pixels + (size_t)done * plane, &out->missing, tif, &l,
-                       declared ? &state->nodata.at[declared - 1] : NULL, text, path);
+        rc = read_page(out, done, tif, &l, &state->pages[p], state, text, path);
         if (rc != MOCO_OK)
             return rc;
         done += l.samples;
@@ -96,22 +110,39 @@ static int read_image(const struct source *source, size_t index, struct image *o
 
 /* ---- opening ---- */
 
-static int add_page(struct tiffs *state, uint64_t offset, size_t file, uint32_t declared)
+/* A file whose pages are being found. */
+struct scan {
+    struct source *source;
+    struct tiffs *state;
+    TIFF *tif;
+    size_t file, start; /* start: its first page */
+    const char *path;
+    struct tiff_layout first; /* of its pages */
+    int64_t channels;
+    uint64_t promised; /* pages, by the words of the first one */
+};
+
+static int add_page(struct scan *scan, uint32_t plane, uint32_t declared)
 {
+    struct tiffs *state = scan->state;
+    if (state->n == PAGES_MAX)
+        return error_set(MOCO_EFORMAT, "%s: more than %d pages in all", scan->path, PAGES_MAX);
     struct page *pages = array_grow(state->pages, &state->capacity, state->n, sizeof *pages,
                                     "the places of pages");
     if (!pages)
         return MOCO_ENOMEM;
     state->pages = pages;
-    state->pages[state->n++] = (struct page){ offset, (uint32_t)file, declared };
+    state->pages[state->n++] = (struct page){ TIFFCurrentDirOffset(scan->tif),
+                                              (uint32_t)scan->file, declared, plane };
     return MOCO_OK;
 }
 
 /* An image of the pages from `page` on. */
-static int add_image(struct source *source, const struct tiff_layout *l, int channels, size_t file,
-                     size_t page, const char *path)
+static int add_image(const struct scan *scan, const struct tiff_layout *l, int channels,
+                     size_t page)
 {
-    return files_add(source, file, page, channels, l->height, l->width, l->dtype, path);
+    return files_add(scan->source, scan->file, page, channels, l->height, l->width, l->dtype,
+                     scan->path);
 }
 
 static int same_size(const struct tiff_layout *a, const struct tiff_layout *b, const char *path)
@@ -122,54 +153,97 @@ static int same_size(const struct tiff_layout *a, const struct tiff_layout *b, c
                      "channels of one image; say pages=images", path);
 }
 
-/* The pages of an open file, from the first directory on. */
-static int scan_pages(struct source *source, TIFF *tif, char *text, size_t file, const char *path)
+/* The planes of the current directory; several where it is the only one and stands for a stack. */
+static int count_planes(uint64_t *planes, struct scan *scan, const struct tiff_layout *l)
 {
-    struct tiffs *state = source->state;
-    struct tiff_layout l, first = { 0 };
-    int64_t channels = 0;
-    int as_channels = state->files.channels;
-    size_t start = state->n;
-    while (text[0] = '\0', TIFFReadDirectory(tif)) {
-        uint32_t type = 0, declared = 0;
-        TIFFGetField(tif, TIFFTAG_SUBFILETYPE, &type);
-        if (type & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK))
-            continue;
-        if (state->n == PAGES_MAX)
-            return error_set(MOCO_EFORMAT, "%s: more than %d pages in all", path, PAGES_MAX);
-        int rc = tiff_layout(&l, tif, path);
-        if (rc == MOCO_OK)
-            rc = tiff_declared(&declared, &state->nodata, source, tif, l.dtype,
-                               state->n > start ? state->pages[start].declared : 0, path);
-        if (rc == MOCO_OK)
-            rc = add_page(state, TIFFCurrentDirOffset(tif), file, declared);
-        if (rc == MOCO_OK && !as_channels)
-            rc = add_image(source, &l, l.samples, file, state->n - 1, path);
-        else if (rc == MOCO_OK && channels)
-            rc = same_size(&first, &l, path);
+    *planes = 1;
+    if (scan->state->n > scan->start)
+        return MOCO_OK;
+    scan->promised = tiff_stack_promised(scan->tif);
+    if (scan->promised == 1 || !TIFFLastDirectory(scan->tif) || !tiff_stack_possible(scan->tif, l))
+        return MOCO_OK;
+    *planes = scan->promised;
+    return tiff_stack_check(scan->tif, l, *planes, scan->path);
+}
+
+/* The pages of the current directory. */
+static int scan_page(struct scan *scan)
+{
+    struct tiffs *state = scan->state;
+    struct tiff_layout l;
+    uint32_t declared = 0;
+    uint64_t planes = 1;
+    int rc = tiff_layout(&l, scan->tif, scan->path);
+    if (rc == MOCO_OK)
+        rc = tiff_declared(&declared, &state->nodata, scan->source, scan->tif, l.dtype,
+                           state->n > scan->start ? state->pages[scan->start].declared : 0,
+                           scan->path);
+    if (rc == MOCO_OK)
+        rc = count_planes(&planes, scan, &l);
+    for (uint32_t p = 0; rc == MOCO_OK && p < planes; p++) {
+        rc = add_page(scan, p, declared);
+        if (rc == MOCO_OK && !state->files.channels)
+            rc = add_image(scan, &l, l.samples, state->n - 1);
+        else if (rc == MOCO_OK && scan->channels)
+            rc = same_size(&scan->first, &l, scan->path);
+        scan->first = scan->channels ? scan->first : l;
+        scan->channels += l.samples;
+    }
+    return rc;
+}
+
+/* What directories hold beside pages, and what a page has below it. */
+static int left_out(const struct scan *scan)
+{
+    uint32_t type = 0;
+    uint16_t below = 0;
+    void *offsets = NULL;
+    TIFFGetField(scan->tif, TIFFTAG_SUBFILETYPE, &type);
+    if (TIFFGetField(scan->tif, TIFFTAG_SUBIFD, &below, &offsets))
+        account_leave(&scan->source->account, below, "images below pages (SubIFDs)");
+    account_leave(&scan->source->account, (type & FILETYPE_MASK) != 0, "masks");
+    account_leave(&scan->source->account,
+                  !(type & FILETYPE_MASK) && (type & FILETYPE_REDUCEDIMAGE),
+                  "pages of reduced resolution");
+    return (type & (FILETYPE_REDUCEDIMAGE | FILETYPE_MASK)) != 0;
+}
+
+/* The pages of an open file, from the first directory on. */
+static int scan_pages(struct scan *scan, char *text)
+{
+    size_t directories = 0;
+    for (; text[0] = '\0', TIFFReadDirectory(scan->tif); directories++) {
+        int rc = left_out(scan) ? MOCO_OK : scan_page(scan);
         if (rc != MOCO_OK)
             return rc;
-        first = channels ? first : l;
-        channels += l.samples;
     }
     if (text[0])
-        return tiff_refuse(path, text);
-    if (!channels)
-        return error_set(MOCO_EFORMAT, "%s holds no page; it is truncated or damaged", path);
-    if (channels > RAW_NUMBERS_MAX)
-        return error_set(MOCO_EFORMAT, "%s: the pages have too many channels", path);
-    return as_channels ? add_image(source, &first, (int)channels, file, start, path) : MOCO_OK;
+        return tiff_refuse(scan->path, text);
+    if (!scan->channels)
+        return error_set(MOCO_EFORMAT, directories ? "%s holds only masks and pages of reduced "
+                         "resolution" : "%s holds no page; it is truncated or damaged", scan->path);
+    if (scan->channels > RAW_NUMBERS_MAX)
+        return error_set(MOCO_EFORMAT, "%s: the pages have too many channels", scan->path);
+    size_t pages = scan->state->n - scan->start;
+    if (scan->promised > pages)
+        account_leave(&scan->source->account, scan->promised - pages,
+                      "planes that a description promises and no file has");
+    return scan->state->files.channels
+               ? add_image(scan, &scan->first, (int)scan->channels, scan->start)
+               : MOCO_OK;
 }
 
 static int scan_file(struct source *source, size_t file, const char *path)
 {
     char text[TIFF_TEXT];
-    TIFF *tif;
-    int rc = tiff_open(&tif, text, path);
+    struct tiffs *state = source->state;
+    struct scan scan = { .source = source, .state = state, .file = file, .start = state->n,
+                         .path = path };
+    int rc = tiff_open(&scan.tif, text, path);
     if (rc != MOCO_OK)
         return rc;
-    rc = scan_pages(source, tif, text, file, path);
-    TIFFClose(tif);
+    rc = scan_pages(&scan, text);
+    TIFFClose(scan.tif);
     return rc;
 }
 

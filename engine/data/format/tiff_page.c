@@ -143,7 +143,7 @@ static int check_size(const struct tiff_layout *l, TIFF *tif, const char *path)
 
 int tiff_layout(struct tiff_layout *out, TIFF *tif, const char *path)
 {
-    uint32_t width = 0, height = 0;
+    uint32_t width = 0, height = 0, depth = 1;
     uint16_t samples = 1, planar = PLANARCONFIG_CONTIG;
     *out = (struct tiff_layout){ .compression = COMPRESSION_NONE };
     TIFFGetField(tif, TIFFTAG_IMAGEWIDTH, &width);
@@ -159,6 +159,9 @@ int tiff_layout(struct tiff_layout *out, TIFF *tif, const char *path)
     out->height = (int)height;
     out->samples = samples;
     out->separate = planar == PLANARCONFIG_SEPARATE && samples > 1;
+    if (TIFFGetField(tif, TIFFTAG_IMAGEDEPTH, &depth) && depth > 1)
+        return error_set(MOCO_EUNSUPPORTED, "%s: a page is a volume of %u slices (ImageDepth); "
+                         "write each slice as a page", path, depth);
     if (!TIFFIsCODECConfigured(out->compression))
         return error_set(MOCO_EUNSUPPORTED, "%s: the compression %d is not known to this libtiff; "
                          "rewrite with deflate or LZW", path, out->compression);
