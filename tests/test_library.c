@@ -107,6 +107,10 @@ static void wrong_calls(void)
     config.threads = 5000;
     CHECK(moco_open(&none, &config) == MOCO_EARG && strstr(moco_error(none), "5000"));
     moco_close(&none);
+    settings(&config);
+    config.batch = 65536, config.queue = 65536, config.side = 4096;
+    CHECK(moco_open(&none, &config) == MOCO_EARG && strstr(moco_error(none), "pixels"));
+    moco_close(&none);
     moco_close(NULL);
     CHECK(strchr(moco_version(), '.') && moco_simd_name()[0]);
 }

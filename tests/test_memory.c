@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "tests/check.h"
 
@@ -143,6 +144,23 @@ static void test_check(void)
     CHECK(!fits(&plan, 512, &c) && !strstr(error_text(), "--accumulate"));
 }
 
+/* Sums that would begin again at 0 stay at the top, and do not fit. */
+static void test_largest(void)
+{
+    struct config c;
+    const size_t half = SIZE_MAX / 2 + 1;
+    struct memory_plan plan = { .encoders = half, .activations = half, .dictionary = 5 };
+    config_default(&c);
+    CHECK(memory_total(&plan) == SIZE_MAX && !fits(&plan, 1 << 20, &c));
+    CHECK(size_add(half, half) == SIZE_MAX && size_add(half, half - 1) == SIZE_MAX);
+    CHECK(size_add(3, 4) == 7 && size_mul(half, 2) == SIZE_MAX);
+    CHECK(size_mul(half - 1, 2) == SIZE_MAX - 1);
+    CHECK(size_mul(0, half) == 0 && size_sum((const size_t[]){ half, 1, half }, 3) == SIZE_MAX);
+    CHECK(arena_round(SIZE_MAX) > half && arena_round(65) == 128);
+    struct arena arena;
+    CHECK(arena_open(&arena, SIZE_MAX, "all there is") == MOCO_ENOMEM);
+}
+
 int main(void)
 {
     char *dir = getenv("TMPDIR");
@@ -159,6 +177,7 @@ int main(void)
     test_v1();
     test_process();
     test_check();
+    test_largest();
     size_t resident = memory_resident(); /* the kernel's counters lag by some pages */
     CHECK(resident > 0 && memory_peak() + MIB > resident);
     drop("/sys/fs/cgroup/x");

@@ -55,7 +55,7 @@ size_t arena_pieces_bytes(const struct arena_pieces *pieces)
 {
     size_t bytes = 0;
     for (int i = 0; i < ARENA_PIECES && pieces->list[i].to; i++)
-        bytes += arena_round(pieces->list[i].bytes);
+        bytes = size_add(bytes, arena_round(pieces->list[i].bytes));
     return bytes;
 }
 

@@ -5,7 +5,7 @@
 #ifndef MOCO_ENGINE_BASE_ARENA_H
 #define MOCO_ENGINE_BASE_ARENA_H
 
-#include <stddef.h>
+#include "engine/base/size.h"
 
 enum { ARENA_ALIGN = 64 }; /* bytes: a cache line, and one AVX-512 register */
 
@@ -18,7 +18,7 @@ struct arena {
 /* Bytes that a piece of `bytes` takes in an arena. */
 static inline size_t arena_round(size_t bytes)
 {
-    return (bytes + ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
+    return size_add(bytes, ARENA_ALIGN - 1) / ARENA_ALIGN * ARENA_ALIGN;
 }
 
 /* Allocates `bytes` zeroed bytes (huge pages where the system offers them). `what` names the

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/base/error.h"
+#include "engine/base/size.h"
 
 enum { WORKERS_MAX = 1024 };
 
@@ -31,9 +32,11 @@ size_t loader_bytes(const struct source *source, const struct policy *policy,
     size_t view = (size_t)policy->channels * (size_t)policy->side * (size_t)policy->side;
     size_t sample = 2 * view * sizeof(float) + sizeof(int64_t) + sizeof(uint64_t) +
                     sizeof(struct bad_image);
-    return slots_of(config->workers) * (config->B / (size_t)config->parts) * sample +
-           order_bytes(source_samples(source), window_of(config)) +
-           hands_of(config->workers) * (source_reader_bytes(source) + 2 * view * sizeof(float));
+    size_t slots = size_mul(slots_of(config->workers), config->B / (size_t)config->parts);
+    size_t hand = size_add(source_reader_bytes(source), 2 * view * sizeof(float));
+    return size_add(size_add(size_mul(slots, sample),
+                             order_bytes(source_samples(source), window_of(config))),
+                    size_mul(hands_of(config->workers), hand));
 }
 
 static int check(const struct source *source, const struct policy *policy,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/size.h"
 #include "engine/data/missing.h"
 #include "engine/eval/knn.h"
 
@@ -102,7 +103,8 @@ size_t score_bytes(const struct score_sets *sets, size_t D)
 {
     size_t test = sets->test.n ? sets->test.n : sets->train.n; /* fifths: copies */
     size_t n = sets->train.n + test;
-    return n * (D * sizeof(float) + sizeof(int32_t) + 1) + test * sizeof(int32_t);
+    size_t row = size_add(size_mul(D, sizeof(float)), sizeof(int32_t) + 1);
+    return size_add(size_mul(n, row), size_mul(test, sizeof(int32_t)));
 }
 
 size_t score_columns(const struct embed *embed, const struct policy *policy)

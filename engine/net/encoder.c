@@ -12,6 +12,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/base/size.h"
 #include "engine/net/program.h"
 
 struct tape {
@@ -66,7 +67,7 @@ size_t net_tape_bytes(const struct net *net, int keep, int hosted)
     size_t bytes = arena_round((size_t)net->value_count) +
                    arena_round((size_t)net->op_count * sizeof(struct op_clock));
     for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
-        bytes += arena_round(floats[i] * sizeof(float));
+        bytes = size_add(bytes, arena_round(size_mul(floats[i], sizeof(float))));
     return bytes;
 }
 

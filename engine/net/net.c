@@ -1,6 +1,7 @@
 /* net.c: opening a net, and the numbers of an encoder: memory and first values. */
 #include "engine/net/encoder.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,9 @@
 #include "engine/base/rng.h"
 #include "engine/net/conv_impl.h"
 #include "engine/net/program.h"
+
+/* oneDNN counts the pixels of a batch with ints; and then no sum of sizes passes 2^64. */
+enum { PIXELS_MAX = INT_MAX };
 
 static int check_config(const struct net_config *c)
 {
@@ -25,6 +29,11 @@ static int check_config(const struct net_config *c)
                          c->hidden);
     if (c->side < 4)
         return error_set(MOCO_EARG, "images of %d x %d pixels are too small", c->side, c->side);
+    if ((double)c->batch * c->side * c->side > PIXELS_MAX)
+        return error_set(MOCO_EARG, "%d images of %d x %d at once have %.3g pixels: up to %d are "
+                         "possible; give a smaller batch, a smaller side, or --accumulate",
+                         c->batch, c->side, c->side, (double)c->batch * c->side * c->side,
+                         PIXELS_MAX);
     return MOCO_OK;
 }
 

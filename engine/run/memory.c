@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/size.h"
 
 static int plan_evaluation(struct memory_plan *out, const struct run_config *c,
                            const struct score_sets *sets, const struct net *net)
@@ -20,7 +21,7 @@ static int plan_evaluation(struct memory_plan *out, const struct run_config *c,
     size_t train = source_reader_bytes(sets->train.source);
     size_t test = source_reader_bytes(sets->test.source), most = train > test ? train : test;
     out->features = score_bytes(sets, embed_dim(net, embed.feature));
-    out->evaluation = embed_bytes(net) + (size_t)omp_get_max_threads() * most;
+    out->evaluation = size_add(embed_bytes(net), size_mul((size_t)omp_get_max_threads(), most));
     return MOCO_OK;
 }
 
@@ -55,8 +56,9 @@ int memory_plan(struct memory_plan *out, const struct step_config *step,
 
 size_t memory_total(const struct memory_plan *p)
 {
-    return p->encoders + p->activations + p->dictionary + p->batches + p->features +
-           p->evaluation;
+    const size_t parts[] = { p->encoders, p->activations, p->dictionary,
+                             p->batches,  p->features,    p->evaluation };
+    return size_sum(parts, sizeof parts / sizeof *parts);
 }
 
 /* What remains with `parts` times as many micro-batches: what holds images shrinks. */
