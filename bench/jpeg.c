@@ -1,7 +1,7 @@
 /* jpeg.c: JPEG files for the augmentation's benchmark. Quality 90 stores colour at half resolution,
  * as cameras do. */
 #include "bench/bench.h"
-#include "engine/base/stb_write.h"
+#include "tests/stb_write.h"
 
 int bench_write_jpeg(const char *path, const unsigned char *pixels, int width, int height)
 {

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "engine/base/rng.h"
-#include "engine/base/stb_write.h"
+#include "tests/stb_write.h"
 
 static int usage(void)
 {

@@ -1,8 +1,7 @@
 /* stb_write.h: stb_image_write (public domain) as static functions, whose warnings are not ours.
- * The engine takes the bytes of what it writes and hands them to replace.h, so that nothing is left
- * half-written. */
-#ifndef MOCO_ENGINE_BASE_STB_WRITE_H
-#define MOCO_ENGINE_BASE_STB_WRITE_H
+ * For tests and benchmarks: it ends in a crash where an allocation fails. */
+#ifndef MOCO_TESTS_STB_WRITE_H
+#define MOCO_TESTS_STB_WRITE_H
 
 #if defined(__GNUC__)
 #pragma GCC diagnostic push
