@@ -1,251 +1,46 @@
 /* source_fits.c: FITS images and cubes, read by cfitsio.
  *
- * PATH[:HDU][:pages=images|channels|views]: a file, or a folder of .fits, .fit, .fts and .fz files
- * found and labelled as tree.h says. HDU is a number from 0, the primary one, or an extension's
- * name; unless given, it is the first with an image of two axes or more. Of three axes,
- * pages=images makes each plane an image, pages=channels makes the planes channels of one; unless
- * said, planes of a single file are images and those of files in a folder are channels. Four axes
- * are images of channels. pages=views, for a folder, makes the images of a file one sample. Axes of
- * length 1 at the end do not count. A file of a folder that can not be read is an image whose every
- * read fails.
+ * PATH[:HDU][:pages=images|channels|views]: a file, or a folder of .fits, .fit, .fts and .fz files,
+ * also with .gz behind, found and labelled as tree.h says. HDU is a number from 0, the primary one,
+ * or an extension's name; unless given, all HDUs are taken whose image has the axes and the type of
+ * numbers of the first that has two axes or more, and the account says what the others are. Of
+ * three axes, pages=images makes each plane an image, pages=channels makes the planes channels of
+ * one; unless said, planes of a single file are images and those of files in a folder are channels.
+ * Four axes are images of channels. pages=views, for a folder, makes the images of a file one
+ * sample. Axes of length 1 at the end do not count. A file of a folder that can not be read is an
+ * image whose every read fails.
  *
  * BITPIX 8, 16, 32, 64, -32 and -64, plain or packed in tiles, with BSCALE and BZERO. What is
  * unsigned so (BITPIX 8, and 16 or 32 with the usual BZERO) is scaled to [0, 1]; all else is the
  * physical value. Pixels without a value, NaN or BLANK, are declared missing (missing.h). Rows are
- * in the order of the file, the lowest first. A lock goes round the library, which shares what it
- * knows of a file between those who opened it. */
+ * in the order of the file, the lowest first. A file behind gzip is unpacked into memory for each
+ * image, but for those of the file before. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
-#include <errno.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <fitsio.h>
-
 #include "engine/base/error.h"
+#include "engine/base/grow.h"
 #include "engine/data/format/files.h"
+#include "engine/data/format/hdu.h"
 
-/* Packing in tiles may shrink a constant tile of 2^20 numbers to a few bytes; 4096 times in all is
- * more than any image that means something. */
-enum { AXES_MAX = 9, RATIO_MAX = 4096, IMAGES_MAX = 1 << 26 };
+/* The planes from `first` on, counted over all files, are those of an HDU. */
+struct run {
+    uint32_t first, hdu; /* hdu: from 1 */
+};
 
 struct fits {
     struct files files; /* first: files.c finds it here; the place of an image is its first plane */
     char hdu[FLEN_VALUE];
+    struct run *runs; /* (n), ascending; owned */
+    size_t n, capacity;
+    uint64_t planes; /* of all of them */
+    struct hdu_unpacked kept;
 };
-
-/* What the header says. */
-struct cube {
-    int height, width, channels; /* of one image */
-    int64_t images;
-    int packed;
-    double largest; /* of an unsigned type; 0: values are kept */
-    enum source_dtype dtype;
-};
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-
-static int refuse(const char *path, int status)
-{
-    char text[FLEN_ERRMSG] = "";
-    if (!fits_read_errmsg(text) || !text[0])
-        fits_get_errstatus(status, text);
-    fits_clear_errmsg();
-    return error_set(MOCO_EDAMAGED, "%s: not a readable FITS file (%s); it is truncated or damaged",
-                     path, text);
-}
-
-/* ---- headers ---- */
-
-/* The library would unpack a file that is compressed as a whole into memory, without a limit. */
-static int check_start(const char *path)
-{
-    char head[9] = { 0 };
-    int rc = raw_check_file(path);
-    if (rc != MOCO_OK)
-        return rc;
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return error_set(MOCO_EIO, "opening %s: %s", path, strerror(errno));
-    size_t got = fread(head, 1, sizeof head, file);
-    fclose(file);
-    if (got == sizeof head && !memcmp(head, "SIMPLE  =", sizeof head))
-        return MOCO_OK;
-    if (got > 2 && !memcmp(head, "\37\213", 2))
-        return error_set(MOCO_EUNSUPPORTED, "%s is compressed as a whole; gunzip it (fpack's tiles "
-                         "are read)", path);
-    return error_set(MOCO_EFORMAT, "%s does not start like a FITS file", path);
-}
-
-static int open_file(fitsfile **out, const char *path)
-{
-    int status = 0, rc = check_start(path);
-    *out = NULL;
-    if (rc != MOCO_OK)
-        return rc;
-    if (strlen(path) >= FLEN_FILENAME)
-        return error_set(MOCO_EIO, "the path %.60s... is too long for FITS", path);
-    return fits_open_diskfile(out, path, READONLY, &status) ? refuse(path, status) : MOCO_OK;
-}
-
-static void close_file(fitsfile *file)
-{
-    int status = 0;
-    if (file)
-        fits_close_file(file, &status);
-    fits_clear_errmsg();
-}
-
-/* The first HDU whose image has two axes or more. */
-static int find_image(fitsfile *file, const char *path)
-{
-    int status = 0, type = 0, axes = 0;
-    for (int hdu = 1; !fits_movabs_hdu(file, hdu, &type, &status); hdu++)
-        if (type == IMAGE_HDU && !fits_get_img_dim(file, &axes, &status) && axes >= 2)
-            return MOCO_OK;
-    if (status != END_OF_FILE)
-        return refuse(path, status);
-    fits_clear_errmsg();
-    return error_set(MOCO_EFORMAT, "%s holds no image of two axes or more", path);
-}
-
-static int go_to_image(fitsfile *file, const char *hdu, const char *path)
-{
-    int status = 0, type = IMAGE_HDU;
-    char *end = NULL;
-    if (!hdu[0])
-        return find_image(file, path);
-    long number = strtol(hdu, &end, 10);
-    if (*end)
-        fits_movnam_hdu(file, ANY_HDU, (char *)(uintptr_t)hdu, 0, &status);
-    else if (number < 0 || number > 1 << 20)
-        status = BAD_HDU_NUM;
-    else
-        fits_movabs_hdu(file, (int)number + 1, NULL, &status);
-    fits_get_hdu_type(file, &type, &status);
-    fits_clear_errmsg();
-    if (!status && (type == IMAGE_HDU || fits_is_compressed_image(file, &status)))
-        return MOCO_OK;
-    return error_set(MOCO_EFORMAT, "%s has no HDU %s with an image", path, hdu);
-}
-
-static int take_type(struct cube *out, fitsfile *file, const char *path)
-{
-    static const struct {
-        int type;
-        double largest;
-        enum source_dtype dtype;
-    } rows[] = {
-        { BYTE_IMG, 255, DTYPE_U8 },    { USHORT_IMG, 65535, DTYPE_U16 },
-        { SHORT_IMG, 0, DTYPE_I16 },    { ULONG_IMG, 4294967295.0, DTYPE_F32 },
-        { DOUBLE_IMG, 0, DTYPE_F64 },
-    };
-    int status = 0, type = 0;
-    if (fits_get_img_equivtype(file, &type, &status))
-        return refuse(path, status);
-    out->dtype = DTYPE_F32; /* 32-bit integers and scaled ones too */
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].type == type) {
-            out->largest = rows[i].largest;
-            out->dtype = rows[i].dtype;
-        }
-    return MOCO_OK;
-}
-
-/* The numbers of a packed tile, which the library takes memory for. */
-static int check_tiles(fitsfile *file, int axes, const char *path)
-{
-    uint64_t numbers = 1;
-    for (int i = 1; i <= axes; i++) {
-        char key[FLEN_KEYWORD];
-        LONGLONG side = 1;
-        int status = 0;
-        snprintf(key, sizeof key, "ZTILE%d", i);
-        if (fits_read_key(file, TLONGLONG, key, &side, NULL, &status) == KEY_NO_EXIST)
-            side = 1;
-        else if (status)
-            return refuse(path, status);
-        if (side < 1 || __builtin_mul_overflow(numbers, (uint64_t)side, &numbers) ||
-            numbers > RAW_NUMBERS_MAX)
-            return error_set(MOCO_EFORMAT, "%s: a tile of more than %d numbers", path,
-                             RAW_NUMBERS_MAX);
-    }
-    fits_clear_errmsg();
-    return MOCO_OK;
-}
-
-static int check_size(const struct cube *cube, fitsfile *file, int bits, const char *path)
-{
-    uint64_t size = raw_file_size(path), bytes;
-    uint64_t image = (uint64_t)cube->channels * (uint64_t)cube->height * (uint64_t)cube->width;
-    LONGLONG start = 0;
-    int status = 0;
-    fits_get_hduaddrll(file, NULL, &start, NULL, &status);
-    if (status || start < 0)
-        return refuse(path, status);
-    bytes = image * (uint64_t)(abs(bits) / 8); /* at most 2^31 */
-    if (__builtin_mul_overflow(bytes, (uint64_t)cube->images, &bytes) ||
-        (cube->packed ? bytes / RATIO_MAX > size
-                      : (uint64_t)start > size || bytes > size - (uint64_t)start))
-        return error_set(MOCO_EFORMAT, "%s: the header promises %lld images of %d x %d x %d, more "
-                         "than a file of %llu bytes can hold; it is truncated or damaged", path,
-                         (long long)cube->images, cube->channels, cube->height, cube->width,
-                         (unsigned long long)size);
-    if (cube->images > IMAGES_MAX)
-        return error_set(MOCO_EFORMAT, "%s: more than %d images", path, IMAGES_MAX);
-    return MOCO_OK;
-}
-
-static int take_axes(struct cube *out, const LONGLONG *size, int axes, int channels,
-                     const char *path)
-{
-    while (axes > 2 && size[axes - 1] == 1)
-        axes--;
-    if (axes < 2 || axes > 4)
-        return error_set(MOCO_EFORMAT, "%s: an image of %d axes; 2, 3 (planes) or 4 (images of "
-                         "planes) are read", path, axes);
-    for (int i = 0; i < axes; i++)
-        if (size[i] < 1 || size[i] > RAW_NUMBERS_MAX)
-            return error_set(MOCO_EFORMAT, "%s: NAXIS%d is %lld; 1 to %d are read", path, i + 1,
-                             (long long)size[i], RAW_NUMBERS_MAX);
-    int64_t depth = axes > 2 ? size[2] : 1;
-    out->width = (int)size[0];
-    out->height = (int)size[1];
-    out->channels = axes == 4 || channels ? (int)depth : 1;
-    out->images = axes == 4 ? size[3] : channels ? 1 : depth;
-    int64_t plane = size[0] * size[1];
-    if (plane > RAW_NUMBERS_MAX / out->channels)
-        return error_set(MOCO_EFORMAT, "%s: an image of %d x %d x %d numbers; up to %d are read",
-                         path, out->channels, out->height, out->width, RAW_NUMBERS_MAX);
-    return MOCO_OK;
-}
-
-/* Goes to the image's HDU. */
-static int read_header(struct cube *out, fitsfile *file, const struct fits *state,
-                       const char *path)
-{
-    LONGLONG size[AXES_MAX] = { 0 };
-    int bits = 0, axes = 0, status = 0;
-    *out = (struct cube){ .images = 0 };
-    int rc = go_to_image(file, state->hdu, path);
-    if (rc != MOCO_OK)
-        return rc;
-    if (fits_get_img_paramll(file, AXES_MAX, &bits, &axes, size, &status))
-        return refuse(path, status);
-    if (axes > AXES_MAX)
-        return error_set(MOCO_EFORMAT, "%s: an image of %d axes", path, axes);
-    out->packed = fits_is_compressed_image(file, &status);
-    rc = take_axes(out, size, axes, state->files.channels, path);
-    if (rc == MOCO_OK)
-        rc = check_size(out, file, bits, path);
-    if (rc == MOCO_OK && out->packed)
-        rc = check_tiles(file, axes, path);
-    return rc == MOCO_OK ? take_type(out, file, path) : rc;
-}
 
 /* ---- numbers ---- */
 
@@ -264,8 +59,8 @@ static size_t to_floats(float *dst, const double *src, size_t n, double largest)
     return missing;
 }
 
-static int read_numbers(struct image *out, fitsfile *file, const struct cube *cube, size_t plane,
-                        const char *path)
+static int read_numbers(struct image *out, const struct hdu_file *file,
+                        const struct hdu_cube *cube, size_t plane)
 {
     size_t image = (size_t)cube->height * (size_t)cube->width;
     size_t n = image * (size_t)cube->channels;
@@ -273,9 +68,9 @@ static int read_numbers(struct image *out, fitsfile *file, const struct cube *cu
     int status = 0, some = 0, rc;
     if (!numbers)
         return error_memory("an image of FITS", n * sizeof *numbers);
-    fits_read_img(file, TDOUBLE, (LONGLONG)(plane * image + 1), (LONGLONG)n, &none, numbers, &some,
-                  &status);
-    rc = status ? refuse(path, status)
+    fits_read_img(file->fits, TDOUBLE, (LONGLONG)(plane * image + 1), (LONGLONG)n, &none, numbers,
+                  &some, &status);
+    rc = status ? hdu_refuse(file->path, status)
                 : image_resize(out, cube->channels, cube->height, cube->width);
     if (rc == MOCO_OK)
         out->missing = to_floats(out->pixels, numbers, n, cube->largest);
@@ -283,44 +78,190 @@ static int read_numbers(struct image *out, fitsfile *file, const struct cube *cu
     return rc;
 }
 
+/* The HDU that has plane `place` of all. */
+static const struct run *run_of(const struct fits *state, size_t place)
+{
+    size_t low = 0, high = state->n - 1;
+    while (low < high) {
+        size_t middle = (low + high + 1) / 2;
+        if (state->runs[middle].first > place)
+            high = middle - 1;
+        else
+            low = middle;
+    }
+    return &state->runs[low];
+}
+
+/* plane: of the HDU. */
+static int read_plane(struct image *out, const struct source *source, const struct hdu_file *file,
+                      uint32_t hdu, size_t plane)
+{
+    const struct fits *state = source->state;
+    struct hdu_cube cube;
+    int status = 0, shape;
+    if (fits_movabs_hdu(file->fits, (int)hdu, NULL, &status))
+        return hdu_refuse(file->path, status);
+    int rc = hdu_cube(&cube, &shape, file, state->files.channels);
+    if (rc == MOCO_OK && (cube.channels != source->channels ||
+                          (int64_t)plane / cube.channels >= cube.images))
+        rc = error_set(MOCO_EFORMAT, "%s is not what it was when the data was opened", file->path);
+    return rc == MOCO_OK ? read_numbers(out, file, &cube, plane) : rc;
+}
+
 static int read_image(const struct source *source, size_t index, struct image *out)
 {
     char path[PATH_MAX];
-    struct cube cube;
-    size_t plane;
-    fitsfile *file = NULL;
-    int rc = files_find(path, &plane, source, index);
+    struct fits *state = source->state;
+    struct hdu_file file;
+    size_t place;
+    int rc = files_find(path, &place, source, index);
     if (rc != MOCO_OK)
         return rc;
-    pthread_mutex_lock(&lock);
-    rc = open_file(&file, path);
+    const struct run *run = run_of(state, place);
+    hdu_lock();
+    rc = hdu_open(&file, &state->kept, path);
     if (rc == MOCO_OK)
-        rc = read_header(&cube, file, source->state, path);
-    if (rc == MOCO_OK && (cube.channels != source->channels ||
-                          (int64_t)plane / cube.channels >= cube.images))
-        rc = error_set(MOCO_EFORMAT, "%s is not what it was when the data was opened", path);
-    if (rc == MOCO_OK)
-        rc = read_numbers(out, file, &cube, plane, path);
-    close_file(file);
-    pthread_mutex_unlock(&lock);
+        rc = read_plane(out, source, &file, run->hdu, place - run->first);
+    hdu_close(&file);
+    hdu_unlock();
     return rc;
 }
 
 /* ---- opening ---- */
 
+/* A file whose HDUs are being looked at. */
+struct scan {
+    struct source *source;
+    struct fits *state;
+    size_t index;
+    struct hdu_file file;
+    struct hdu_cube first; /* what the others have to be like */
+    size_t taken;
+    int refused; /* why none was taken */
+    char names[120]; /* of those that were */
+};
+
+/* Images of the current HDU. */
+static int add_images(struct scan *scan, const struct hdu_cube *cube)
+{
+    struct fits *state = scan->state;
+    uint64_t planes = (uint64_t)cube->images * (uint64_t)cube->channels;
+    int number = 0, rc = MOCO_OK;
+    struct run *runs = array_grow(state->runs, &state->capacity, state->n, sizeof *runs,
+                                  "the places of HDUs");
+    if (!runs)
+        return MOCO_ENOMEM;
+    state->runs = runs;
+    if (state->planes + planes >= files_no_place)
+        return error_set(MOCO_EFORMAT, "%s: more than %u planes in all", scan->file.path,
+                         files_no_place);
+    runs[state->n++] = (struct run){ (uint32_t)state->planes,
+                                     (uint32_t)fits_get_hdu_num(scan->file.fits, &number) };
+    for (int64_t i = 0; rc == MOCO_OK && i < cube->images; i++)
+        rc = files_add(scan->source, scan->index,
+                       (size_t)state->planes + (size_t)(i * cube->channels), cube->channels,
+                       cube->height, cube->width, cube->dtype, scan->file.path);
+    state->planes += planes;
+    scan->taken++;
+    return rc;
+}
+
+static void add_name(struct scan *scan)
+{
+    char name[FLEN_VALUE] = "";
+    int status = 0, number = 0;
+    size_t used = strlen(scan->names);
+    if (fits_read_key(scan->file.fits, TSTRING, "EXTNAME", name, NULL, &status) || !name[0])
+        snprintf(name, sizeof name, "%d", fits_get_hdu_num(scan->file.fits, &number) - 1);
+    fits_clear_errmsg();
+    snprintf(scan->names + used, sizeof scan->names - used, "%s%.20s", used ? ", " : "", name);
+}
+
+static int is_like(const struct hdu_cube *a, const struct hdu_cube *b)
+{
+    return a->axes == b->axes && a->channels == b->channels && a->height == b->height &&
+           a->width == b->width;
+}
+
+/* The current HDU where none was named. */
+static int scan_hdu(struct scan *scan, int type)
+{
+    struct account *account = &scan->source->account;
+    struct hdu_cube cube;
+    int axes = 0, status = 0, shape = 0;
+    if (type == IMAGE_HDU && fits_get_img_dim(scan->file.fits, &axes, &status))
+        return hdu_refuse(scan->file.path, status);
+    account_leave(account, type != IMAGE_HDU, "HDUs that are tables");
+    account_leave(account, axes == 1, "HDUs of one axis");
+    if (axes < 2)
+        return MOCO_OK;
+    int rc = hdu_cube(&cube, &shape, &scan->file, scan->state->files.channels);
+    scan->refused = rc;
+    account_leave(account, rc != MOCO_OK && shape, "HDUs of too many or too long axes");
+    if (rc != MOCO_OK)
+        return shape ? MOCO_OK : rc;
+    if (scan->taken && !is_like(&cube, &scan->first)) {
+        account_leave(account, 1, "HDUs of another size than the first");
+    } else if (scan->taken && cube.dtype != scan->first.dtype) {
+        account_leave(account, 1, "HDUs of another type of numbers than the first");
+    } else {
+        scan->first = scan->taken ? scan->first : cube;
+        add_name(scan);
+        rc = add_images(scan, &cube);
+    }
+    return rc;
+}
+
+/* Once a set: which HDUs count as images. */
+static void note_hdus(struct source *source, const struct scan *scan)
+{
+    size_t used = strlen(source->note);
+    if (scan->taken > 1 && !strstr(source->note, " HDUs are images"))
+        snprintf(source->note + used, sizeof source->note - used,
+                 "%s%.200s: %zu HDUs are images, as they are of one size: %s; fits:PATH:HDU takes "
+                 "one of them", used ? "; " : "", scan->file.path, scan->taken, scan->names);
+}
+
+static int scan_all(struct scan *scan)
+{
+    int status = 0, type = 0, rc = MOCO_OK;
+    for (int hdu = 1; rc == MOCO_OK && !fits_movabs_hdu(scan->file.fits, hdu, &type, &status);
+         hdu++)
+        rc = scan_hdu(scan, type);
+    if (rc != MOCO_OK)
+        return rc;
+    if (status != END_OF_FILE)
+        return hdu_refuse(scan->file.path, status);
+    fits_clear_errmsg();
+    note_hdus(scan->source, scan);
+    if (scan->taken)
+        return MOCO_OK;
+    return scan->refused ? scan->refused
+                         : error_set(MOCO_EFORMAT, "%s holds no image of two axes or more",
+                                     scan->file.path);
+}
+
+static int scan_named(struct scan *scan)
+{
+    struct hdu_cube cube;
+    int shape, rc = hdu_go_to(&scan->file, scan->state->hdu);
+    if (rc == MOCO_OK)
+        rc = hdu_cube(&cube, &shape, &scan->file, scan->state->files.channels);
+    return rc == MOCO_OK ? add_images(scan, &cube) : rc;
+}
+
 static int scan_file(struct source *source, size_t index, const char *path)
 {
-    struct cube cube;
-    fitsfile *file = NULL;
-    pthread_mutex_lock(&lock);
-    int rc = open_file(&file, path);
+    struct fits *state = source->state;
+    struct scan scan = { .source = source, .state = state, .index = index };
+    hdu_lock();
+    int rc = hdu_open(&scan.file, &state->kept, path);
     if (rc == MOCO_OK)
-        rc = read_header(&cube, file, source->state, path);
-    close_file(file);
-    pthread_mutex_unlock(&lock);
-    for (int64_t i = 0; rc == MOCO_OK && i < cube.images; i++)
-        rc = files_add(source, index, (size_t)(i * cube.channels), cube.channels, cube.height,
-                       cube.width, cube.dtype, path);
+        rc = state->hdu[0] ? scan_named(&scan) : scan_all(&scan);
+    hdu_close(&scan.file);
+    if (state->kept.size > source->decoder_bytes)
+        source->decoder_bytes = state->kept.size;
+    hdu_unlock();
     return rc;
 }
 
@@ -328,6 +269,8 @@ static void close_fits(struct source *source)
 {
     struct fits *state = source->state;
     files_close(&state->files);
+    hdu_forget(&state->kept);
+    free(state->runs);
     free(state);
 }
 

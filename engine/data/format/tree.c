@@ -29,10 +29,17 @@ enum tree_kind tree_kind_of(const char *name)
         { "tiff", TREE_TIFF }, { "fits", TREE_FITS },  { "fit", TREE_FITS },  { "fts", TREE_FITS },
         { "fz", TREE_FITS },
     };
-    const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof known / sizeof *known; i++)
-        if (strcasecmp(dot + 1, known[i].suffix) == 0)
-            return known[i].kind;
+    char ending[8];
+    size_t length = strlen(name);
+    int packed = length > 3 && strcasecmp(name + length - 3, ".gz") == 0;
+    length -= packed ? 3 : 0;
+    const char *dot = memrchr(name, '.', length);
+    if (!dot || (size_t)(name + length - dot) > sizeof ending)
+        return TREE_OTHER;
+    snprintf(ending, sizeof ending, "%.*s", (int)(name + length - dot) - 1, dot + 1);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcasecmp(ending, known[i].suffix) == 0)
+            return !packed || known[i].kind == TREE_FITS ? known[i].kind : TREE_OTHER;
     return TREE_OTHER;
 }
 

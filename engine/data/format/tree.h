@@ -15,7 +15,7 @@ enum tree_kind {
     TREE_OTHER,
     TREE_IMAGE, /* jpg jpeg png bmp ppm pgm tga */
     TREE_TIFF,  /* tif tiff */
-    TREE_FITS,  /* fits fit fts fz */
+    TREE_FITS,  /* fits fit fts fz, also with .gz behind */
     TREE_KINDS,
 };
 
