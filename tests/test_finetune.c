@@ -79,7 +79,7 @@ static void model_close(struct model *m)
     net_close(&m->net);
 }
 
-static struct finetune_result run(const struct score_sets *sets, const struct model *m,
+static struct finetune_result run(struct score_sets *sets, const struct model *m,
                                   const struct finetune_config *config)
 {
     struct finetune_result r;

@@ -173,7 +173,7 @@ static void test_accuracy(const struct net *net, struct encoder *encoder,
     double top1, whole;
     CHECK(source_open(&source, "synthetic:n=96,classes=4,side=8,seed=3") == MOCO_OK);
     CHECK(score_split(&sets, source) == MOCO_OK);
-    CHECK(score_features(&x, &sets.test, &embed, policy, 1, &simd) == MOCO_OK);
+    CHECK(score_features(&x, &sets, &sets.test, &embed, policy, 1, &simd) == MOCO_OK);
     uint64_t before = embed_checksum(encoder, net);
     CHECK(score_classes(&whole, &sets, &embed, &l, policy, &simd) == MOCO_OK);
     CHECK(embed_checksum(encoder, net) == before); /* no running statistic moved */

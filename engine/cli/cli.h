@@ -159,6 +159,8 @@ struct probe_job {
 int probe_open(struct probe *probe, const struct probe_job *job, const struct moco_simd *simd);
 /* cli_missing() of what has been read. */
 void probe_missing(const struct probe *probe);
+/* A notice of the images that were left out. */
+void probe_left(const struct probe *probe);
 void probe_close(struct probe *probe);
 
 /* The file meant by a path: of a run folder, its `first` or else its `second` file. 0, or a code

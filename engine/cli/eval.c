@@ -22,8 +22,6 @@ static void print_knn(double top1, const struct knn_job *job, const struct score
 {
     size_t all = sets->train.n - sets->train.left_out;
     size_t judged = sets->test.n ? sets->test.n - sets->test.left_out : all;
-    if (sets->why[0])
-        fprintf(stderr, "moco: %s\n", sets->why);
     if (job->json)
         printf("{\"top1\":%.4f,\"k\":%d,\"t\":%.9g,\"feature\":\"%s\",\"n_train\":%zu,"
                "\"n_test\":%zu}\n", top1, job->k, job->t, feature, votes(sets), judged);
@@ -46,7 +44,7 @@ static int knn(const struct knn_job *job, const struct moco_simd *simd)
     if (!rc)
         rc = score_run(&top1, &probe.sets, probe.with, &probe.policy, job->k, job->t, simd);
     if (!rc)
-        probe_missing(&probe);
+        probe_missing(&probe), probe_left(&probe);
     if (!rc)
         print_knn(top1, job, &probe.sets, probe.feature);
     probe_close(&probe);

@@ -46,7 +46,7 @@ static int run(const struct probe_job *job, const struct finetune_config *config
         rc = finetune_run(&result, &probe.sets, probe.model.net, &probe.model.encoder,
                           &probe.policy, config, simd);
     if (!rc)
-        probe_missing(&probe);
+        probe_missing(&probe), probe_left(&probe);
     if (!rc)
         print(&result, config, &probe.sets, clock_seconds() - start, json);
     probe_close(&probe);

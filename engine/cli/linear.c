@@ -128,7 +128,7 @@ static int run(struct probe *probe, const struct linear_config *config, const st
         fprintf(stderr, "moco: the solver stopped after %d iterations with %.1e of the first "
                         "gradient left\n", result.iterations, result.gradient);
     if (!rc)
-        probe_missing(probe);
+        probe_missing(probe), probe_left(probe);
     if (!rc)
         (r->json ? print_json : print_text)(&result, classes, probe, r->protocol,
                                             clock_seconds() - start);

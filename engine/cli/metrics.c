@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/base/error.h"
+#include "engine/data/missing.h"
 #include "engine/eval/metrics.h"
 
 /* Views as the encoder was trained on; those of the defaults where the file does not say. */
@@ -47,19 +48,45 @@ static void print(const struct metrics *m, size_t n, size_t D, const char *featu
                m->alignment, m->uniformity, m->deviation, m->least, sphere, m->top1, n, feature);
 }
 
-/* x: (2, n, D) of n images spread over the set. */
-static int embed_pairs(float *x, const struct embed *embed, const struct source *source, size_t n,
+/* Images that could not be read when the first of their views was due. */
+static int leave_out(float *x, size_t *index, size_t *n, size_t D, const struct embed_bad *bad)
+{
+    size_t all = *n;
+    if (!bad->count)
+        return MOCO_OK;
+    fprintf(stderr, "moco: %zu of %zu images could not be read, the measures are without them; the "
+                    "first: %s\n", bad->count, all, bad->why);
+    embed_pack(x, D * sizeof *x, all, bad);
+    *n = embed_pack(index, sizeof *index, all, bad);
+    return *n < 2 ? error_set(MOCO_EFORMAT, "fewer than two images can be read; the first that "
+                              "cannot: %s", bad->why) : MOCO_OK;
+}
+
+/* x: (2, *n, D) of *n images spread over the set, of which those that can be read remain. */
+static int embed_pairs(float *x, const struct embed *embed, const struct source *source, size_t *n,
                        size_t D, const struct policy *views, uint64_t seed)
 {
-    size_t *index = malloc(n * sizeof *index);
-    int rc = index ? MOCO_OK : error_memory("the list of images", n * sizeof *index);
-    for (size_t i = 0; i < n && !rc; i++)
-        index[i] = i * source->count / n;
-    for (int which = 0; which < 2 && !rc; which++) {
-        struct view_draw draw = {.seed = seed, .which = which};
-        rc = embed_views(x + (size_t)which * n * D, embed, source, index, n, views, &draw);
+    size_t *index = malloc(*n * sizeof *index);
+    struct embed_bad *bad = calloc(1, sizeof *bad);
+    unsigned char *marks = calloc(*n + 1, 1);
+    struct embed tolerant = *embed;
+    struct view_draw draw = {.seed = seed};
+    int rc = index && bad && marks ? MOCO_OK : error_memory("the list of images", *n);
+    for (size_t i = 0; i < *n && !rc; i++)
+        index[i] = i * source->count / *n;
+    tolerant.bad = bad;
+    if (!rc) {
+        bad->at = marks;
+        rc = embed_views(x, &tolerant, source, index, *n, views, &draw);
     }
+    if (!rc)
+        rc = leave_out(x, index, n, D, bad);
+    draw.which = 1;
+    if (!rc)
+        rc = embed_views(x + *n * D, embed, source, index, *n, views, &draw);
     free(index);
+    free(bad);
+    free(marks);
     return rc;
 }
 
@@ -73,9 +100,11 @@ static int measure(const struct model *model, const struct source *source, struc
     float *x = malloc((2 * n * D + 1) * sizeof *x);
     int rc = x ? views_of(&views, model) : error_memory("features", 2 * n * D * sizeof *x);
     if (!rc)
-        rc = embed_pairs(x, embed, source, n, D, &views, seed);
+        rc = embed_pairs(x, embed, source, &n, D, &views, seed);
     if (!rc)
         rc = metrics_of_views(&metrics, x, x + n * D, n, D, embed->simd);
+    if (!rc)
+        cli_missing(source);
     if (!rc)
         print(&metrics, n, D, feature, json);
     free(x);
@@ -86,6 +115,7 @@ int command_metrics(int argc, char **argv)
 {
     const char *feature = "head", *cap = NULL, *words[2];
     int images = 2000, seed = 1, threads = 0, json = 0;
+    double max_missing = 0.0;
     struct moco_simd simd;
     struct model model = {0};
     struct source *source = NULL;
@@ -93,6 +123,7 @@ int command_metrics(int argc, char **argv)
         {"--feature", OPTION_TEXT, &feature, NULL, "what is measured: `head` or `backbone`"},
         {"--images", OPTION_INT, &images, NULL, "images of which two views are made, at most"},
         {"--seed", OPTION_INT, &seed, NULL, "of the choice of images and of their views"},
+        CLI_MISSING(max_missing),
         CLI_COMMON(threads, cap, json),
     };
     int rc = cli_parse(argc, argv, options, sizeof options / sizeof *options, words, 2);
@@ -100,6 +131,8 @@ int command_metrics(int argc, char **argv)
         return rc;
     if (images < 2)
         return cli_usage("--images must be at least 2");
+    if (cli_check_missing(max_missing))
+        return EXIT_USAGE;
     struct embed embed = {.simd = &simd};
     rc = cli_machine(&simd, threads, cap);
     if (!rc)
@@ -110,9 +143,11 @@ int command_metrics(int argc, char **argv)
         rc = source_open(&source, words[1]);
     embed.net = model.net;
     embed.encoder = &model.encoder;
-    if (!rc)
-        cli_note(source), rc = measure(&model, source, &embed, feature, (size_t)images,
-                                       (uint64_t)seed, json);
+    if (!rc) {
+        missing_allow(source, max_missing);
+        cli_note(source);
+        rc = measure(&model, source, &embed, feature, (size_t)images, (uint64_t)seed, json);
+    }
     source_close(&source);
     model_close(&model);
     return rc ? cli_failed() : EXIT_DONE;

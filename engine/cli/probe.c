@@ -84,6 +84,12 @@ void probe_missing(const struct probe *probe)
         cli_missing(probe->sets.test.source);
 }
 
+void probe_left(const struct probe *probe)
+{
+    if (probe->sets.why[0])
+        fprintf(stderr, "moco: %s\n", probe->sets.why);
+}
+
 void probe_close(struct probe *probe)
 {
     score_close(&probe->sets);

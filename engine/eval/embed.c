@@ -128,6 +128,33 @@ size_t embed_pack(void *rows, size_t size, size_t n, const struct embed_bad *bad
     return kept;
 }
 
+int embed_readable(struct embed_bad *bad, const struct source *source, const size_t *index,
+                   size_t n)
+{
+    int failed = MOCO_OK;
+    char sentence[1024] = "";
+    begin_bad(bad, n);
+#pragma omp parallel
+    {
+        struct image image = {0};
+#pragma omp for schedule(dynamic, 4)
+        for (size_t i = 0; i < n; i++) {
+            int rc = source->read(source, index[i], &image);
+            if (!rc)
+                continue;
+#pragma omp critical(embed_failure)
+            if (source_is_bad(rc)) {
+                note_bad(bad, i);
+            } else {
+                failed = rc;
+                snprintf(sentence, sizeof sentence, "%s", error_text());
+            }
+        }
+        image_close(&image);
+    }
+    return failed ? error_set(failed, "%s", sentence) : MOCO_OK;
+}
+
 int embed_decode(float *x, const struct source *source, const size_t *index, size_t n,
                  const struct policy *policy, const struct view_draw *draw)
 {

@@ -51,6 +51,10 @@ size_t embed_pack(void *rows, size_t size, size_t n, const struct embed_bad *bad
 /* Working memory of the calls below, whatever n. */
 size_t embed_bytes(const struct net *net);
 
+/* Marks which of the images index[0..n-1] can not be read; another failure is an error. */
+int embed_readable(struct embed_bad *bad, const struct source *source, const size_t *index,
+                   size_t n);
+
 /* x: (n, C, S, S), views of the images index[0..n-1] (NULL: 0..n-1); draw NULL: for evaluation. */
 int embed_decode(float *x, const struct source *source, const size_t *index, size_t n,
                  const struct policy *policy, const struct view_draw *draw);

@@ -51,7 +51,7 @@ int finetune_choose(size_t *index, size_t *n, const struct score_side *side, int
 /* ---- the network ---- */
 
 struct tuner {
-    const struct score_sets *sets;
+    struct score_sets *sets;
     const struct finetune_config *config;
     const struct moco_simd *simd;
     struct policy views;
@@ -129,6 +129,30 @@ static int open_buffers(struct tuner *t)
     return error_memory("a batch to train on", t->batch * image * sizeof *t->x);
 }
 
+/* Only the chosen ones are read for it: they may be one in a hundred. */
+static int drop_unreadable(struct tuner *t)
+{
+    struct score_side *all = &t->sets->train, side = {.source = all->source, .n = t->n};
+    struct embed_bad *bad = calloc(1, sizeof *bad);
+    unsigned char *marks = calloc(t->n + 1, 1);
+    side.index = malloc((t->n + 1) * sizeof *side.index);
+    int err = bad && marks && side.index ? MOCO_OK : error_memory("the choice of images", t->n);
+    if (!err) {
+        bad->at = marks;
+        for (size_t i = 0; i < t->n; i++)
+            side.index[i] = all->index[t->chosen[i]];
+        err = embed_readable(bad, side.source, side.index, t->n);
+    }
+    if (!err && bad->count) {
+        score_note_left(t->sets, &side, bad, "training is");
+        t->n = embed_pack(t->chosen, sizeof *t->chosen, t->n, bad);
+    }
+    free(bad);
+    free(marks);
+    free(side.index);
+    return err;
+}
+
 static int tuner_open(struct tuner *t, const struct net *like, const struct encoder *from)
 {
     const struct score_side *train = &t->sets->train;
@@ -137,6 +161,8 @@ static int tuner_open(struct tuner *t, const struct net *like, const struct enco
         return error_memory("the choice of images", train->n * sizeof *t->chosen);
     int err = finetune_choose(t->chosen, &t->n, train, t->sets->classes, t->config->fraction,
                               t->config->seed);
+    if (!err)
+        err = drop_unreadable(t);
     if (!err && t->n < 2)
         err = error_set(MOCO_EARG, "one labelled image is too few to train on");
     if (err)
@@ -239,12 +265,12 @@ static int train_epoch(struct tuner *t, struct finetune_result *out, int epoch)
 
 static int judge(struct finetune_result *out, struct tuner *t, const struct policy *policy)
 {
-    const struct score_side *test = &t->sets->test;
+    struct score_side *test = &t->sets->test;
     struct embed embed = {.net = t->net, .encoder = &t->encoder, .feature = EMBED_HEAD,
                           .simd = t->simd};
     size_t C = (size_t)t->sets->classes, first = 0, among = 0;
     float *scores;
-    int err = score_features(&scores, test, &embed, policy, 1, t->simd);
+    int err = score_features(&scores, t->sets, test, &embed, policy, 1, t->simd);
     for (size_t i = 0; i < test->n && !err; i++) {
         size_t place = score_place(scores + i * C, C, (size_t)test->labels[i]);
         first += place == 0;
@@ -256,7 +282,7 @@ static int judge(struct finetune_result *out, struct tuner *t, const struct poli
     return err;
 }
 
-int finetune_run(struct finetune_result *out, const struct score_sets *sets,
+int finetune_run(struct finetune_result *out, struct score_sets *sets,
                  const struct net *net, const struct encoder *encoder,
                  const struct policy *policy, const struct finetune_config *config,
                  const struct moco_simd *simd)

@@ -31,7 +31,9 @@ struct finetune_result {
     int epochs, batch; /* as they were */
 };
 
-int finetune_run(struct finetune_result *out, const struct score_sets *sets,
+/* Images that can not be read are left out, of those to learn from and of those that judge, and
+ * sets->why says so. */
+int finetune_run(struct finetune_result *out, struct score_sets *sets,
                  const struct net *net, const struct encoder *encoder,
                  const struct policy *policy, const struct finetune_config *config,
                  const struct moco_simd *simd);

@@ -103,7 +103,7 @@ static void rows_close(struct rows *rows)
 /* ---- the probe ---- */
 
 struct probe {
-    const struct score_sets *sets;
+    struct score_sets *sets;
     const struct embed *embed;
     const struct policy *policy;
     const struct moco_simd *simd;
@@ -173,13 +173,10 @@ static int standardise(struct probe *p, const float *features)
     return MOCO_OK;
 }
 
-static int solver_rows(struct probe *p)
+static int solver_rows(struct probe *p, const float *features)
 {
     struct rows *t = &p->train;
-    float *features;
-    int err = score_features(&features, &p->sets->train, p->embed, p->policy, p->raw, p->simd);
-    if (!err)
-        err = standardise(p, features);
+    int err = standardise(p, features);
     t->x = err ? NULL : malloc(t->n * t->wide * sizeof *t->x);
     if (!err && !t->x)
         err = error_memory("rows of features", t->n * t->wide * sizeof *t->x);
@@ -187,8 +184,30 @@ static int solver_rows(struct probe *p)
         if (!linear_row(t->x + i * t->wide, features + t->from[i] * t->D, t->D, t->wide, p->mean,
                         p->scale))
             err = linear_refuse(&p->sets->train, t->from[i]);
-    free(features);
     return err;
+}
+
+/* Rows without the images that could not be read; what else is wrong was told before they were
+ * read. */
+static int drop_rows(struct probe *p)
+{
+    if (!p->sets->train.left_out)
+        return MOCO_OK;
+    probe_close(p);
+    p->train = (struct rows){.n = 0};
+    p->w = NULL;
+    return probe_open(p);
+}
+
+/* Features of the training images, or NULL where each epoch draws views of them. */
+static int read_training(float **features, struct probe *p, enum linear_protocol protocol)
+{
+    struct score_side *side = &p->sets->train;
+    *features = NULL;
+    int err = protocol == LINEAR_MOCO
+                  ? score_read(p->sets, side)
+                  : score_features(features, p->sets, side, p->embed, p->policy, p->raw, p->simd);
+    return err ? err : drop_rows(p);
 }
 
 /* ---- judgement ---- */
@@ -214,11 +233,11 @@ static void count(struct linear_result *out, struct class_score *classes, const 
 
 static int judge(struct linear_result *out, struct class_score *classes, const struct probe *p)
 {
-    const struct score_side *test = &p->sets->test;
+    struct score_side *test = &p->sets->test;
     const struct rows *t = &p->train;
     float *features, *x = malloc(test->n * t->wide * sizeof *x);
     float *scores = malloc(test->n * t->classes * sizeof *scores);
-    int err = score_features(&features, test, p->embed, p->policy, p->raw, p->simd);
+    int err = score_features(&features, p->sets, test, p->embed, p->policy, p->raw, p->simd);
     if (!err && (!x || !scores))
         err = error_memory("rows of features", test->n * (t->wide + t->classes) * sizeof *x);
     for (size_t i = 0; i < test->n && !err; i++)
@@ -237,22 +256,24 @@ static int judge(struct linear_result *out, struct class_score *classes, const s
 static int probe(struct linear_result *out, struct class_score *classes, struct probe *p,
                  const struct linear_config *config)
 {
+    float *features = NULL;
     int err = probe_open(p);
     out->columns = p->train.D;
+    if (!err)
+        err = read_training(&features, p, config->protocol);
     if (!err && config->protocol == LINEAR_MOCO)
         err = linear_sgd(p->w, out, &p->train, &p->sets->train, p->embed, p->policy, config,
                          p->simd);
-    if (config->protocol == LINEAR_SOLVER) {
-        if (!err)
-            err = solver_rows(p);
-        if (!err)
-            err = linear_solve(p->w, out, &p->train, config->l2, p->simd);
-    }
+    if (!err && config->protocol == LINEAR_SOLVER)
+        err = solver_rows(p, features);
+    free(features);
+    if (!err && config->protocol == LINEAR_SOLVER)
+        err = linear_solve(p->w, out, &p->train, config->l2, p->simd);
     return err ? err : judge(out, classes, p);
 }
 
 int linear_run(struct linear_result *out, struct class_score *classes,
-               const struct score_sets *sets, const struct embed *embed,
+               struct score_sets *sets, const struct embed *embed,
                const struct policy *policy, const struct linear_config *config,
                const struct moco_simd *simd)
 {

@@ -112,20 +112,6 @@ size_t score_columns(const struct embed *embed, const struct policy *policy)
     return embed ? embed_dim(embed->net, embed->feature) : embed_pixel_dim(policy);
 }
 
-int score_features(float **out, const struct score_side *side, const struct embed *embed,
-                   const struct policy *policy, int raw, const struct moco_simd *simd)
-{
-    size_t bytes = side->n * score_columns(embed, policy) * sizeof **out;
-    *out = malloc(bytes);
-    if (!*out)
-        return error_memory("features", bytes);
-    if (!embed)
-        return embed_pixels(*out, side->source, side->index, side->n, policy, raw, simd, NULL);
-    struct embed with = *embed;
-    with.raw = raw;
-    return embed_source(*out, &with, side->source, side->index, side->n, policy);
-}
-
 /* What kNN compares of a side. */
 struct rows {
     float *x;        /* (n, D) */
@@ -163,10 +149,7 @@ static int leave_out(struct rows *rows, struct score_sets *sets, struct score_si
     if (!rows->n)
         return error_set(MOCO_EFORMAT, "kNN: no image of %s can be read; the first: %s", where,
                          bad->why);
-    size_t used = strlen(sets->why);
-    snprintf(sets->why + used, sizeof sets->why - used,
-             "%s%zu of %zu images of %.200s could not be read, kNN is without them; the first: "
-             "%.400s", used ? "; " : "", bad->count, side->n, where, bad->why);
+    score_note_left(sets, side, bad, "kNN is");
     return MOCO_OK;
 }
 

@@ -39,9 +39,19 @@ void score_allow_missing(struct score_sets *sets, double share);
 size_t score_columns(const struct embed *embed, const struct policy *policy);
 
 /* *out: (side->n, score_columns()) for free(), set on an error too. raw: rows are not brought to
- * unit length. */
-int score_features(float **out, const struct score_side *side, const struct embed *embed,
-                   const struct policy *policy, int raw, const struct moco_simd *simd);
+ * unit length. Images that can not be read leave the side, a part of the sets, and sets->why says
+ * so; none left is an error. */
+int score_features(float **out, struct score_sets *sets, struct score_side *side,
+                   const struct embed *embed, const struct policy *policy, int raw,
+                   const struct moco_simd *simd);
+
+/* Reads all images of a side once, for whom views of them are drawn again and again: the same about
+ * those that can not be read. */
+int score_read(struct score_sets *sets, struct score_side *side);
+
+/* Adds to sets->why that `bad` images of a side are missing from `what`, "kNN is". */
+void score_note_left(struct score_sets *sets, const struct score_side *side,
+                     const struct embed_bad *bad, const char *what);
 
 /* Memory of the features of D columns that score_run() compares. */
 size_t score_bytes(const struct score_sets *sets, size_t D);

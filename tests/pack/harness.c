@@ -96,7 +96,7 @@ size_t numbers_of(const char *name)
     for (size_t i = 0; i < count; i++, entry += PACK_ENTRY) {
         CHECK(raw_get(entry, 8) % PACK_ALIGN == 0);
         sum += raw_get(bytes + 60, 4) * raw_get(entry + 8, 4) * raw_get(entry + 12, 4) *
-               raw_size((enum source_dtype)raw_get(entry + 28, 4));
+               raw_size((enum source_dtype)raw_get(entry + 28, 1));
     }
     CHECK(size == raw_get(bytes + 16, 8));
     free(bytes);

@@ -9,6 +9,7 @@ int main(void)
     test_scaled();
     test_left_out();
     test_damage();
+    test_gaps();
     files_end();
     return check_summary("pack");
 }

@@ -33,5 +33,6 @@ void test_same(void);
 void test_scaled(void);
 void test_left_out(void);
 void test_damage(void);
+void test_gaps(void);
 
 #endif

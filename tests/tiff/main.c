@@ -11,6 +11,7 @@ int main(int argc, char **argv)
     test_stack();
     test_folder();
     test_views();
+    test_nodata();
     test_refusals();
     test_damage();
     if (argc > 1)

@@ -35,6 +35,7 @@ void test_pages(void);
 void test_stack(void);
 void test_views(void);
 void test_folder(void);
+void test_nodata(void);
 void test_refusals(void);
 void test_damage(void);
 void test_real(const char *data);
