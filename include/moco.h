@@ -5,10 +5,15 @@
  * length, T temperature, m momentum of the key encoder; q and k are the query and the key branch.
  *
  * Every function that returns int returns MOCO_OK or a negative MOCO_E…; moco_error() then holds
- * one sentence for a person. Nothing here prints, exits or aborts. An engine may be used by one
- * thread at a time; different engines are independent. Calls inside a parallel region of OpenMP and
- * in a child of fork() work: there they start threads of their own, which takes some time a call. A
- * child has copies of its parent's engines, as they were between two calls. */
+ * one sentence for a person. Nothing of moco prints, exits or aborts. Two libraries below it do,
+ * where they get no memory for records of their own: oneDNN aborts, GNU's OpenMP exits. So memory
+ * and threads are tried for before they are called, and MOCO_ENOMEM or MOCO_ELIMIT returned; what
+ * others take in that moment can not be known.
+ *
+ * An engine may be used by one thread at a time; different engines are independent. Calls inside a
+ * parallel region of OpenMP and in a child of fork() work: there they start threads of their own,
+ * which takes some time a call. A child has copies of its parent's engines, as they were between
+ * two calls. */
 #ifndef MOCO_H
 #define MOCO_H
 

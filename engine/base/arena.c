@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -67,6 +68,13 @@ int arena_open_pieces(struct arena *arena, const struct arena_pieces *pieces, co
         memcpy(pieces->list[i].to, &piece, sizeof piece); /* pointers to numbers of any kind */
     }
     return err;
+}
+
+int arena_try(size_t bytes, const char *what)
+{
+    void *volatile piece = malloc(bytes); /* volatile: else the compiler leaves both out */
+    free(piece);
+    return piece ? MOCO_OK : error_memory(what, bytes);
 }
 
 void arena_close(struct arena *arena)

@@ -46,6 +46,10 @@ int arena_open_pieces(struct arena *arena, const struct arena_pieces *pieces, co
 /* Asks for huge pages behind memory of any origin, where it is large; a hint. */
 void arena_huge_pages(void *memory, size_t bytes);
 
+/* Whether `bytes` could be had now, before a library is called that does not bear to be refused:
+ * MOCO_ENOMEM for `what` if not. A try, no promise. */
+int arena_try(size_t bytes, const char *what);
+
 /* Frees; accepts a zeroed arena. */
 void arena_close(struct arena *arena);
 

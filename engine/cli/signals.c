@@ -6,10 +6,12 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "engine/base/temporary.h"
 #include "engine/cli/cli.h"
+#include "engine/net/encoder.h"
 
 void signals_end(int number)
 {
@@ -34,6 +36,23 @@ static void on_bus_error(int number)
     _exit(EXIT_FAILED);
 }
 
+/* A fault inside oneDNN, which does not bear to be refused memory; any other is one of ours, and is
+ * not hidden. */
+static void on_fault(int number)
+{
+    static const char sentence[] =
+        "\nmoco: oneDNN ended the program, most likely because memory ran out; what was saved "
+        "before is kept\n";
+    if (!net_library_busy()) {
+        signals_end(number);
+        return;
+    }
+    temporary_remove_all();
+    ssize_t written = write(2, sentence, sizeof sentence - 1);
+    (void)written;
+    _exit(EXIT_FAILED);
+}
+
 void signals_begin(void)
 {
     static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXCPU};
@@ -43,5 +62,10 @@ void signals_begin(void)
         if (!sigaction(numbers[i], NULL, &before) && before.sa_handler == SIG_DFL)
             sigaction(numbers[i], &action, NULL);
     signal(SIGXFSZ, SIG_IGN);
+    signal(SIGABRT, on_fault);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    signal(SIGSEGV, on_fault); /* which sanitizers report */
+#endif
+    atexit(temporary_remove_all); /* OpenMP's library exits where it gets no memory */
     signal(SIGBUS, on_bus_error);
 }

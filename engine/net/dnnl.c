@@ -8,6 +8,7 @@
 #include "engine/net/conv_impl.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,30 @@ static const char *const titles[] = { "the forward pass", "the data gradient",
 /* One engine and one stream for the process: oneDNN's CPU engine has no state of its own. */
 static dnnl_engine_t cpu_engine;
 static dnnl_stream_t cpu_stream;
+
+/* Its C++ throws out of C functions, or writes to what it did not get, where an allocation fails. So
+ * memory is tried for before each call, and a handler of signals may ask where the process was. */
+enum { TRY_OPEN = 16 << 20, TRY_RUN = 1 << 20 };
+
+static atomic_int busy;
+
+static int begin_call(size_t bytes)
+{
+    int err = arena_try(bytes, "oneDNN's own records");
+    if (!err)
+        atomic_fetch_add(&busy, 1);
+    return err;
+}
+
+static void end_call(void)
+{
+    atomic_fetch_sub(&busy, 1);
+}
+
+int net_library_busy(void)
+{
+    return atomic_load(&busy) > 0;
+}
 
 static int dnnl_error(dnnl_status_t status, const char *name, const char *what)
 {
@@ -96,9 +121,12 @@ const char *net_library_version(void)
 /* oneDNN says "cpu_isa_avx2", and 0 where it has nothing for the CPU but plain code. */
 const char *net_library_level(void)
 {
+    if (begin_call(TRY_OPEN))
+        return "a level that can not be asked for without memory";
     cap_isa();
     dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
     const char *name = dnnl_cpu_isa2str(isa);
+    end_call();
     if (isa == 0)
         return "plain code";
     return strncmp(name, "cpu_isa_", 8) ? name : name + 8;
@@ -106,8 +134,11 @@ const char *net_library_level(void)
 
 int onednn_has_bf16(int lanes)
 {
+    if (begin_call(TRY_OPEN))
+        return 0;
     cap_isa();
     unsigned isa = dnnl_get_effective_cpu_isa(), bf16 = dnnl_cpu_isa_avx512_core_bf16;
+    end_call();
     return lanes == 16 && (isa & bf16) == bf16;
 }
 
@@ -324,17 +355,22 @@ int onednn_open(struct onednn **out, const struct conv_shape *shape, unsigned di
                 const char *name)
 {
     struct onednn *c = calloc(1, sizeof *c);
-    int err = start_engine();
+    int err = c ? begin_call(TRY_OPEN) : error_memory("a convolution", sizeof *c);
 
+    *out = NULL;
+    if (err) {
+        free(c);
+        return err;
+    }
     *out = c;
-    if (!c)
-        return error_memory("a convolution", sizeof *c);
+    err = start_engine();
     c->shape = *shape;
     snprintf(c->name, sizeof c->name, "%s", name);
     if (shape->src_plain)
         directions &= ~conv_bit(CONV_BACKWARD_DATA);
     if (!err)
         err = open_directions(c, directions);
+    end_call();
     if (err)
         onednn_close(out);
     return err;
@@ -396,11 +432,15 @@ int onednn_run(struct onednn *c, enum conv_direction direction, void *out, const
 {
     struct direction *d = &c->directions[direction];
     dnnl_status_t status;
+    int err = begin_call(TRY_RUN);
+    if (err)
+        return err;
     if (direction == CONV_FORWARD)
         status = run_with_weights(d, a, b, out, scratch);
     else if (direction == CONV_BACKWARD_DATA)
         status = run_with_weights(d, out, b, a, scratch);
     else
         status = run_for_weights(c, d, out, a, b, scratch);
+    end_call();
     return dnnl_error(status, c->name, titles[direction]);
 }

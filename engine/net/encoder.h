@@ -136,6 +136,10 @@ const char *net_library_version(void);
  * NULL: built without it. */
 const char *net_library_level(void);
 
+/* Whether some thread is inside that library, which ends the process where it gets no memory. To be
+ * asked from a handler of signals. */
+int net_library_busy(void);
+
 /* c(M, N) = a(M, K) b(K, N) by that library, for benchmarks; built with it alone. */
 void net_sgemm(float *c, const float *a, const float *b, size_t M, size_t N, size_t K);
 

@@ -13,6 +13,11 @@ const char *net_library_level(void)
     return NULL;
 }
 
+int net_library_busy(void)
+{
+    return 0;
+}
+
 int onednn_has_bf16(int lanes)
 {
     (void)lanes;
