@@ -44,10 +44,10 @@ static ssize_t write_all(void *cookie, const char *data, size_t bytes)
     return (ssize_t)bytes;
 }
 
-static int seek(void *cookie, off64_t *place, int whence)
+static int seek(void *cookie, off_t *place, int whence)
 {
     struct replace_part *part = cookie;
-    off_t at = lseek(part->temporary.fd, (off_t)*place, whence);
+    off_t at = lseek(part->temporary.fd, *place, whence);
     if (at < 0)
         part->number = part->number ? part->number : errno;
     *place = at;

@@ -7,6 +7,7 @@
 
 #include <stdint.h>
 
+#include "engine/cli/terminal.h"
 #include "engine/eval/score.h"
 #include "engine/run/config/config.h"
 #include "engine/run/saved/weights.h"

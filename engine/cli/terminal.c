@@ -89,6 +89,10 @@ static ssize_t filtered(void *cookie, const char *data, size_t size)
     return flush(f) ? 0 : (ssize_t)size;
 }
 
+#ifndef __GLIBC__
+FILE *terminal_out, *terminal_err;
+#endif
+
 static void filter_open(FILE **stream, struct filter *f, int mode)
 {
     cookie_io_functions_t functions = {.write = filtered};
@@ -102,6 +106,9 @@ static void filter_open(FILE **stream, struct filter *f, int mode)
 void terminal_begin(void)
 {
     static struct filter out = {.fd = 1}, err = {.fd = 2};
+#ifndef __GLIBC__
+    terminal_out = fdopen(1, "w"), terminal_err = fdopen(2, "w");
+#endif
     filter_open(&stdout, &out, isatty(1) ? _IOLBF : _IOFBF);
     filter_open(&stderr, &err, _IONBF);
 }
