@@ -9,7 +9,6 @@
 #ifndef MOCO_ENGINE_CLI_HELP_HELP_H
 #define MOCO_ENGINE_CLI_HELP_HELP_H
 
-#include "engine/cli/terminal.h"
 #include <stddef.h>
 #include <stdio.h>
 
