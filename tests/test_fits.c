@@ -55,6 +55,12 @@ static void test_by_hand(void)
     check_hand(CARDS(TWO_AXES("                 -32", "                   3",
                               "                   1")),
                reals, 12, DTYPE_F32, (const float[]){ 1, NAN, -2.5f }, 1, 3);
+    static const unsigned char infinite[] = { 0x7f, 0xc0, 0, 0, 0x7f, 0x80, 0, 0 };
+    put_fits("inf.fits", CARDS(TWO_AXES("                 -32", "                   2",
+                                        "                   1")), infinite, 8);
+    struct source *source = must_open(at("inf.fits"));
+    must_not_read(source, 0, "1 of 2 numbers that are NaN or infinite"); /* the NaN is declared */
+    source_close(&source);
 #undef SIXTEEN
 }
 

@@ -197,7 +197,7 @@ static void describe(char *out, size_t size, const struct source *source)
     size_t used = 0;
     double percent = 100.0 / (double)(c->numbers ? c->numbers : 1);
     if (c->images < source->count)
-        snprintf(looked, sizeof looked, " looked at of %zu", source->count);
+        snprintf(looked, sizeof looked, " (of %zu in all)", source->count);
     if (c->declared)
         used = (size_t)snprintf(out, size, "%.4g %% of the numbers of %s:%.120s are declared "
                                 "missing (%s)", percent * (double)c->declared, source->kind,

@@ -14,7 +14,8 @@ enum { CHANNELS_SHOWN = 16, CLASSES_SHOWN = 120, LINE_WIDTH = 96, NAME = 1300 };
 static const struct {
     const char *name, *one, *means;
 } kinds[AUDIT_KINDS] = {
-    [AUDIT_UNREADABLE] = { "unreadable", "unreadable", "no images of a kind that is read" },
+    [AUDIT_UNREADABLE] = { "unreadable", "unreadable",
+                           "of no kind that is read, or nearly without a value" },
     [AUDIT_TRUNCATED] = { "truncated", "truncated", "end too early" },
     [AUDIT_DAMAGED] = { "damaged", "damaged", "a checksum, a code or a size is wrong" },
     [AUDIT_NOT_FINITE] = { "not_finite", "not finite", "hold NaN or infinite values" },

@@ -222,6 +222,7 @@ int hdu_cube(struct hdu_cube *out, int *shape, const struct hdu_file *file, int 
         rc = take_axes(out, size, axes, channels, file->path);
     *shape = rc != MOCO_OK;
     out->packed = fits_is_compressed_image(file->fits, &status);
+    out->reals = bits < 0 && !out->packed;
     if (rc == MOCO_OK)
         rc = check_size(out, file, bits);
     if (rc == MOCO_OK && out->packed)

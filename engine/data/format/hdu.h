@@ -38,6 +38,7 @@ struct hdu_cube {
     int height, width, channels; /* of one image */
     int64_t images;
     int axes, packed;
+    int reals;      /* floats as they are: a NaN in them is one */
     double largest; /* of an unsigned type; 0: values are kept */
     enum source_dtype dtype;
 };

@@ -68,8 +68,9 @@ static int read_numbers(struct image *out, const struct hdu_file *file,
     int status = 0, some = 0, rc;
     if (!numbers)
         return error_memory("an image of FITS", n * sizeof *numbers);
-    fits_read_img(file->fits, TDOUBLE, (LONGLONG)(plane * image + 1), (LONGLONG)n, &none, numbers,
-                  &some, &status);
+    /* Where the library looks for NaN it takes infinite numbers for such. */
+    fits_read_img(file->fits, TDOUBLE, (LONGLONG)(plane * image + 1), (LONGLONG)n,
+                  cube->reals ? NULL : &none, numbers, &some, &status);
     rc = status ? hdu_refuse(file->path, status)
                 : image_resize(out, cube->channels, cube->height, cube->width);
     if (rc == MOCO_OK)
