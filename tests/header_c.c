@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { B = 8, SIDE = 8, FLOATS = B * 3 * SIDE * SIDE, DIM = 16 };
+enum { SKIPPED = 77, B = 8, SIDE = 8, FLOATS = B * 3 * SIDE * SIDE, DIM = 16 };
 
 static float x_q[FLOATS], x_k[FLOATS], emb_a[B * DIM], emb_b[B * DIM];
 
@@ -110,7 +110,7 @@ static int bad_calls(moco_engine *a)
 
 /* ---- a locale with a decimal comma ---- */
 
-/* Made here, for few machines have one. 0 where that is not possible. */
+/* Made here, for few machines have one; 0 where that is not possible: glibc's locales are missing. */
 static int speak_german(const char *folder)
 {
     char command[200];
@@ -128,22 +128,25 @@ static int german(const moco_config *config, const char *path)
     int failed = 0;
     if (!mkdtemp(folder))
         return 1;
-    if (!speak_german(folder))
-        printf("no locale with a decimal comma can be made: not checked\n");
-    else if (moco_open(&a, config) || moco_open(&b, config))
+    if (!speak_german(folder)) {
+        printf("no locale with a decimal comma can be made here (Debian: package locales)\n");
+        failed = SKIPPED;
+    } else if (moco_open(&a, config) || moco_open(&b, config)) {
         failed = fail("opening in another locale", a);
-    else
+    } else {
         failed = train(a, b, path);
+    }
     if (a && strcmp(localeconv()->decimal_point, ","))
         failed = 1, fprintf(stderr, "the program's locale was not put back\n");
     moco_close(&a);
     moco_close(&b);
     setlocale(LC_ALL, "C");
     snprintf(command, sizeof command, "rm -r %s", folder);
-    return failed || system(command);
+    return system(command) ? 1 : failed;
 }
 
-int main(void)
+/* With "locale" as its argument: in another locale, or skipped. */
+int main(int argc, char **argv)
 {
     moco_config config;
     moco_engine *a = NULL, *b = NULL;
@@ -164,8 +167,9 @@ int main(void)
     moco_close(&b);
     moco_close(&a);
     failed += bad_settings();
-    failed += german(&config, path);
+    if (!failed && argc > 1 && !strcmp(argv[1], "locale"))
+        failed = german(&config, path);
     if (fd >= 0)
         close(fd), unlink(path);
-    return failed > 0;
+    return failed == SKIPPED ? SKIPPED : failed > 0;
 }

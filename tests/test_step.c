@@ -3,7 +3,8 @@
  * It is one step of the whole batch whose BatchNorm groups are the micro-batches, so the same
  * images, ordered so that the strided groups of a whole step are the micro-batches, must give the
  * same up to the order of sums. And each micro-batch alone, from the same start, gives its features
- * and running statistics to the bit, and gradients whose mean is the step's. */
+ * and their gradients to the bit, and parameters' gradients and running statistics whose means are
+ * the step's. Keys are shuffled in each micro-batch by a permutation of its own. */
 #include "engine/step.h"
 
 #include <math.h>
@@ -184,7 +185,7 @@ static void test_parts(int shuffle)
     free(stats);
 }
 
-/* Keys drawn by the step itself: no two micro-batches share a permutation, and it repeats. */
+/* Permutations drawn by the step itself repeat with its seed. */
 static void test_shuffle(void)
 {
     struct step_config config = config_of(B, PARTS, 2);
@@ -198,6 +199,36 @@ static void test_shuffle(void)
     CHECK(!memcmp(queue_of(&a), queue_of(&b), K * D * sizeof(float)));
     step_close(&a);
     step_close(&b);
+}
+
+/* Micro-batches of the same images have the same keys, unless each is shuffled in its own way: then
+ * other images meet in its BatchNorm groups. */
+static void test_own_shuffles(int shuffle)
+{
+    enum { EACH = 16, ALL = EACH * PARTS };
+    struct step_config config = config_of(ALL, PARTS, 2);
+    struct step s;
+    float *q = malloc(ALL * IMAGE * sizeof *q), *k = malloc(ALL * IMAGE * sizeof *k);
+    int64_t names[ALL];
+    for (size_t i = 0; i < ALL; i++) {
+        memcpy(q + i * IMAGE, x_q + i % EACH * IMAGE, IMAGE * sizeof *q);
+        memcpy(k + i * IMAGE, x_k + i % EACH * IMAGE, IMAGE * sizeof *k);
+        names[i] = (int64_t)i;
+    }
+    config.shuffle = shuffle;
+    config.method.K = ALL;
+    must_open(&s, &config);
+    must_run(&s, q, k, names, NULL);
+    for (size_t a = 0; a < PARTS; a++)
+        for (size_t b = a + 1; b < PARTS; b++) {
+            const float *keys = queue_of(&s);
+            int differ = memcmp(keys + a * EACH * D, keys + b * EACH * D, EACH * D * sizeof *keys);
+            CHECK_MSG(!differ == !shuffle, "keys of micro-batches %zu and %zu, shuffle %d", a, b,
+                      shuffle);
+        }
+    step_close(&s);
+    free(q);
+    free(k);
 }
 
 static void refused(struct step_config config, const char *word)
@@ -234,6 +265,8 @@ int main(void)
     test_parts(0);
     test_parts(1);
     test_shuffle();
+    test_own_shuffles(0);
+    test_own_shuffles(1);
     test_refusals();
     return check_summary("step");
 }
