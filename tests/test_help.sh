@@ -107,7 +107,8 @@ expect "moco train folder:im" "images"
 expect "moco knn run --train npy:x.npy,y" "x.npy,y.npy"
 expect "moco knn run --train cifar100" "cifar100:"
 expect "moco embed run fold" "folder:"
-expect "moco embed run folder:images -" "--feature --help --ids --json --raw --simd --threads -o"
+expect "moco embed run folder:images -" \
+    "--feature --help --ids --json --max-missing --raw --simd --threads -o"
 expect "moco compare images --study s" "sampling sharing"
 expect "moco no-such-command " ""
 

@@ -1,4 +1,4 @@
-/* size.h: sums and products of sizes that stay at the largest one instead of starting again at 0. */
+/* size.h: sums and products of sizes that stay at the largest one and do not begin again at 0. */
 #ifndef MOCO_ENGINE_BASE_SIZE_H
 #define MOCO_ENGINE_BASE_SIZE_H
 

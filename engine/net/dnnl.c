@@ -51,7 +51,7 @@ static const char *const titles[] = { "the forward pass", "the data gradient",
 static dnnl_engine_t cpu_engine;
 static dnnl_stream_t cpu_stream;
 
-/* Its C++ throws out of C functions, or writes to what it did not get, where an allocation fails. So
+/* Its C++ throws out of C functions, or writes to what it did not get, where an allocation fails:
  * memory is tried for before each call, and a handler of signals may ask where the process was. */
 enum { TRY_OPEN = 16 << 20, TRY_RUN = 1 << 20 };
 
