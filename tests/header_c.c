@@ -110,7 +110,7 @@ static int bad_calls(moco_engine *a)
 
 /* ---- a locale with a decimal comma ---- */
 
-/* Made here, for few machines have one; 0 where that is not possible: glibc has no sources of it. */
+/* Made here, for few machines have one; 0 where that is not possible. */
 static int speak_german(const char *folder)
 {
     char command[200];

@@ -101,6 +101,10 @@ check "$(grep -o '"cap":.*"kernels":"[a-z0-9]*"' "$work/out")" \
 unset MOCO_SIMD
 status 1 "unknown kernels" info --simd sse
 says "the sentence for unknown kernels" --simd "'sse'" avx512 neon
+status 1 "more threads than there can be" info --threads 99999
+says "the sentence for too many threads" --threads 99999 4096
+status 1 "a seed of too many digits" data synthetic:n=8,seed=99999999999999999999
+says "the sentence for such a seed" seed=99999999999999999999
 status 0 "data" data $data
 grep -q '^none of     unreadable, .*duplicates' "$work/out"
 check $? 0 "what data does not have"

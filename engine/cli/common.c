@@ -17,7 +17,7 @@
 #include "engine/cli/help/help.h"
 #include "engine/cli/terminal.h"
 
-enum { EVAL_BATCH = 128, WORD_NEAR = 2 /* letters that differ */ };
+enum { EVAL_BATCH = 128, WORD_NEAR = 2 /* letters that differ */, THREADS_MAX = 4096 };
 
 int cli_failed(void)
 {
@@ -217,7 +217,7 @@ static int threads_real; /* of this process's loops */
 static const char *threads_from;
 
 /* More threads than asked for are never had; fewer are told. */
-static void set_threads(int threads)
+static int set_threads(int threads)
 {
     struct cpus cpus;
     cpus_allowed(&cpus, "");
@@ -226,6 +226,9 @@ static void set_threads(int threads)
         threads_from = "--threads";
         wanted = threads;
     }
+    if (wanted > THREADS_MAX)
+        return error_set(MOCO_EARG, "%s asks for %d threads: up to %d are possible", threads_from,
+                         wanted, (int)THREADS_MAX);
     threads_real = team_fit(NULL, wanted);
 #ifdef _OPENMP
     if (threads_real < wanted) {
@@ -237,6 +240,7 @@ static void set_threads(int threads)
     if (threads > 1)
         fprintf(stderr, "moco: this build has no OpenMP: one thread computes, not %d\n", threads);
 #endif
+    return MOCO_OK;
 }
 
 int cli_threads(const char **from)
@@ -252,8 +256,7 @@ int cli_machine(struct moco_simd *simd, int threads, const char *option)
         return refuse(&cap);
     if (cap.level)
         cap_dnnl(cap.level);
-    set_threads(threads);
-    return MOCO_OK;
+    return set_threads(threads);
 }
 
 void cli_duration(char *out, size_t size, double seconds)

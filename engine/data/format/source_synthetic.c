@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,8 +202,9 @@ static int set_number(struct synthetic *state, const char *name, const char *tex
         char *end;
         if (strcmp(name, rows[i].name) != 0)
             continue;
+        errno = 0;
         *rows[i].value = strtoull(text, &end, 10);
-        if (*text < '0' || *text > '9' || *end || *rows[i].value < rows[i].lo ||
+        if (errno || *text < '0' || *text > '9' || *end || *rows[i].value < rows[i].lo ||
             *rows[i].value > rows[i].hi)
             return error_set(MOCO_EARG, "synthetic: %s=%s; give a number from %llu to %llu", name,
                              text, rows[i].lo, rows[i].hi);
