@@ -1,6 +1,7 @@
-/* test_missing: numbers without a value. NaN and infinities in arrays, which nothing declares: which
- * images are refused, what --max-missing lets pass, statistics and views without them, each counted
- * once; what a declared number is equal to. Files that declare have tests of their own formats. */
+/* test_missing: numbers without a value. NaN and infinities in arrays, which nothing declares:
+ * which images are refused, what --max-missing lets pass, statistics and views without them, each
+ * counted once; what a declared number is equal to. Files that declare have tests of their own
+ * formats. */
 #define _GNU_SOURCE
 #include <float.h>
 

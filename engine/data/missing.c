@@ -89,8 +89,8 @@ static int refuse_empty(const struct source *source, size_t index, size_t gaps, 
 {
     char name[1100];
     name_image(name, sizeof name, source, index);
-    return error_set(MOCO_EFORMAT, "%s has no value in %zu of %zu numbers (%s%s), more than %.0f %% "
-                     "of it; such an image counts as unreadable", name, gaps, n,
+    return error_set(MOCO_EFORMAT, "%s has no value in %zu of %zu numbers (%s%s), more than "
+                     "%.0f %% of it; such an image counts as unreadable", name, gaps, n,
                      source->declared[0] ? source->declared : "NaN or infinite",
                      source->declared[0] ? " declares them missing" : "", 100 * MISSING_MOST);
 }

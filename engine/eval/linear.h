@@ -45,8 +45,8 @@ struct linear_result {
     size_t columns;      /* of the features */
 };
 
-/* embed NULL: raw pixels, with LINEAR_SOLVER only. classes: (sets->classes) or NULL. Images that can
- * not be read leave the sets, and sets->why says so. */
+/* embed NULL: raw pixels, with LINEAR_SOLVER only. classes: (sets->classes) or NULL. Images that
+ * can not be read leave the sets, and sets->why says so. */
 int linear_run(struct linear_result *out, struct class_score *classes,
                struct score_sets *sets, const struct embed *embed,
                const struct policy *policy, const struct linear_config *config,

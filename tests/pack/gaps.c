@@ -1,6 +1,6 @@
-/* gaps.c: numbers that are missing stay missing in a packed file, in integers and floats, also where
- * all numbers of a type are taken and where images are made smaller; files without any are those of
- * version 1 to the byte. */
+/* gaps.c: numbers that are missing stay missing in a packed file, in integers and floats, also
+ * where all numbers of a type are taken and where images are made smaller; files without any are of
+ * version 1. */
 #include "tests/pack/pack.h"
 
 #include "engine/data/missing.h"

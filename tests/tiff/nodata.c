@@ -65,11 +65,12 @@ static void check_form(const struct form *form)
 
 static void test_types(void)
 {
-    static const enum source_dtype types[] = { DTYPE_U8, DTYPE_U16, DTYPE_I16, DTYPE_F16, DTYPE_F32 };
+    static const enum source_dtype types[] = { DTYPE_U8, DTYPE_U16, DTYPE_I16, DTYPE_F16,
+                                               DTYPE_F32 };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         for (int layout = 0; layout < 4; layout++)
-            check_form(&(struct form){ layout % 2 ? "wb" : "wl", types[i], 1 + layout, ROWS, COLUMNS,
-                                       layout == 2, layout > 1 ? 16 : 0,
+            check_form(&(struct form){ layout % 2 ? "wb" : "wl", types[i], 1 + layout, ROWS,
+                                       COLUMNS, layout == 2, layout > 1 ? 16 : 0,
                                        layout == 3 ? COMPRESSION_LZW : COMPRESSION_NONE });
 }
 

@@ -50,7 +50,7 @@ static int digits_of(const char *text)
     return digits < 1 ? 1 : digits > 17 ? 17 : digits;
 }
 
-/* `value` is `largest` in as many digits as the text has; rounded up it may lie outside the type. */
+/* `value` is `largest` in as many digits as the text has; rounded up it may lie outside. */
 static int is_short_for(const char *text, double value, double largest)
 {
     char printed[40];
