@@ -49,7 +49,7 @@ static void test_refused(void)
     for (size_t i = 0; source && i < IMAGES; i++)
         CHECK((source->read(source, i, &image) == MOCO_ENOTFINITE) == (i != 0 && i != 2));
     CHECK(source_is_bad(MOCO_ENOTFINITE));
-    must_not_read(source, 1, "image 1 has 1 of 8 numbers that are NaN or infinite");
+    must_not_read(source, 1, "image 1: NaN or infinite in 1 of 8 numbers");
     must_not_read(source, 1, "--max-missing 0.13 ");
     must_not_read(source, 3, "--max-missing 0.25 ");
     image_close(&image);
@@ -151,7 +151,7 @@ static void test_pair(void)
     char spec[1400];
     snprintf(spec, sizeof spec, "%s", spec_of("npy", "gaps.npy", ""));
     CHECK(!source_open_pair(&source, spec, spec_of("npy", "gaps.npy", "")));
-    must_not_read(source, 3, "image 1 has 1 of 8");
+    must_not_read(source, 3, "image 1: NaN or infinite in 1 of 8");
     source_close(&source);
     CHECK(!source_open_pair(&source, spec, spec_of("npy", "gaps.npy", "")));
     missing_allow(source, 0.25);
@@ -187,7 +187,7 @@ static void test_probe(void)
     CHECK(!score_open(&sets, spec, other));
     CHECK_MSG(!linear_run(&r, NULL, &sets, NULL, &policy, &config, &simd), "%s", error_text());
     CHECK(sets.train.n == 38 && sets.test.n == 38 && r.top1 == 100.0);
-    CHECK_MSG(strstr(sets.why, "2 of 40 images") && strstr(sets.why, "image 7 has"), "%s",
+    CHECK_MSG(strstr(sets.why, "2 of 40 images") && strstr(sets.why, "image 7: NaN"), "%s",
               sets.why);
     score_close(&sets);
 }

@@ -80,19 +80,19 @@ static int refuse_found(const struct source *source, size_t index, size_t found,
         if (up <= 1.1 * (double)found / (double)n || digits == 8)
             break;
     }
-    return error_set(MOCO_ENOTFINITE, "%s has %zu of %zu numbers that are NaN or infinite, and "
-                     "nothing declares them missing; --max-missing %s would fill up to that share "
-                     "of an image with the mean of its channel", name, found, n, share);
+    return error_set(MOCO_ENOTFINITE, "%s: NaN or infinite in %zu of %zu numbers, which nothing "
+                     "declares missing; --max-missing %s would fill up to that share of an image "
+                     "with the mean of its channel", name, found, n, share);
 }
 
-static int refuse_empty(const struct source *source, size_t index, size_t gaps, size_t n)
+static int refuse_empty(const struct source *source, size_t index, size_t gaps, size_t n,
+                        double most)
 {
     char name[1100];
     name_image(name, sizeof name, source, index);
-    return error_set(MOCO_EFORMAT, "%s has no value in %zu of %zu numbers (%s%s), more than "
-                     "%.0f %% of it; such an image counts as unreadable", name, gaps, n,
-                     source->declared[0] ? source->declared : "NaN or infinite",
-                     source->declared[0] ? " declares them missing" : "", 100 * MISSING_MOST);
+    return error_set(MOCO_EFORMAT, "%s: no value in %zu of %zu numbers (%s), more than %.4g %% of "
+                     "the image, so it counts as unreadable", name, gaps, n,
+                     source->declared[0] ? source->declared : "NaN or infinite", 100 * most);
 }
 
 /* One kind of NaN for all, so that equal images have equal bytes. */
@@ -111,7 +111,7 @@ static int judge(const struct source *source, size_t index, struct image *image)
     if ((double)found > source->max_missing * (double)n)
         rc = refuse_found(source, index, found, n);
     else if ((double)gaps > most * (double)n)
-        rc = refuse_empty(source, index, gaps, n);
+        rc = refuse_empty(source, index, gaps, n, most);
     note(source, index, rc ? REFUSED : gaps ? GAPS : WHOLE, n, gaps - found, found);
     if (!rc && gaps)
         mark(image, n);

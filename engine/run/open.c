@@ -39,6 +39,13 @@ static void note(const struct run *run, const struct source *source)
         run_notice(run->hooks, "%s", source->note);
 }
 
+/* Of the training data it is told when they are measured. */
+static void note_missing(const struct run *run, const struct source *source)
+{
+    if (strcmp(source->where, run->source->where) != 0)
+        notice_missing(source, run->hooks, 0);
+}
+
 /* ---- kNN data ---- */
 
 /* The data argument of the other part: "cifar10:DIR" -> "cifar10:DIR:test"; CIFAR-100 alike. */
@@ -109,6 +116,8 @@ static int open_scores(struct run *run)
     if (!rc && c->knn_train[0]) {
         note(run, run->sets.train.source);
         note(run, run->sets.test.source);
+        note_missing(run, run->sets.train.source);
+        note_missing(run, run->sets.test.source);
     }
     return rc;
 }

@@ -31,8 +31,7 @@ static void look(const struct source *source)
     image_close(&image);
 }
 
-static void notice_missing(const struct source *source, const struct train_hooks *hooks,
-                           int measured)
+void notice_missing(const struct source *source, const struct train_hooks *hooks, int measured)
 {
     char text[MISSING_TEXT];
     if (!measured && hooks && (source->missing || source->part[0]))

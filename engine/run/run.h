@@ -68,6 +68,10 @@ int run_exists(const char *path);
 /* Notices of settings that a flag or a file gave and this run does not read; part of opening. */
 void notice_unread(const struct config *config, const struct train_hooks *hooks);
 
+/* A notice of numbers that are missing in the images read so far; where nothing was measured yet,
+ * some are read for it. */
+void notice_missing(const struct source *source, const struct train_hooks *hooks, int measured);
+
 /* Whether the method trains a classifier of the labels, whose accuracy is told beside kNN's. */
 int run_classifies(const struct run *run);
 

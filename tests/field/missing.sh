@@ -15,7 +15,7 @@ gaps() {
 "$draw" npy x.npy f4 64,1,4,4 0.5 0.5
 "$draw" labels y.npy 64 2
 gaps x.npy 403 1 # image 25
-one="image 25 has 1 of 16 numbers that are NaN or infinite"
+one="image 25: NaN or infinite in 1 of 16 numbers"
 settings="$small --side 8 --moco-dim 8 --jitter 0 --max-bad 0.1 --knn-k 5"
 
 status 0 "train" train npy:x.npy,y.npy --out run $settings
@@ -76,6 +76,9 @@ status 0 "train, packed" train half.pack --out half $settings --blur 1
 says err "50 % of the numbers" "train, packed"
 says half/config.json '"mean":.*"3"' "train, packed"
 silent err "no longer finite|can not be read" "train, packed"
+status 0 "train, kNN on gaps" train npy:x.npy --out knn $settings --knn-train x.npy,y.npy \
+    --knn-test half.npy,y.npy --max-missing 0.5
+says err "50 % of the numbers of npy:half.npy,y.npy are NaN or infinite" "train, kNN on gaps"
 status 0 "views, packed" views half.pack -o v.png --count 4 --jitter 0
 says err "50 % of the numbers" "views, packed"
 

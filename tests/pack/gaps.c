@@ -102,7 +102,7 @@ static void test_parts(void)
     struct source *source = packed(&m, 0);
     struct part part = { .divisor = 1, .top = 5, .left = 6, .height = 1, .width = 2 };
     CHECK(source && source->read_part(source, 0, &image, &part) == MOCO_EFORMAT);
-    CHECK_MSG(strstr(error_text(), "has no value in 46 of 48"), "%s", error_text());
+    CHECK_MSG(strstr(error_text(), "no value in 46 of 48"), "%s", error_text());
     source_close(&source);
     for (int i = 0; i < 48; i++)
         x[i] = i == 3 ? NAN : (float)i;

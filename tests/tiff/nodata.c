@@ -152,7 +152,7 @@ static void test_most(void)
     write_mostly("mostly/a.tif", 25, 1);
     write_mostly("mostly/b.tif", 20, 1);
     struct source *source = must_open(spec_of("tiff", "mostly", ""));
-    must_not_read(source, 0, "a.tif has no value in 24 of 25 numbers (GDAL_NODATA -9999");
+    must_not_read(source, 0, "a.tif: no value in 24 of 25 numbers (GDAL_NODATA -9999)");
     CHECK(source && gaps_of(source, 1) == 19);
     CHECK(source && !source_statistics(source, &mean, &std, 9) && mean == 1 && std == 1);
     source_close(&source);
