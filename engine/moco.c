@@ -202,15 +202,29 @@ int moco_save_weights(moco_engine *engine, const char *path)
     return with_path(engine, path, save_weights_body);
 }
 
+/* A head that is not in the file would stay random. */
+static int check_head(const struct net_config *file, const struct net_config *net, const char *path)
+{
+    if (file->head == net->head && file->dim == net->dim)
+        return MOCO_OK;
+    return error_set(MOCO_EFORMAT, "%s has the head %s of %d columns, the engine %s of %d", path,
+                     net_head_name(file->head), file->dim, net_head_name(net->head), net->dim);
+}
+
 static int load_weights_body(void *user, int team)
 {
     const struct request *r = user;
     struct st_file *file = NULL;
     struct step *step = &r->engine->step;
+    struct weights_info info;
     (void)team;
     int rc = safetensors_open(&file, r->path);
     if (!rc)
-        rc = weights_load(&step->q, step->net, file, "");
+        rc = weights_info(&info, file);
+    if (!rc)
+        rc = check_head(&info.net, net_get_config(step->net), r->path);
+    if (!rc)
+        rc = weights_load(&step->q, step->net, file, &info, WEIGHTS_ALL);
     if (!rc && key_has_params(step->config.key.kind) && step->net_k == step->net)
         memcpy(step->k.params, step->q.params, step_key_count(step) * sizeof(float));
     safetensors_close(&file);

@@ -129,10 +129,16 @@ struct model {
     struct net *net;
     struct encoder encoder;
     struct policy policy; /* of evaluation views */
-    const char *prefix;   /* of the tensors: "" or "q." */
 };
 int model_open(struct model *model, const char *path, const struct moco_simd *simd);
 void model_close(struct model *model);
+
+/* A sentence where the features of a head are asked for and the file has none. */
+int model_check_feature(const struct model *model, const char *feature);
+
+/* What there is to say about a file that moco did not write: the prefix that was taken, and what
+ * was not read. */
+void cli_note_weights(const char *path, const struct weights_info *info);
 
 /* probe.c: labelled images and what turns them into features. WEIGHTS is a trained encoder, or the
  * word "pixels": the images themselves, as large and normalised as their training set says.
@@ -163,11 +169,6 @@ void probe_missing(const struct probe *probe);
 /* A notice of the images that were left out. */
 void probe_left(const struct probe *probe);
 void probe_close(struct probe *probe);
-
-/* The file meant by a path: of a run folder, its `first` or else its `second` file. 0, or a code
- * where a folder has neither. */
-int cli_run_file(char *out, size_t size, const char *path, const char *first,
-                  const char *second);
 
 /* profile.c: the time of each stage and layer of the steps so far, to standard error. */
 struct step;

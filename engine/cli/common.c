@@ -1,11 +1,10 @@
-/* common.c: what several commands share: options, machine, opening a trained encoder. */
+/* common.c: what several commands share: options, machine. */
 #include "engine/cli/cli.h"
 
 #include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/base/clock.h"
@@ -17,7 +16,7 @@
 #include "engine/cli/help/help.h"
 #include "engine/cli/terminal.h"
 
-enum { EVAL_BATCH = 128, WORD_NEAR = 2 /* letters that differ */, THREADS_MAX = 4096 };
+enum { WORD_NEAR = 2 /* letters that differ */, THREADS_MAX = 4096 };
 
 int cli_failed(void)
 {
@@ -302,67 +301,4 @@ void cli_epoch(const char *what, int epoch, int epochs, double loss)
 void cli_json_text(const char *text)
 {
     json_put(stdout, text);
-}
-
-int cli_run_file(char *out, size_t size, const char *path, const char *first, const char *second)
-{
-    struct stat st;
-    snprintf(out, size, "%s", path);
-    if (stat(path, &st) || !S_ISDIR(st.st_mode))
-        return MOCO_OK;
-    snprintf(out, size, "%s/%s", path, first);
-    if (stat(out, &st) == 0)
-        return MOCO_OK;
-    snprintf(out, size, "%s/%s", path, second);
-    return stat(out, &st) == 0
-               ? MOCO_OK : error_set(MOCO_EIO, "the folder %s holds neither %s nor %s: no run "
-                                     "trained there, or none came to its first checkpoint", path,
-                                     first, second);
-}
-
-static int model_load(struct model *model, const struct moco_simd *simd)
-{
-    int rc = weights_info(&model->info, model->file);
-    if (rc)
-        return rc;
-    struct net_config *net = &model->info.net;
-    net->batch = EVAL_BATCH;
-    net->bn_splits = 1;
-    model->prefix = safetensors_find(model->file, "q.conv1.weight") ? "q." : "";
-    model->policy = (struct policy){.side = net->side, .channels = net->channels, .simd = simd};
-    memcpy(model->policy.mean, model->info.mean, sizeof model->policy.mean);
-    memcpy(model->policy.std, model->info.std, sizeof model->policy.std);
-    rc = net_open(&model->net, net, simd);
-    if (!rc)
-        rc = encoder_open(&model->encoder, model->net, 0, NULL);
-    if (!rc)
-        rc = weights_load(&model->encoder, model->net, model->file, model->prefix);
-    return rc;
-}
-
-int model_open(struct model *model, const char *path, const struct moco_simd *simd)
-{
-    char file[1200];
-    memset(model, 0, sizeof *model);
-    int rc = cli_run_file(file, sizeof file, path, "weights.safetensors",
-                          "checkpoint.safetensors");
-    if (!rc)
-        rc = safetensors_open(&model->file, file);
-    if (!rc)
-        rc = model_load(model, simd);
-    if (!rc && !safetensors_meta(model->file, "mean"))
-        fprintf(stderr, "moco: %s tells no mean and std: images are taken as they are\n", file);
-    if (rc)
-        model_close(model);
-    return rc;
-}
-
-void model_close(struct model *model)
-{
-    if (model->net)
-        encoder_close(&model->encoder);
-    net_close(&model->net);
-    if (model->file)
-        safetensors_close(&model->file);
-    memset(model, 0, sizeof *model);
 }

@@ -73,6 +73,8 @@ static int open_job(struct job *job, const char *weights, const char *data, cons
     if (!rc)
         rc = model_open(&job->model, weights, job->embed.simd);
     if (!rc)
+        rc = model_check_feature(&job->model, feature);
+    if (!rc)
         rc = source_open(&job->source, data);
     if (rc)
         return rc;

@@ -114,6 +114,31 @@ static void print_meta(const struct st_file *file, int json)
     }
 }
 
+static void json_field(const char *key, const char *text)
+{
+    printf(",\"%s\":", key);
+    cli_json_text(text);
+}
+
+/* Behind which prefix the encoder stands, and what else there is. */
+static void print_names(const struct weights_info *info, int json)
+{
+    const char *prefix = info->names.is.prefix;
+    if (json) {
+        json_field("prefix", prefix);
+        json_field("other_prefixes", info->prefixes);
+        printf(",\"not_read\":%zu", info->left_out_count);
+        return;
+    }
+    if (*prefix || info->prefixes[0])
+        printf("prefix     %s%s%s%s\n", *prefix ? prefix : "(none)",
+               info->prefixes[0] ? " (also there: " : "", info->prefixes,
+               info->prefixes[0] ? ")" : "");
+    if (info->left_out_count)
+        printf("not read   %zu other: %s%s\n", info->left_out_count, info->left_out,
+               info->left_out_count > 3 ? " and so on" : "");
+}
+
 static int print_file(const char *path, int json)
 {
     struct st_file *file = NULL;
@@ -122,13 +147,8 @@ static int print_file(const char *path, int json)
     int rc = safetensors_open(&file, path);
     if (rc)
         return rc;
-    for (size_t i = 0; i < safetensors_count(file); i++) {
-        const struct st_tensor *tensor = safetensors_at(file, i);
-        size_t count = 1;
-        for (int d = 0; d < tensor->rank; d++)
-            count *= tensor->shape[d];
-        bytes += count * st_type_size(tensor->type);
-    }
+    for (size_t i = 0; i < safetensors_count(file); i++)
+        bytes += safetensors_bytes(safetensors_at(file, i));
     rc = weights_info(&info, file);
     if (!rc) {
         const struct net_config *n = &info.net;
@@ -139,6 +159,7 @@ static int print_file(const char *path, int json)
                n->arch, n->width, n->stem == STEM_CIFAR ? "cifar" : "imagenet",
                net_head_name(n->head), n->dim, n->channels, n->side,
                safetensors_count(file), bytes);
+        print_names(&info, json);
         print_channels("mean", info.mean, n->channels, json);
         print_channels("std", info.std, n->channels, json);
         print_meta(file, json);
@@ -165,7 +186,7 @@ int command_info(int argc, char **argv)
         return EXIT_DONE;
     }
     char file[1200];
-    rc = cli_run_file(file, sizeof file, path, "weights.safetensors", "checkpoint.safetensors");
+    rc = weights_path(file, sizeof file, path, "weights.safetensors", "checkpoint.safetensors");
     return rc || print_file(file, json) ? cli_failed() : EXIT_DONE;
 }
 
@@ -173,15 +194,17 @@ static int export_weights(const char *path, const char *out, const struct moco_s
 {
     struct model model;
     char file[1200];
-    int rc = cli_run_file(file, sizeof file, path, "checkpoint.safetensors",
+    int rc = weights_path(file, sizeof file, path, "checkpoint.safetensors",
                           "weights.safetensors");
     if (!rc)
         rc = model_open(&model, file, simd);
     if (rc)
         return rc;
-    const char *recipe = safetensors_meta(model.file, "recipe");
-    rc = weights_save(out, model.net, &model.encoder, model.info.mean, model.info.std,
-                      recipe ? recipe : "{}");
+    const struct weights_info *info = &model.info;
+    rc = weights_save(out, model.net, &model.encoder,
+                      safetensors_meta(model.file, "mean") ? info->mean : NULL,
+                      safetensors_meta(model.file, "std") ? info->std : NULL,
+                      safetensors_meta(model.file, "recipe"));
     model_close(&model);
     return rc;
 }

@@ -113,14 +113,14 @@ static int measure(const struct model *model, const struct source *source, struc
 
 int command_metrics(int argc, char **argv)
 {
-    const char *feature = "head", *cap = NULL, *words[2];
+    const char *feature = NULL, *cap = NULL, *words[2];
     int images = 2000, seed = 1, threads = 0, json = 0;
     double max_missing = 0.0;
     struct moco_simd simd;
     struct model model = {0};
     struct source *source = NULL;
     const struct option options[] = {
-        {"--feature", OPTION_TEXT, &feature, NULL, "what is measured: `head` or `backbone`"},
+        {"--feature", OPTION_TEXT, &feature, NULL, "what is measured: `head` or `backbone`; the head where there is one"},
         {"--images", OPTION_INT, &images, NULL, "images of which two views are made, at most"},
         {"--seed", OPTION_INT, &seed, NULL, "of the choice of images and of their views"},
         CLI_MISSING(max_missing),
@@ -136,9 +136,13 @@ int command_metrics(int argc, char **argv)
     struct embed embed = {.simd = &simd};
     rc = cli_machine(&simd, threads, cap);
     if (!rc)
+        rc = model_open(&model, words[0], &simd);
+    if (!rc && !feature)
+        feature = model.info.net.head == HEAD_NONE ? "backbone" : "head";
+    if (!rc)
         rc = embed_feature_named(&embed.feature, feature);
     if (!rc)
-        rc = model_open(&model, words[0], &simd);
+        rc = model_check_feature(&model, feature);
     if (!rc)
         rc = source_open(&source, words[1]);
     embed.net = model.net;

@@ -33,7 +33,7 @@ static int open_model(struct probe *probe, const char *weights, const struct moc
     if (embed_feature_named(&probe->embed.feature, probe->feature))
         return error_set(MOCO_EARG, "feature '%s' is not known: backbone, head or pixels",
                          probe->feature);
-    return MOCO_OK;
+    return model_check_feature(&probe->model, probe->feature);
 }
 
 /* The test set is every fifth labelled image. */

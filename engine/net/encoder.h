@@ -25,6 +25,7 @@ enum net_head {
     HEAD_FC,  /* fc: one linear layer (MoCo v1) */
     HEAD_MLP, /* fc.0, ReLU, fc.2; hidden layer as wide as the pooled features (MoCo v2) */
     HEAD_V3,  /* fc.0, BN, ReLU, fc.3, BN without scale and shift; no biases (MoCo v3) */
+    HEAD_NONE, /* the pooled features themselves; dim is then their number */
 };
 enum net_mode { NET_TRAIN, NET_EVAL }; /* batch statistics | running statistics */
 
@@ -66,7 +67,7 @@ struct tensor {
 
 struct net; /* opaque */
 
-/* "fc", "mlp", "v3"; static storage. */
+/* "fc", "mlp", "v3", "none"; static storage. */
 const char *net_head_name(enum net_head head);
 
 /* Builds the program. `simd` is copied. */

@@ -217,7 +217,8 @@ void head_forward(struct encoder *e, const struct net *net, struct head_tape *t,
         }
         src = t->out[i];
     }
-    memcpy(features, src, B * (size_t)net->head[layers - 1].out * sizeof *features);
+    int width = layers ? net->head[layers - 1].out : net->config.dim;
+    memcpy(features, src, B * (size_t)width * sizeof *features);
 }
 
 void head_backward(struct encoder *e, const struct net *net, struct head_tape *t, float *d_pooled,
@@ -225,8 +226,11 @@ void head_backward(struct encoder *e, const struct net *net, struct head_tape *t
 {
     const float *d_dst = d_features;
     size_t B = (size_t)net->config.batch;
+    int layers = head_layers(net, e, NET_TRAIN);
 
-    for (int i = head_layers(net, e, NET_TRAIN) - 1; i >= 0; i--) {
+    if (!layers)
+        memcpy(d_pooled, d_features, B * (size_t)net->config.dim * sizeof *d_pooled);
+    for (int i = layers - 1; i >= 0; i--) {
         const struct head_layer *l = &net->head[i];
         const float *src = i ? t->out[i - 1] : pooled;
         float *d_src = i ? t->d[i % 2] : d_pooled;

@@ -109,7 +109,9 @@ size_t net_stat_count(const struct net *net)
 
 const char *net_head_name(enum net_head head)
 {
-    return head == HEAD_FC ? "fc" : head == HEAD_MLP ? "mlp" : "v3";
+    static const char *const names[] = { [HEAD_FC] = "fc", [HEAD_MLP] = "mlp", [HEAD_V3] = "v3",
+                                         [HEAD_NONE] = "none" };
+    return names[head];
 }
 
 size_t net_key_count(const struct net *net)

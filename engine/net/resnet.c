@@ -246,6 +246,8 @@ static void add_head(struct net *net)
         add_linear(net, "fc.0", in, in, 1);
         add_head_layer(net, HEAD_RELU, in);
         add_linear(net, "fc.2", in, dim, 1);
+    } else if (net->config.head == HEAD_NONE) {
+        net->config.dim = in;
     } else {
         add_mlp_v3(net, "fc", in);
         add_head_norm(net, "fc.4", dim, 0);

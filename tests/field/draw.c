@@ -4,6 +4,7 @@
  *   draw npy FILE DTYPE N,C,H,W LEVEL [SPREAD [SEED]]   DTYPE: u1 u2 i2 f4 f8; any number of sizes
  *   draw labels FILE N CLASSES                     i8, image i has label i % CLASSES
  *   draw head FILE N                               cuts the file to its first N bytes
+ *   draw weights FROM TO PREFIX all|backbone|nan   see draw_weights.c
  *
  * A number is its level and uniform noise up to SPREAD on both sides; equal calls write equal files. */
 #include <stdint.h>
@@ -14,10 +15,12 @@
 
 #include "engine/base/rng.h"
 #include "tests/stb_write.h"
+#include "tests/field/draw_weights.h"
 
 static int usage(void)
 {
-    fprintf(stderr, "draw png FILE HxWxC LEVELS [SPREAD [SEED]] | npy FILE DTYPE SIZES LEVEL "
+    fprintf(stderr, "draw weights FROM TO PREFIX all|backbone|nan | "
+                    "png FILE HxWxC LEVELS [SPREAD [SEED]] | npy FILE DTYPE SIZES LEVEL "
                     "[SPREAD [SEED]] | labels FILE N CLASSES | head FILE N\n");
     return 2;
 }
@@ -125,6 +128,8 @@ int main(int argc, char **argv)
                         (uint64_t)number(argc, argv, 7));
     if (argc == 5 && !strcmp(argv[1], "labels"))
         return draw_labels(argv[2], strtoul(argv[3], NULL, 10), strtoul(argv[4], NULL, 10));
+    if (argc == 6 && !strcmp(argv[1], "weights"))
+        return draw_weights(argv[2], argv[3], argv[4], argv[5]);
     if (argc == 4 && !strcmp(argv[1], "head"))
         return truncate(argv[2], strtol(argv[3], NULL, 10)) != 0;
     return usage();

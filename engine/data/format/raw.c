@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "engine/base/error.h"
+#include "engine/base/half.h"
 
 int raw_check_file(const char *path)
 {
@@ -81,16 +82,6 @@ static inline uint64_t bits(const unsigned char *src, int size, int big)
     return value;
 }
 
-static float half(uint64_t h)
-{
-    int exponent = (int)(h >> 10 & 31);
-    float fraction = (float)(h & 1023);
-    float value = exponent == 0 ? ldexpf(fraction, -24) : ldexpf(1024.0f + fraction, exponent - 25);
-    if (exponent == 31)
-        value = fraction != 0 ? NAN : INFINITY;
-    return h >> 15 ? -value : value;
-}
-
 static float single(uint64_t low)
 {
     uint32_t word = (uint32_t)low;
@@ -141,7 +132,7 @@ void raw_floats(float *dst, const unsigned char *src, size_t n, size_t step,
             dst[i] = (float)(int16_t)bits(src, 2, big);
             break;
         case DTYPE_F16:
-            dst[i] = half(bits(src, 2, big));
+            dst[i] = half_widened(bits(src, 2, big));
             break;
         case DTYPE_F32:
             dst[i] = single(bits(src, 4, big));

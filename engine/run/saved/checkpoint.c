@@ -196,7 +196,7 @@ int checkpoint_load(const char *path, struct step *step, struct checkpoint_info 
     if (!rc)
         rc = list_step(&list, step);
     if (!rc)
-        rc = tensors_read(&list, file, "", 0);
+        rc = tensors_read(&list, file);
     if (!rc)
         step->count = info->step;
     tensors_close(&list);

@@ -43,11 +43,15 @@ void meta_encoder(struct meta *meta, const struct net *net, const char *recipe)
     meta_text(meta, "head", net_head_name(c->head));
     meta_whole(meta, "width", (uint64_t)c->width);
     meta_whole(meta, "channels", (uint64_t)c->channels);
-    meta_whole(meta, "side", (uint64_t)c->side);
+    if (recipe)
+        meta_whole(meta, "side", (uint64_t)c->side);
     meta_whole(meta, "dim", (uint64_t)c->dim);
-    meta_text(meta, "mean", meta->mean);
-    meta_text(meta, "std", meta->std);
-    meta_text(meta, "recipe", recipe);
+    if (meta->mean[0])
+        meta_text(meta, "mean", meta->mean);
+    if (meta->std[0])
+        meta_text(meta, "std", meta->std);
+    if (recipe)
+        meta_text(meta, "recipe", recipe);
 }
 
 void meta_channels_text(char *out, size_t size, const float *values, int channels)

@@ -23,7 +23,8 @@ void meta_text(struct meta *meta, const char *key, const char *value);
 void meta_whole(struct meta *meta, const char *key, uint64_t value);
 void meta_real(struct meta *meta, const char *key, double value);
 
-/* What weights_info() reads, in both kinds of file; mean and std have been filled in. */
+/* What weights_info() reads, in both kinds of file; mean and std have been filled in, or are ""
+ * where nobody knows them. recipe NULL: others trained the encoder, side is not known. */
 void meta_encoder(struct meta *meta, const struct net *net, const char *recipe);
 
 /* MOCO_EFORMAT where the file has no such number. */

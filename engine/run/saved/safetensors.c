@@ -19,12 +19,19 @@
 const struct st_type_row st_types[] = {
     [ST_F32] = { "F32", 4 }, [ST_F64] = { "F64", 8 }, [ST_I64] = { "I64", 8 },
     [ST_U8] = { "U8", 1 },   [ST_I32] = { "I32", 4 }, [ST_F16] = { "F16", 2 },
-    [ST_BF16] = { "BF16", 2 },
+    [ST_BF16] = { "BF16", 2 }, [ST_BOOL] = { "BOOL", 1 }, [ST_I8] = { "I8", 1 },
+    [ST_I16] = { "I16", 2 }, [ST_U16] = { "U16", 2 }, [ST_U32] = { "U32", 4 },
+    [ST_U64] = { "U64", 8 }, [ST_F8_E5M2] = { "F8_E5M2", 1 }, [ST_F8_E4M3] = { "F8_E4M3", 1 },
 };
 
 size_t st_type_size(enum st_type type)
 {
     return st_types[type].size;
+}
+
+const char *st_type_name(enum st_type type)
+{
+    return st_types[type].name;
 }
 
 size_t safetensors_bytes(const struct st_tensor *t)

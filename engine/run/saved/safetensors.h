@@ -10,7 +10,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum st_type { ST_F32, ST_F64, ST_I64, ST_U8, ST_I32, ST_F16, ST_BF16 };
+enum st_type {
+    ST_F32, ST_F64, ST_I64, ST_U8, ST_I32, ST_F16, ST_BF16,
+    /* known, so that a file that has them beside its weights opens: */
+    ST_BOOL, ST_I8, ST_I16, ST_U16, ST_U32, ST_U64, ST_F8_E5M2, ST_F8_E4M3,
+};
 
 struct st_tensor {
     const char *name;
@@ -41,5 +45,7 @@ const struct st_tensor *safetensors_find(const struct st_file *file, const char 
 const char *safetensors_meta(const struct st_file *file, const char *key);
 const char *safetensors_path(const struct st_file *file); /* as it was opened */
 size_t st_type_size(enum st_type type); /* bytes of one element */
+const char *st_type_name(enum st_type type);
+size_t safetensors_bytes(const struct st_tensor *t);
 
 #endif

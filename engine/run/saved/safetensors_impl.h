@@ -9,7 +9,7 @@
 
 #include "engine/run/saved/safetensors.h"
 
-enum { PREFIX = 8, DIGITS = 8, ST_TYPES = ST_BF16 + 1 };
+enum { PREFIX = 8, DIGITS = 8, ST_TYPES = ST_F8_E4M3 + 1 };
 
 /* Names in the metadata; the sum as it stands in the header's text, and before it is known. */
 #define FORMAT_KEY "moco.format"
@@ -31,8 +31,6 @@ struct st_file {
     struct st_tensor *tensors;
     size_t count;
 };
-
-size_t safetensors_bytes(const struct st_tensor *t);
 
 int safetensors_read_header(struct st_file *f);  /* root, metadata, where the data begin */
 int safetensors_read_tensors(struct st_file *f); /* each with type, shape and a place in the data */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/run/saved/foreign_kind.h"
 #include "engine/run/saved/safetensors_impl.h"
 
 enum { HEADER_MAX = 100 << 20, RANK_MAX = 4 };
@@ -22,9 +23,9 @@ int safetensors_read_header(struct st_file *f)
 {
     uint64_t length = 0;
     const char *text = (const char *)f->map + PREFIX, *end = NULL;
-    if (!memcmp(f->map, "PK\3\4", 4))
-        return error_set(MOCO_EFORMAT, "%s is a ZIP archive, as PyTorch's .pth and .pt files are; "
-                         "save its weights with safetensors.torch.save_file", f->path);
+    int rc = foreign_check_format(f->path, f->map, f->size);
+    if (rc)
+        return rc;
     for (int i = 0; i < PREFIX; i++)
         length |= (uint64_t)f->map[i] << (8 * i);
     if (length > f->size - PREFIX)
@@ -66,8 +67,9 @@ static int read_type(const struct st_file *f, struct st_tensor *t, const cJSON *
             t->type = (enum st_type)i;
             return MOCO_OK;
         }
-    return error_set(MOCO_EFORMAT, "%s: tensor %s has dtype %.32s, which is not known: F32, F64, "
-                     "F16, BF16, I64, I32 and U8 are", f->path, t->name, dtype->valuestring);
+    return error_set(MOCO_EFORMAT, "%s: tensor %s has dtype %.32s, which is not known: floats of "
+                     "8 to 64 bits, whole numbers and BOOL are", f->path, t->name,
+                     dtype->valuestring);
 }
 
 static int read_shape(const struct st_file *f, struct st_tensor *t, const cJSON *item,

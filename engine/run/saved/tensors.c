@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/run/saved/tensors_fit.h"
 
 int tensors_open(struct tensor_list *list, size_t capacity)
 {
@@ -80,7 +81,7 @@ int tensors_write(const struct tensor_list *list, const char *path, const struct
 
 /* ---- reading the list ---- */
 
-static void shape_text(char *out, size_t size, int rank, const size_t *shape)
+void tensors_shape(char *out, size_t size, int rank, const size_t *shape)
 {
     size_t used = (size_t)snprintf(out, size, "(");
     for (int i = 0; i < rank && used < size; i++)
@@ -95,8 +96,8 @@ static int check_item(const struct tensor_item *item, const struct st_tensor *t,
     if (!t)
         return error_set(MOCO_EFORMAT, "%s has no tensor %s: it holds another network", path,
                          item->name);
-    shape_text(here, sizeof here, item->rank, item->shape);
-    shape_text(there, sizeof there, t->rank, t->shape);
+    tensors_shape(here, sizeof here, item->rank, item->shape);
+    tensors_shape(there, sizeof there, t->rank, t->shape);
     if (strcmp(here, there))
         return error_set(MOCO_EFORMAT, "%s: tensor %s is %s, the network needs %s", path,
                          item->name, there, here);
@@ -106,7 +107,7 @@ static int check_item(const struct tensor_item *item, const struct st_tensor *t,
     return MOCO_OK;
 }
 
-static const struct tensor_item *list_find(const struct tensor_list *list, const char *name)
+const struct tensor_item *tensors_find(const struct tensor_list *list, const char *name)
 {
     for (size_t i = 0; i < list->count; i++)
         if (!strcmp(list->items[i].name, name))
@@ -114,65 +115,35 @@ static const struct tensor_item *list_find(const struct tensor_list *list, const
     return NULL;
 }
 
-/* Files of before 2018 lack num_batches_tracked, which training does not read. */
-static int may_miss(const struct tensor_item *item)
-{
-    return item->type == ST_I64 && strstr(item->name, ".num_batches_tracked");
-}
-
-/* What a checkpoint's query network may have beside the network: see tensors_of_network(). */
-static int is_beside(const char *name)
-{
-    static const char *const words[] = { "predictor.", "instance.", "classifier." };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (!strncmp(name, words[i], strlen(words[i])))
-            return 1;
-    return 0;
-}
-
-/* Every item has its tensor and every tensor that begins with `prefix` its item. */
-static int list_check(const struct tensor_list *list, const struct st_file *file,
-                      const char *prefix, int lenient)
+/* Every item has its tensor and every tensor its item. */
+static int list_check(const struct tensor_list *list, const struct st_file *file)
 {
     const char *path = safetensors_path(file);
     for (size_t i = 0; i < list->count; i++) {
         const struct st_tensor *t = safetensors_find(file, list->items[i].name);
-        if (!t && lenient && may_miss(&list->items[i]))
-            continue;
         int rc = check_item(&list->items[i], t, path);
+        if (!rc && (!strncmp(t->name, "q.", 2) || !strncmp(t->name, "k.", 2)))
+            rc = tensors_check_numbers(t, path);
         if (rc)
             return rc;
     }
     for (size_t i = 0; i < safetensors_count(file); i++) {
         const char *name = safetensors_at(file, i)->name;
-        if (strncmp(name, prefix, strlen(prefix)) || list_find(list, name) ||
-            (lenient && is_beside(name + strlen(prefix))))
-            continue;
-        return error_set(MOCO_EFORMAT, "%s has a tensor %.128s, which the network has not", path,
-                         name);
+        if (!tensors_find(list, name))
+            return error_set(MOCO_EFORMAT, "%s has a tensor %.128s, which the network has not",
+                             path, name);
     }
     return MOCO_OK;
 }
 
-/* Copies with memcpy(): a foreign file's data may be unaligned. */
-static void list_copy(const struct tensor_list *list, const struct st_file *file)
+int tensors_read(const struct tensor_list *list, const struct st_file *file)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        const struct tensor_item *item = &list->items[i];
-        const struct st_tensor *t = safetensors_find(file, item->name);
-        size_t bytes = st_type_size(item->type);
-        for (int d = 0; d < item->rank; d++)
-            bytes *= item->shape[d];
-        if (t && bytes)
-            memcpy(item->data, t->data, bytes);
+    int rc = list_check(list, file);
+    for (size_t i = 0; i < list->count && !rc; i++) {
+        const struct st_tensor *t = safetensors_find(file, list->items[i].name);
+        size_t bytes = safetensors_bytes(t);
+        if (bytes) /* a foreign file's data may be unaligned */
+            memcpy(list->items[i].data, t->data, bytes);
     }
-}
-
-int tensors_read(const struct tensor_list *list, const struct st_file *file, const char *prefix,
-                     int lenient)
-{
-    int rc = list_check(list, file, prefix, lenient);
-    if (!rc)
-        list_copy(list, file);
     return rc;
 }

@@ -5,9 +5,10 @@
 #define MOCO_ENGINE_RUN_SAVED_TENSORS_H
 
 #include "engine/net/encoder.h"
+#include "engine/run/saved/foreign.h"
 #include "engine/run/saved/safetensors.h"
 
-enum { TENSOR_NAME_SIZE = 72 };
+enum { TENSOR_NAME_SIZE = FOREIGN_NAME };
 
 struct tensor_item {
     char name[TENSOR_NAME_SIZE];
@@ -44,10 +45,18 @@ void tensors_add(struct tensor_list *list, const char *prefix, const struct net 
 int tensors_write(const struct tensor_list *list, const char *path, const struct st_meta *meta,
                   size_t meta_count);
 
-/* Every item must have its tensor, and every tensor that begins with `prefix` its item. Lenient:
- * a query network's file or checkpoint, where a counter may be missing and a predictor, a layer of
- * the method too many. */
-int tensors_read(const struct tensor_list *list, const struct st_file *file, const char *prefix,
-                 int lenient);
+/* A state of ours: every item must have its tensor of its type, every tensor its item, and what
+ * is called q. or k. must be finite. */
+int tensors_read(const struct tensor_list *list, const struct st_file *file);
+
+/* Weights, of whoever: floats of 16 and 64 bits become floats, counters may be missing. All that is
+ * missing, of another shape, or too many in the encoder's stem and stages is named in one
+ * sentence that ends with `what` is needed; so is a number that is not finite. */
+int tensors_read_weights(const struct tensor_list *list, const struct st_file *file,
+                         const struct foreign_encoder *encoder, const char *what);
+
+/* "(64, 3, 7, 7)" */
+void tensors_shape(char *out, size_t size, int rank, const size_t *shape);
+const struct tensor_item *tensors_find(const struct tensor_list *list, const char *name);
 
 #endif

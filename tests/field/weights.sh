@@ -1,0 +1,63 @@
+#!/bin/sh
+# weights.sh: encoders of others from the command line: prefixes are told, a head is optional,
+# numbers that are none end every command, and training starts from weights.
+. "$(dirname "$0")/lib.sh"
+
+"$draw" npy x.npy u1 16,3,16,16 128 100 1
+"$draw" npy y.npy u1 16,3,16,16 128 100 2
+"$draw" labels l.npy 16 2
+set_="npy:x.npy,l.npy"
+# shellcheck disable=SC2086
+status 0 "a run" train "$set_" --out run $small --side 16
+"$draw" weights run/weights.safetensors plain.safetensors "" all
+"$draw" weights run/weights.safetensors moco.safetensors module.encoder_q. all
+"$draw" weights run/weights.safetensors backbone.safetensors backbone. backbone
+"$draw" weights run/weights.safetensors nan.safetensors "" nan
+
+# ---- prefixes and heads ----
+for name in plain moco backbone; do
+    status 0 "embed $name" embed $name.safetensors npy:x.npy -o $name.npy
+    status 0 "knn $name" knn $name.safetensors --train "$set_" --knn-k 3
+    cp out knn.$name
+done
+for name in moco backbone; do
+    cmp -s plain.npy $name.npy
+    check $? 0 "features of $name"
+    cmp -s knn.plain knn.$name
+    check $? 0 "kNN of $name"
+done
+status 0 "embed moco" embed moco.safetensors npy:x.npy -o moco.npy
+says err "module.encoder_q" "the prefix is told"
+status 0 "info" info moco.safetensors
+says out "prefix +module.encoder_q" "info's prefix"
+status 0 "info --json" info --json moco.safetensors
+says out '"prefix":"module.encoder_q."' "info's prefix"
+status 0 "head" embed moco.safetensors npy:x.npy --feature head -o h.npy
+for command in "embed backbone.safetensors npy:x.npy -o h.npy" \
+    "metrics backbone.safetensors npy:x.npy" "knn backbone.safetensors --train $set_" "linear backbone.safetensors --train $set_"; do
+    # shellcheck disable=SC2086
+    status 1 "a head that is not there: $command" $command --feature head
+    says err "no head" "why: $command"
+done
+status 0 "metrics of a backbone" metrics backbone.safetensors npy:x.npy --json
+says out '"feature":"backbone"' "what metrics measures"
+status 0 "export" export backbone.safetensors -o e.safetensors
+status 0 "embed an export" embed e.safetensors npy:x.npy -o e.npy
+says err "no mean and std" "an export knows no more than its file"
+cmp -s plain.npy e.npy
+check $? 0 "features of an export"
+status 0 "finetune" finetune backbone.safetensors --train "$set_" --test "$set_" --fraction 1 \
+    --epochs 1
+
+# ---- numbers that are none ----
+for command in "embed nan.safetensors npy:x.npy -o n.npy" "metrics nan.safetensors npy:x.npy" \
+    "knn nan.safetensors --train $set_" "linear nan.safetensors --train $set_" \
+    "finetune nan.safetensors --train $set_ --test $set_" \
+    "export nan.safetensors -o n.safetensors"; do
+    # shellcheck disable=SC2086
+    status 1 "NaN: $command" $command
+    says err "layer3.0.bn1.bias" "which tensor: $command"
+done
+check "$(ls n.npy n.csv n.safetensors 2>/dev/null)" "" "nothing is written"
+
+finish weights
