@@ -48,7 +48,7 @@ enum {
     MOCO_EDAMAGED = -9,     /* a file that contradicts itself: a checksum, a code, a size */
     MOCO_ETRUNCATED = -10,  /* a file that ends too early */
     MOCO_ELIMIT = -11,      /* a limit of this process: open files, threads, address space */
-    MOCO_ENOTFINITE = -12,  /* an image with NaN or infinite numbers that nothing declares missing */
+    MOCO_ENOTFINITE = -12,  /* NaN or infinite numbers in an image, not declared missing */
 };
 
 /* Configuration and engine are declared where the calls that take them are: see below. */
