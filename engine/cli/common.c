@@ -15,12 +15,14 @@
 #include "engine/base/words.h"
 #include "engine/cli/help/help.h"
 #include "engine/cli/terminal.h"
+#include "engine/cli/wait.h"
 
 enum { WORD_NEAR = 2 /* letters that differ */, THREADS_MAX = 4096 };
 
 int cli_failed(void)
 {
     fflush(stdout);
+    cli_wait_clear();
     fprintf(stderr, "moco: %s\n", error_text());
     return EXIT_FAILED;
 }

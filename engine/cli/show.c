@@ -1,7 +1,8 @@
 /* show.c: a training run on the terminal; see show.h.
  *
  * On a terminal one line is rewritten; elsewhere there is a line an epoch and one about every ten
- * seconds. A second signal ends the process at once: the checkpoint on the disk is whole. */
+ * seconds. A second signal ends the process at once: the checkpoint on the disk is whole. So does the
+ * first one before training has begun, while data are looked at. */
 #include "engine/cli/show.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/signals.h"
@@ -15,25 +16,45 @@
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
 
-static volatile sig_atomic_t caught;
+static volatile sig_atomic_t caught, save_asked, begun;
 
+/* Every line that is printed into a closed pipe sends SIGPIPE again: that is no second signal. */
 static void on_signal(int number)
 {
-    if (caught)
+    if (!begun || (caught && caught != SIGPIPE && number != SIGPIPE))
         signals_end(number);
-    caught = number;
+    if (!caught || caught == SIGPIPE)
+        caught = number;
+}
+
+static void on_save(int number)
+{
+    (void)number;
+    save_asked = 1;
+}
+
+/* What was ignored stays so, as under nohup; but not what a shell ignores for commands behind &. */
+static void catch_signal(int number, void (*handler)(int), int always)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_RESTART}, before;
+    sigemptyset(&action.sa_mask);
+    if (always || (!sigaction(number, NULL, &before) && before.sa_handler != SIG_IGN))
+        sigaction(number, &action, NULL);
 }
 
 static void catch_signals(void)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
+    begun = 0;
+    catch_signal(SIGINT, on_signal, 1);
+    catch_signal(SIGTERM, on_signal, 1);
+    catch_signal(SIGHUP, on_signal, 0);
+    catch_signal(SIGPIPE, on_signal, 0);
+    catch_signal(SIGUSR1, on_save, 0);
 }
 
 static void end_line(struct show *show)
 {
+    wait_clear(&show->wait);
     if (show->open)
         fputc('\n', stderr);
     show->open = 0;
@@ -54,7 +75,18 @@ static void on_profile(void *user, const struct step *step)
 static int on_stop(void *user)
 {
     (void)user;
-    return caught;
+    if (caught)
+        return TRAIN_STOP;
+    int save = save_asked;
+    save_asked = 0;
+    return save ? TRAIN_SAVE : TRAIN_GO;
+}
+
+static void on_waiting(void *user, const char *what, const char *unit, size_t done, size_t count)
+{
+    struct show *show = user;
+    wait_show(&show->wait, what, unit, done, count);
+    show->open &= !show->wait.open; /* whose line stands in the other's place */
 }
 
 /* A default, whether nobody gave it or config.json, which has every setting, repeats it. */
@@ -71,7 +103,8 @@ static void on_started(void *user, const struct config *config, uint64_t step, u
     char text[1100];
     int column = 0;
     const struct setting *rows = config_settings(&count);
-    (void)user;
+    begun = 1;
+    ((struct show *)user)->trained |= step > 0;
     fprintf(stderr, "method %s on %s -> %s\n", config->value.method, config->value.data,
             config->value.out);
     for (size_t i = 0; i < count; i++) {
@@ -151,13 +184,17 @@ static void on_progress(void *user, const struct train_progress *p)
     struct show *show = user;
     char eta[32], dictionary[64], loss[32], top1[32], scores[64], line[400];
     double time = clock_seconds(), seconds = p->data_s + p->compute_s;
+    begun = 1; /* a study's runs are not announced */
+    show->trained |= p->epoch > 0;
+    wait_clear(&show->wait);
     if (p->epoch_done && show->json)
         json_line(p);
     if (!p->epoch_done && time - show->shown < (show->terminal ? 0.2 : 10.0))
         return;
     show->shown = time;
     if (p->epoch == 0) {
-        fprintf(stderr, "before training: kNN %.2f %%\n", p->knn);
+        fprintf(stderr, isnan(p->knn) ? "before training: no kNN\n"
+                                      : "before training: kNN %.2f %%\n", p->knn);
         return;
     }
     cli_duration(eta, sizeof eta, p->eta_s);
@@ -182,7 +219,8 @@ static void on_progress(void *user, const struct train_progress *p)
 void show_open(struct show *show, struct train_hooks *hooks, int json)
 {
     *show = (struct show){.terminal = isatty(2), .json = json, .shown = clock_seconds()};
-    *hooks = (struct train_hooks){show, on_started, on_progress, on_notice, on_profile, on_stop};
+    *hooks = (struct train_hooks){show, on_started, on_progress, on_notice, on_profile, on_stop,
+                                  on_waiting};
     catch_signals();
 }
 
@@ -205,7 +243,9 @@ int show_train(struct config *config, const struct moco_simd *simd, int keeps)
     show_close(&show);
     if (rc == TRAIN_INTERRUPTED) {
         fprintf(stderr, "moco: interrupted%s\n",
-                keeps ? "; the run is saved, go on with --resume" : "; nothing is kept");
+                !keeps ? "; nothing is kept"
+                : show.trained ? "; the run is saved, go on with --resume"
+                               : " before the first step; begin anew with --resume");
         return show_interrupted();
     }
     if (rc)

@@ -13,10 +13,13 @@
 #include "engine/cli/cli.h"
 #include "engine/net/encoder.h"
 
+/* Who is asked to end says so with an exit status, as training does; the rest die of the signal. */
 void signals_end(int number)
 {
     struct sigaction action = {.sa_handler = SIG_DFL};
     temporary_remove_all();
+    if (number == SIGINT || number == SIGTERM || number == SIGHUP)
+        _exit(128 + number);
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, NULL);
     raise(number); /* blocked as long as its handler runs */
@@ -55,7 +58,8 @@ static void on_fault(int number)
 
 void signals_begin(void)
 {
-    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXCPU};
+    static const int numbers[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT,
+                                  SIGPIPE, SIGXCPU, SIGUSR1, SIGUSR2};
     struct sigaction action = {.sa_handler = signals_end, .sa_flags = SA_RESTART}, before;
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)

@@ -10,8 +10,11 @@
 
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
+#include "engine/base/watch.h"
 #include "engine/data/missing.h"
 #include "engine/data/part.h"
+
+enum { PIXEL_BLOCK = 1024 }; /* images between two looks at the watch */
 
 int embed_feature_named(enum embed_feature *out, const char *name)
 {
@@ -71,7 +74,7 @@ static int decode(float *x, const struct source *source, const size_t *index, si
                   struct embed_bad *bad)
 {
     size_t size = embed_pixel_dim(policy);
-    int failed = MOCO_OK;
+    int failed = MOCO_OK, stopped = 0;
     char sentence[1024] = "";
 #pragma omp parallel
     {
@@ -80,6 +83,8 @@ static int decode(float *x, const struct source *source, const size_t *index, si
 #pragma omp for schedule(dynamic, 4)
         for (size_t i = 0; i < n; i++) {
             size_t at = index ? index[first + i] : first + i;
+            if (watch_all(&stopped))
+                continue;
             int rc = view_of(x + i * size, source, at, policy, draw, &image, &scratch);
             if (!rc)
                 continue;
@@ -95,6 +100,8 @@ static int decode(float *x, const struct source *source, const size_t *index, si
         image_close(&image);
         augment_scratch_close(&scratch);
     }
+    if (stopped)
+        return watch_end();
     return failed ? error_set(failed, "%s", sentence) : MOCO_OK;
 }
 
@@ -131,7 +138,7 @@ size_t embed_pack(void *rows, size_t size, size_t n, const struct embed_bad *bad
 int embed_readable(struct embed_bad *bad, const struct source *source, const size_t *index,
                    size_t n)
 {
-    int failed = MOCO_OK;
+    int failed = MOCO_OK, stopped = 0;
     char sentence[1024] = "";
     begin_bad(bad, n);
 #pragma omp parallel
@@ -139,7 +146,7 @@ int embed_readable(struct embed_bad *bad, const struct source *source, const siz
         struct image image = {0};
 #pragma omp for schedule(dynamic, 4)
         for (size_t i = 0; i < n; i++) {
-            int rc = source->read(source, index[i], &image);
+            int rc = watch_all(&stopped) ? MOCO_OK : source->read(source, index[i], &image);
             if (!rc)
                 continue;
 #pragma omp critical(embed_failure)
@@ -152,6 +159,8 @@ int embed_readable(struct embed_bad *bad, const struct source *source, const siz
         }
         image_close(&image);
     }
+    if (stopped)
+        return watch_end();
     return failed ? error_set(failed, "%s", sentence) : MOCO_OK;
 }
 
@@ -269,7 +278,9 @@ int embed_views(float *out, const struct embed *embed, const struct source *sour
     begin_bad(embed->bad, n);
     for (size_t first = 0; first < n && !rc; first += B) {
         size_t rows = n - first < B ? n - first : B;
-        rc = decode(work.x, source, index, first, rows, policy, draw, embed->bad);
+        rc = watch_step(first);
+        if (!rc)
+            rc = decode(work.x, source, index, first, rows, policy, draw, embed->bad);
         memset(work.x + rows * size, 0, (B - rows) * size * sizeof(float));
         if (!rc)
             rc = embed_batch(out + first * D, embed, &work, rows);
@@ -305,7 +316,14 @@ int embed_pixels(float *out, const struct source *source, const size_t *index, s
     if (!inv_norm)
         return error_memory("norms of raw pixels", n * sizeof *inv_norm);
     begin_bad(bad, n);
-    int rc = decode(out, source, index, 0, n, policy, NULL, bad);
+    int rc = MOCO_OK;
+    for (size_t first = 0; first < n && !rc; first += PIXEL_BLOCK) {
+        size_t rows = n - first < PIXEL_BLOCK ? n - first : PIXEL_BLOCK;
+        rc = watch_step(first);
+        if (!rc)
+            rc = decode(out + first * embed_pixel_dim(policy), source, index, first, rows, policy,
+                        NULL, bad);
+    }
     if (!rc && !raw)
         simd->row_normalise(out, inv_norm, out, n, embed_pixel_dim(policy));
     free(inv_norm);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/watch.h"
 #include "engine/eval/knn_scan.h"
 
 /* An integer that falls as x rises, the same for both zeros. */
@@ -108,8 +109,9 @@ static void classify_round(const struct knn_task *t, const struct knn_bench *ben
         for (size_t row = first; row < end; row++) {
             size_t group = (row - first) / t->rows;
 
-            decide(t, benches + omp_get_thread_num(), benches + group * t->parts,
-                   (row - first) % t->rows, row);
+            if (!watch_all(t->stopped))
+                decide(t, benches + omp_get_thread_num(), benches + group * t->parts,
+                       (row - first) % t->rows, row);
         }
     }
 }
@@ -143,10 +145,11 @@ int knn_classify(float *scores, int32_t *predicted, const float *train, const in
                           .T = config->T, .threads = omp_get_max_threads(), .simd = simd };
     struct knn_bench *benches;
     struct arena arena;
-    int err = check(&t, config);
+    int err = check(&t, config), stopped = 0;
 
     if (err)
         return err;
+    t.stopped = &stopped;
     t.classes = (size_t)config->classes;
     t.k = knn_least((size_t)config->k, n_train);
     knn_divide(&t);
@@ -156,8 +159,13 @@ int knn_classify(float *scores, int32_t *predicted, const float *train, const in
     err = arena_open(&arena, (size_t)t.threads * knn_bench_bytes(&t), "the neighbours");
     for (int i = 0; !err && i < t.threads; i++)
         benches[i] = knn_bench_take(&arena, &t);
-    for (size_t row = 0; !err && row < n_test; row += t.groups * t.rows)
-        classify_round(&t, benches, row);
+    for (size_t row = 0; !err && row < n_test; row += t.groups * t.rows) {
+        err = watch_step(row);
+        if (!err)
+            classify_round(&t, benches, row);
+        if (stopped)
+            err = watch_end();
+    }
     arena_close(&arena);
     free(benches);
     return err;

@@ -10,9 +10,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/base/watch.h"
+
 /* A group has at least GROUP_MIN test rows, so that packing the training rows for it is cheap, and
  * at most GROUP_MAX, or what LIST_BYTES hold. */
 enum { GROUP_MIN = 96, GROUP_MAX = 1024, PART_MIN = 1024, PANEL = 64, LIST_BYTES = 16 << 20 };
+enum { PIECE = 64 * PANEL };
 enum { ROOM = 2 }; /* a list holds so many times k */
 /* One panel of STRIDE is sampled where k is at least SAMPLE_K and a part has at least SAMPLE_MIN
  * times k training rows; a list of the sample holds SAMPLE_ROOM times the floor's rank. */
@@ -84,12 +87,17 @@ static void join(const struct knn_task *t, const struct moco_knn *into,
     }
 }
 
-/* Training rows from..end-1 against `rows` test rows. */
+/* Training rows from..end-1 against `rows` test rows, whole panels at a time so that a stop is heard
+ * between them; after one the lists mean nothing. */
 static void scan(const struct knn_task *t, const struct moco_knn *lists, const float *test,
                  size_t rows, size_t from, size_t end, const struct knn_bench *b)
 {
-    t->simd->knn_scan(lists, test, t->train + from * t->D, t->labels + from, rows, end - from,
-                      t->D, (uint32_t)from, b->scratch);
+    for (size_t at = from; at < end && !watch_all(t->stopped); at += PIECE) {
+        size_t to = knn_least(at + PIECE, end);
+
+        t->simd->knn_scan(lists, test, t->train + at * t->D, t->labels + at, rows, to - at, t->D,
+                          (uint32_t)at, b->scratch);
+    }
 }
 
 /* Lists of the sample alone; what ranks rank-th there becomes the floor. */

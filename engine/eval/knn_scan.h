@@ -21,6 +21,7 @@ struct knn_task {
     size_t again;               /* test rows at a time that are scanned again */
     double T;
     int threads;
+    int *stopped;               /* of watch_all() */
     const struct moco_simd *simd;
 };
 

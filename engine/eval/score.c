@@ -8,6 +8,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/size.h"
+#include "engine/base/watch.h"
 #include "engine/data/missing.h"
 #include "engine/eval/knn.h"
 
@@ -237,6 +238,7 @@ static int run_fifths(double *top1, const struct rows *all, size_t D,
                              : deal_open(&deal, all->n, D);
     for (size_t fifth = 0; fifth < FIFTHS && !rc; fifth++) {
         deal_out(&deal, all, D, fifth);
+        watch_part("kNN, neighbours", "images", all->n / FIFTHS * fifth, all->n);
         rc = knn_classify(NULL, deal.predicted, deal.x[0], deal.labels[0], deal.n[0], deal.x[1],
                           deal.n[1], D, config, simd);
         if (!rc)
@@ -255,10 +257,14 @@ int score_run(double *top1, struct score_sets *sets, const struct embed *embed,
     struct knn_config config = {.k = k, .T = (float)T, .classes = sets->classes};
     size_t D = score_columns(embed, policy);
     struct rows train = {0}, test = {0};
+    size_t n = sets->train.n, all = n + sets->test.n;
     sets->why[0] = '\0';
+    watch_part("kNN", "images", 0, all);
     int rc = features(&train, sets, &sets->train, embed, policy, D, simd);
+    watch_part("kNN", "images", n, all);
     if (!rc && sets->test.n)
         rc = features(&test, sets, &sets->test, embed, policy, D, simd);
+    watch_part("kNN, neighbours", "images", 0, sets->test.n ? test.n : 0);
     if (!rc)
         rc = sets->test.n ? run_sets(top1, &train, &test, D, &config, simd)
                           : run_fifths(top1, &train, D, &config, simd);
@@ -310,6 +316,7 @@ int score_classes(double *top1, struct score_sets *sets, const struct embed *emb
     int rc = unseen_side(&side, &sets->test, layer->seen);
     *top1 = NAN;
     raw.raw = 1;
+    watch_part("classifier", "images", 0, side.n);
     if (!rc && side.n)
         rc = features(&rows, sets, &side, &raw, policy, D, simd);
     sets->why[told] = '\0'; /* kNN has said so */

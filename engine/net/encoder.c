@@ -12,6 +12,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/base/watch.h"
 #include "engine/base/size.h"
 #include "engine/net/program.h"
 
@@ -205,7 +206,9 @@ int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, fl
     t->x = x;
     for (int i = 0; i < net->op_count && !err; i++) {
         double start = clock_seconds();
-        err = forward_op(e, net, t, &net->ops[i], mode);
+        err = watch_stopped();
+        if (!err)
+            err = forward_op(e, net, t, &net->ops[i], mode);
         book(net, t, &net->ops[i], CONV_FORWARD, start);
     }
     if (err)

@@ -241,7 +241,9 @@ static int open_data(struct run *run)
     run->policy.simd = run->simd;
     if (!rc)
         rc = config_schedule(&run->schedule, c);
-    return rc ? rc : open_scores(run);
+    if (!rc)
+        rc = open_scores(run);
+    return rc || !run->scored ? rc : judge_check(run);
 }
 
 static int configure_step(struct run *run)

@@ -5,6 +5,7 @@
 #ifndef MOCO_ENGINE_RUN_RUN_H
 #define MOCO_ENGINE_RUN_RUN_H
 
+#include "engine/base/watch.h"
 #include "engine/data/loader.h"
 #include "engine/eval/score.h"
 #include "engine/run/bad.h"
@@ -35,6 +36,8 @@ struct run {
     struct score_sets sets;
     int scored; /* sets are open: kNN is on */
     int scores; /* evaluations that left images out; the first says so */
+    int save_asked;        /* while something ran that can not be saved */
+    uint64_t saved;        /* steps of the checkpoint of a full epoch that is not closed; 0: none */
     struct checkpoint_info info;
     struct bad_list bad;
     struct log log;
@@ -71,6 +74,19 @@ void notice_unread(const struct config *config, const struct train_hooks *hooks)
 /* A notice of numbers that are missing in the images read so far; where nothing was measured yet,
  * some are read for it. */
 void notice_missing(const struct source *source, const struct train_hooks *hooks, int measured);
+
+/* judge.c. Looks at some images of the evaluation's sets before the first step; part of opening. */
+int judge_check(const struct run *run);
+
+/* run->knn and run->accuracy, NAN where they could not be had, which is a notice. MOCO_OK or
+ * TRAIN_INTERRUPTED. */
+int judge_run(struct run *run, uint64_t epoch);
+
+/* What runs from now on hears hooks->stop() and tells hooks->waiting(); until watch_begin(NULL). */
+void run_watch(struct run *run, struct watch *watch);
+
+/* fill.c. MOCO_OK, TRAIN_INTERRUPTED or an error. */
+int fill_queue(struct run *run);
 
 /* Whether the method trains a classifier of the labels, whose accuracy is told beside kNN's. */
 int run_classifies(const struct run *run);

@@ -1,8 +1,9 @@
 /* train.c: the training loop; see train.h.
  *
  * The loop is a machine over (info.step, info.epoch_steps): either the epoch is full and is closed
- * (kNN, log row, checkpoint), or one step is made. A checkpoint may be taken between any two, and
- * a resumed run enters at the same place. */
+ * (checkpoint, kNN, log row, checkpoint), or one step is made. A checkpoint may be taken between any
+ * two, and a resumed run enters at the same place. Training is saved before it is judged: whatever
+ * becomes of an evaluation, the steps are kept, and a resumed run judges them anew. */
 #include "engine/run/train.h"
 
 #include <math.h>
@@ -11,40 +12,6 @@
 #include "engine/base/error.h"
 #include "engine/net/report.h"
 #include "engine/run/run.h"
-
-enum { FILL_EPOCH = 1 << 30 };
-
-int run_classifies(const struct run *run)
-{
-    const struct method *kind = method_named(run->c->method);
-    return kind && kind->labels && kind->layer;
-}
-
-/* The classifier on the images of the test set, without those whose labels training saw. */
-static int score_classifier(struct run *run)
-{
-    struct contrast c = { 0 };
-    step_layer(&run->step, &c);
-    struct embed embed = {.net = run->step.net, .encoder = &run->step.q, .simd = run->simd,
-                          .feature = EMBED_HEAD};
-    struct score_layer layer = {c.weight, c.bias, (size_t)run->source->classes,
-                                run->sets.test.source == run->source ? run->labels : NULL};
-    return score_classes(&run->accuracy, &run->sets, &embed, &layer, &run->policy, run->simd);
-}
-
-static int score(struct run *run)
-{
-    struct embed embed = {.net = run->step.net, .encoder = &run->step.q, .simd = run->simd};
-    int rc = embed_feature_named(&embed.feature, run->c->feature);
-    if (!rc)
-        rc = score_run(&run->knn, &run->sets, &embed, &run->policy, run->c->knn_k, run->c->knn_t,
-                       run->simd);
-    if (!rc && run_classifies(run))
-        rc = score_classifier(run);
-    if (!rc && run->sets.why[0] && !run->scores++)
-        run_notice(run->hooks, "%s", run->sets.why);
-    return rc;
-}
 
 static int diverged(const struct run *run, uint64_t step)
 {
@@ -61,9 +28,12 @@ static int diverged(const struct run *run, uint64_t step)
 static int save(struct run *run)
 {
     run->info.log_bytes = run->log.bytes;
+    run->save_asked = 0;
     if (watchdog_weights(&run->dog, &run->step))
         return diverged(run, run->info.step);
-    return checkpoint_save(run->checkpoint, &run->step, &run->info, run->recipe);
+    int rc = checkpoint_save(run->checkpoint, &run->step, &run->info, run->recipe);
+    run->saved = !rc && run->info.epoch_steps == run->steps ? run->info.step : 0;
+    return rc;
 }
 
 static double fill_share(const struct run *run)
@@ -198,6 +168,17 @@ static int write_row(struct run *run, const struct log_row *row)
     return rc ? rc : events_append(&run->events, row, clock_of_day());
 }
 
+/* Saves what is to be judged, unless the checkpoint has it, and judges it. */
+static int judge_epoch(struct run *run, struct train_progress *p, uint64_t done)
+{
+    int rc = run->saved == run->info.step ? MOCO_OK : save(run);
+    if (!rc)
+        rc = judge_run(run, done);
+    p->knn = run->knn;
+    p->accuracy = run->accuracy;
+    return rc;
+}
+
 /* kNN if it is due, the row, then the checkpoint that knows the row. */
 static int end_epoch(struct run *run)
 {
@@ -206,11 +187,8 @@ static int end_epoch(struct run *run)
     int rc = MOCO_OK;
     run->lr = lr_of(run, run->steps - 1); /* a run resumed here has made no step yet */
     progress_of(&p, run);
-    if (wants_score(run, done)) {
-        rc = score(run);
-        p.knn = run->knn;
-        p.accuracy = run->accuracy;
-    }
+    if (wants_score(run, done))
+        rc = judge_epoch(run, &p, done);
     struct log_row row = {(int)done, run->info.step, p.loss, p.ln_k1, p.top1, p.lr, p.img_s,
                           p.data_s, p.compute_s, p.queue_fill, p.knn, p.accuracy};
     if (!rc)
@@ -234,7 +212,7 @@ static int score_start(struct run *run)
     struct train_progress p;
     if (run->info.step || run->log.rows || !run->scored || run->c->knn_every <= 0)
         return MOCO_OK;
-    int rc = score(run);
+    int rc = judge_run(run, 0);
     if (rc)
         return rc;
     progress_of(&p, run);
@@ -261,9 +239,24 @@ static void profile(struct run *run)
     }
 }
 
-static int loop(struct run *run)
+/* Between two steps: the checkpoint that is due or asked for; TRAIN_INTERRUPTED where the run is to
+ * end. */
+static int between_steps(struct run *run)
 {
     const struct train_hooks *hooks = run->hooks;
+    int asked = hooks && hooks->stop ? hooks->stop(hooks->user) : TRAIN_GO;
+    int every = run->c->checkpoint_every;
+    int due = every > 0 && run->info.step % (uint64_t)every == 0;
+    int wanted = asked == TRAIN_SAVE || run->save_asked;
+    int rc = due || wanted || asked == TRAIN_STOP ? save(run) : MOCO_OK;
+    if (!rc && wanted)
+        run_notice(hooks, "step %llu is saved as asked, training goes on",
+                   (unsigned long long)run->info.step);
+    return !rc && asked == TRAIN_STOP ? TRAIN_INTERRUPTED : rc;
+}
+
+static int loop(struct run *run)
+{
     struct train_progress p;
     for (;;) {
         if (run->info.epoch_steps == run->steps) {
@@ -280,12 +273,9 @@ static int loop(struct run *run)
         progress_of(&p, run);
         report(run, &p);
         profile(run);
-        int every = run->c->checkpoint_every;
-        int stop = hooks && hooks->stop && hooks->stop(hooks->user);
-        if (stop || (every > 0 && run->info.step % (uint64_t)every == 0))
-            rc = save(run);
-        if (rc || stop)
-            return rc ? rc : TRAIN_INTERRUPTED;
+        rc = between_steps(run);
+        if (rc)
+            return rc;
     }
 }
 
@@ -298,31 +288,6 @@ static int seek(struct run *run)
                        full ? 0 : (size_t)run->info.epoch_steps);
 }
 
-/* Fills the queue before the first step, from batches of an epoch that no training reaches. What
- * can not be read is counted anew in each pass over the images, and belongs to no epoch. */
-static int fill_queue(struct run *run)
-{
-    size_t filled = 0, slots = 0;
-    uint64_t pass = run->steps * (uint64_t)run->c->accumulate;
-    const struct method *kind = run->step.config.kind;
-    int rc = loader_seek(run->loader, FILL_EPOCH, 0);
-    kind->fill(run->step.state, &filled, &slots);
-    for (uint64_t i = 0; filled < slots && !rc; i++) {
-        const struct batch *batch;
-        run->info.bad = i % pass ? run->info.bad : 0;
-        rc = loader_next(run->loader, &batch);
-        if (!rc)
-            rc = bad_take(run, batch);
-        if (rc)
-            break;
-        struct step_input input = {.x_k = batch->x_k, .ids = batch->ids};
-        rc = step_fill(&run->step, &input, i);
-        kind->fill(run->step.state, &filled, &slots);
-    }
-    run->info.bad = 0;
-    return rc;
-}
-
 static int train(struct run *run)
 {
     int complete = run->info.step >= run->total && !run->info.epoch_steps;
@@ -332,6 +297,8 @@ static int train(struct run *run)
         run_notice(run->hooks, "the run in %s is complete", run->c->out);
         return MOCO_OK;
     }
+    if (run->info.epoch_steps == run->steps)
+        run->saved = run->info.step;
     int rc = score_start(run);
     if (!rc && run->c->fill_first && !run->info.step && !complete)
         rc = fill_queue(run);

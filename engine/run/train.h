@@ -11,7 +11,8 @@
 
 struct step;
 
-enum { TRAIN_INTERRUPTED = 1 }; /* stopped as asked, after a checkpoint */
+enum { TRAIN_INTERRUPTED = 1 }; /* stopped as asked, after a checkpoint if a step was made */
+enum { TRAIN_GO = 0, TRAIN_STOP, TRAIN_SAVE }; /* what stop() asks: save and return, save and go on */
 enum { TRAIN_WARM_UP = 2, TRAIN_PROFILED = 5 }; /* steps */
 
 /* Where a run stands; sent after every step and at the end of every epoch. */
@@ -40,7 +41,10 @@ struct train_hooks {
     void (*notice)(void *user, const char *sentence);
     /* After TRAIN_PROFILED steps, with --profile: the step's tapes hold the layers' mean times. */
     void (*profile)(void *user, const struct step *step);
-    int (*stop)(void *user); /* polled after every step; not 0: save and return */
+    /* Polled after every step, and within a second in evaluation and filling: TRAIN_... */
+    int (*stop)(void *user);
+    /* How far an evaluation or filling is: "WHAT: done of count UNIT". */
+    void (*waiting)(void *user, const char *what, const char *unit, size_t done, size_t count);
 };
 
 /* Trains as `config` says; settings that follow from the data are filled in. MOCO_OK when the run

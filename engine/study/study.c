@@ -12,7 +12,7 @@
 #include "engine/study/part.h"
 
 /* The hooks of one run: those of the study, and a note of each step's loss. */
-struct watch {
+struct watching {
     const struct study_hooks *hooks;
     FILE *steps; /* NULL: not wanted, or not yet open */
     int wanted, failed;
@@ -21,7 +21,7 @@ struct watch {
 
 /* Line by line, so that the file is never behind a checkpoint; after a resumption steps come twice,
  * with the same losses. */
-static void note_step(struct watch *w, const struct train_progress *p)
+static void note_step(struct watching *w, const struct train_progress *p)
 {
     uint64_t step = (uint64_t)(p->epoch - 1) * p->steps + p->step;
     if (!w->steps && !w->failed) {
@@ -35,7 +35,7 @@ static void note_step(struct watch *w, const struct train_progress *p)
 
 static void on_progress(void *user, const struct train_progress *p)
 {
-    struct watch *w = user;
+    struct watching *w = user;
     const struct train_hooks *train = &w->hooks->train;
     if (w->wanted && !p->epoch_done)
         note_step(w, p);
@@ -45,15 +45,22 @@ static void on_progress(void *user, const struct train_progress *p)
 
 static void on_notice(void *user, const char *sentence)
 {
-    const struct train_hooks *train = &((struct watch *)user)->hooks->train;
+    const struct train_hooks *train = &((struct watching *)user)->hooks->train;
     if (train->notice)
         train->notice(train->user, sentence);
 }
 
 static int on_stop(void *user)
 {
-    const struct train_hooks *train = &((struct watch *)user)->hooks->train;
+    const struct train_hooks *train = &((struct watching *)user)->hooks->train;
     return train->stop ? train->stop(train->user) : 0;
+}
+
+static void on_waiting(void *user, const char *what, const char *unit, size_t done, size_t count)
+{
+    const struct train_hooks *train = &((struct watching *)user)->hooks->train;
+    if (train->waiting)
+        train->waiting(train->user, what, unit, done, count);
 }
 
 /* One run to its end; one that diverges is a result too. */
@@ -61,9 +68,9 @@ static int train_one(struct study_state *state, int r, uint64_t seed)
 {
     struct config config;
     struct study_result *result = &state->results[r];
-    struct watch watch = { .hooks = state->hooks, .wanted = state->study->oscillation };
+    struct watching watch = { .hooks = state->hooks, .wanted = state->study->oscillation };
     struct train_hooks hooks = { .user = &watch, .progress = on_progress, .notice = on_notice,
-                                 .stop = on_stop };
+                                 .stop = on_stop, .waiting = on_waiting };
     int rc = study_configure(&config, state, &state->study->rows[r], result->epochs, seed);
     if (rc)
         return rc;
