@@ -203,20 +203,24 @@ static void check_pair(const char *spec, int labels, const char *note)
 
 static void test_npz(int method, int zip64)
 {
-    static const double weights[2];
+    static const double weights[2] = { 2, 1.5 }, whole[2] = { 4, 1 };
     zip.zip64 = zip64;
     add(&zip, "readme.txt", method, "no array", 8);
     add_array(&zip, "x.npy", method, "|u1", "2, 2, 3", pixels, 12);
     add_array(&zip, "y.npy", method, "<i8", "2,", two_labels, 16);
     add_array(&zip, "w.npy", method, "<f8", "2,", weights, 16);
+    add_array(&zip, "row.npy", method, "<f8", "1, 2", whole, 16);
+    add_array(&zip, "o.npy", method, "|O", "2,", "no numbers at all", 16);
     finish(&zip, "a.npz");
     check_pair(at("a.npz"), 1, "images are taken from x, labels from y");
     check_pair(spec_of("npy", "a.npz", ""), 1, "from x");
     check_pair(spec_of("npz", "a.npz", ":x,y"), 1, "");
     check_pair(spec_of("", "a.npz", ":x"), 1, "labels from y");
-    must_refuse(spec_of("npz", "a.npz", ":z"), "it has x, y, w");
+    must_refuse(spec_of("npz", "a.npz", ":z"), "it has x, y, w, row");
+    check_pair(spec_of("npz", "a.npz", ":x,row"), 1, "");
+    must_refuse(spec_of("npz", "a.npz", ":o"), "o: Python objects");
     must_refuse(spec_of("npz", "a.npz", ":y"), "type i8");
-    must_refuse(spec_of("npz", "a.npz", ":x,w"), "labels need 2 integers");
+    must_refuse(spec_of("npz", "a.npz", ":x,w"), "label 1 is 1.5; labels are whole numbers");
     truncations("npz", "a.npz", 7);
     corruptions("npz", "a.npz", 3, -1);
     corruptions("npz", "a.npz", 5, 255);

@@ -153,18 +153,22 @@ static void test_shapes(void)
 static void test_labels(void)
 {
     static const hsize_t size[] = { N, H, W }, column[] = { N, 1 }, rows[] = { N };
+    static const double parts[N] = { 0, 1.5, 2, 1 };
     hid_t file = make("l.h5");
     hid_t group = H5Gcreate2(file, "train", H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
     write_set(file, "train/images", H5T_STD_U8LE, H5T_NATIVE_DOUBLE, 3, size, NULL, values);
     write_set(file, "train/labels", H5T_STD_I64BE, H5T_NATIVE_INT32, 2, column, NULL, labels);
     write_set(file, "other", H5T_STD_I8LE, H5T_NATIVE_INT32, 1, rows, NULL, labels);
     write_set(file, "real", H5T_IEEE_F32LE, H5T_NATIVE_INT32, 1, rows, NULL, labels);
+    write_set(file, "part", H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, 1, rows, NULL, parts);
+    write_set(file, "row", H5T_STD_I8LE, H5T_NATIVE_INT32, 2, (hsize_t[]){ 1, N }, NULL, labels);
     write_set(file, "few", H5T_STD_I8LE, H5T_NATIVE_INT32, 1, (hsize_t[]){ 3 }, NULL, labels);
     H5Gclose(group);
     H5Fclose(file);
     static const char *const rests[] = { "", ":train/images", ":/train/images,train/labels",
-                                         ":train/images,other" };
-    for (int i = 0; i < 4; i++) {
+                                         ":train/images,other", ":train/images,real",
+                                         ":train/images,row" };
+    for (int i = 0; i < 6; i++) {
         struct source *source = must_open(spec_of("hdf5", "l.h5", rests[i]));
         CHECK(source && source->classes == 4 && source_label(source, 0) == 3);
         CHECK(source && source_label(source, 1) == -1 && source_label(source, 3) == 2);
@@ -172,7 +176,8 @@ static void test_labels(void)
                   "%s", source ? source->note : "");
         source_close(&source);
     }
-    must_refuse(spec_of("hdf5", "l.h5", ":train/images,real"), "labels need 4 integers");
+    must_refuse(spec_of("hdf5", "l.h5", ":train/images,part"), "label 1 is 1.5; labels are whole");
+    must_refuse(spec_of("hdf5", "l.h5", ":train/images,train/images"), "labels need 4 whole");
     must_refuse(spec_of("hdf5", "l.h5", ":train/images,few"), "here are 3");
     must_refuse(spec_of("hdf5", "l.h5", ":train/images,nothing"), "holds no array nothing");
 }

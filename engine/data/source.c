@@ -18,6 +18,7 @@
 #include <zlib.h>
 
 #include "engine/base/error.h"
+#include "engine/data/format/content.h"
 #include "engine/data/format/pack.h"
 #include "engine/data/format/raw.h"
 #include "engine/data/format/tree.h"
@@ -152,8 +153,9 @@ static const char *kind_of_file(const char *path)
     if (got >= 4 && (!memcmp(head, "II*\0", 4) || !memcmp(head, "MM\0*", 4) ||
                      !memcmp(head, "II+\0", 4) || !memcmp(head, "MM\0+", 4)))
         return "tiff";
-    if (got >= 8 && !memcmp(head, "\211HDF\r\n\032\n", 8))
-        return "hdf5";
+    enum content content = content_of_file(path, NULL);
+    if (content == CONTENT_HDF5 || content == CONTENT_MATLAB73)
+        return "hdf5"; /* MATLAB's and others', behind a block of text, too */
     if (got == 9 && !memcmp(head, "SIMPLE  =", 9))
         return "fits";
     if (got >= PACK_MAGIC_SIZE && !memcmp(head, PACK_MAGIC, PACK_MAGIC_SIZE))

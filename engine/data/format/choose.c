@@ -50,6 +50,11 @@ static int find_images(size_t *out, const struct candidate *all, size_t n, const
         }
     }
     list_names(names, sizeof names, all, n, able ? 3 : 1);
+    for (size_t i = 0; i < n && !able; i++)
+        if (all[i].why)
+            return error_set(MOCO_EFORMAT, "%s holds no array of 3 or 4 dimensions%s%s; %.80s: "
+                             "%s", where, names[0] ? ", only " : "", names, all[i].name,
+                             all[i].why);
     if (able)
         return error_set(MOCO_EARG, "%s: which of %s are the images? Name one behind a colon",
                          where, names);
@@ -72,13 +77,13 @@ static int renamed(char *out, const char *name, const char *from, const char *to
     return 0;
 }
 
-static int fits(const struct candidate *labels, const struct candidate *images)
+static int fits(const struct candidate *labels, size_t count)
 {
-    return labels->column && labels->integers && labels->count == images->count;
+    return labels->column && labels->numbers && labels->count == count;
 }
 
 /* Whatever the images are called: the array that is called so with y for x, or labels. */
-static size_t find_labels(const struct candidate *all, size_t n, size_t images)
+size_t choose_labels(const struct candidate *all, size_t n, const char *images, size_t count)
 {
     static const char *const pairs[][2] = {
         { "x", "y" },           { "X", "y" },          { "X", "Y" },
@@ -89,26 +94,29 @@ static size_t find_labels(const struct candidate *all, size_t n, size_t images)
     static const char *const usual[] = { "y", "Y", "labels", "label", "targets", "target" };
     char name[NAME_MAX_BYTES];
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-        size_t hit = renamed(name, all[images].name, pairs[i][0], pairs[i][1]) ? find(all, n, name)
+        size_t hit = renamed(name, images, pairs[i][0], pairs[i][1]) ? find(all, n, name)
                                                                               : n;
-        if (hit < n && fits(&all[hit], &all[images]))
+        if (hit < n && fits(&all[hit], count))
             return hit;
     }
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++) {
         size_t hit = find(all, n, usual[i]);
-        if (hit < n && fits(&all[hit], &all[images]))
+        if (hit < n && fits(&all[hit], count))
             return hit;
     }
     return n;
 }
 
-static int named(size_t *out, const struct candidate *all, size_t n, const char *name,
+int choose_array(size_t *out, const struct candidate *all, size_t n, const char *name,
                  const char *where)
 {
     char names[300];
     *out = find(all, n, name);
     if (*out < n)
         return MOCO_OK;
+    for (size_t i = 0; i < n; i++)
+        if (all[i].why && !strcmp(all[i].name, name))
+            return error_set(MOCO_EUNSUPPORTED, "%s: %.100s: %s", where, name, all[i].why);
     list_names(names, sizeof names, all, n, 1);
     return error_set(MOCO_EARG, "%s holds no array %.100s that can be read; it has %s", where, name,
                      names[0] ? names : "none");
@@ -122,21 +130,34 @@ int choose_arrays(size_t *images, size_t *labels, const struct candidate *all, s
     char *comma = strchr(first, ',');
     if (comma)
         *comma = '\0';
-    int rc = first[0] ? named(images, all, n, first, where) : find_images(images, all, n, where);
+    int rc = first[0] ? choose_array(images, all, n, first, where)
+                      : find_images(images, all, n, where);
     *labels = n;
     if (rc != MOCO_OK)
         return rc;
     if (comma && comma[1])
-        return named(labels, all, n, comma + 1, where);
-    *labels = find_labels(all, n, *images);
+        return choose_array(labels, all, n, comma + 1, where);
+    *labels = choose_labels(all, n, all[*images].name, all[*images].count);
     return MOCO_OK;
+}
+
+int choose_named_labels(const char *names)
+{
+    const char *comma = strchr(names, ',');
+    return comma && comma[1];
+}
+
+void choose_no_labels(struct source *source, const char *name)
+{
+    size_t used = strlen(source->note);
+    snprintf(source->note + used, sizeof source->note - used,
+             "%s%.80s is not taken for labels (%.200s)", used ? "; " : "", name, error_text());
 }
 
 void choose_note(struct source *source, const struct candidate *all, size_t n, size_t images,
                  size_t labels, const char *names, const char *where)
 {
-    const char *comma = strchr(names, ',');
-    if (names[0] && ((comma && comma[1]) || labels == n))
+    if (names[0] && (choose_named_labels(names) || labels == n))
         return;
     size_t used = strlen(source->note);
     snprintf(source->note + used, sizeof source->note - used,

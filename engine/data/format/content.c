@@ -10,6 +10,8 @@
 
 #include "engine/data/format/pack.h"
 
+enum { USER_BLOCK_MAX = 1 << 16 }; /* in front of HDF5 */
+
 static const struct magic {
     size_t at, length;
     const char *bytes;
@@ -141,6 +143,17 @@ static size_t read_all(int fd, unsigned char *head, size_t size, int *number)
     return got;
 }
 
+/* HDF5 may stand behind a block of the user's own, whose size is a power of two. */
+static int is_hdf5_behind(int fd)
+{
+    char magic[8];
+    for (off_t at = 1024; at <= USER_BLOCK_MAX; at *= 2)
+        if (pread(fd, magic, sizeof magic, at) == (ssize_t)sizeof magic &&
+            !memcmp(magic, "\211HDF\r\n\032\n", sizeof magic))
+            return 1;
+    return 0;
+}
+
 enum content content_of_file(const char *path, int *number)
 {
     unsigned char head[CONTENT_HEAD];
@@ -153,11 +166,14 @@ enum content content_of_file(const char *path, int *number)
         failed = errno;
     else
         got = read_all(fd, head, sizeof head, &failed);
+    enum content content = failed ? CONTENT_UNKNOWN : content_of(head, got);
+    if (content == CONTENT_UNKNOWN && !failed && is_hdf5_behind(fd))
+        content = CONTENT_HDF5;
     if (fd >= 0)
         close(fd);
     if (number)
         *number = failed;
-    return failed ? CONTENT_UNKNOWN : content_of(head, got);
+    return content;
 }
 
 const char *content_name(enum content content)

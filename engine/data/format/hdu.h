@@ -1,5 +1,5 @@
-/* hdu.h: FITS files by cfitsio: open, as they are or behind gzip, and what the header of an HDU says
- * of its image.
+/* hdu.h: FITS files by cfitsio: open, as they are or behind gzip, and what the header of an HDU
+ * says of its image.
  *
  * The library shares what it knows of a file between those who opened it: all calls stand between
  * hdu_lock() and hdu_unlock(). */

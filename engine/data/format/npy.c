@@ -39,6 +39,9 @@ static int parse_descr(struct npy *npy, const char *at, const char *path)
 {
     char quote = 0, order = 0, end = 0;
     int n = at ? sscanf(at, "%c%c%c%1d%c", &quote, &order, &npy->type, &npy->type_size, &end) : 0;
+    if (npy->type == 'O')
+        return error_set(MOCO_EUNSUPPORTED, "%s: Python objects, no numbers; where they are images "
+                         "of one size, save np.stack(list(x)) instead", path);
     if (n != 5 || quote != '\'' || end != '\'' || !strchr("uif", npy->type))
         return error_set(MOCO_EUNSUPPORTED, "%s: numbers of type %.*s are not read; convert with "
                          "x.astype('<f4') or to an integer type", path, at ? type_length(at) : 6,
@@ -174,13 +177,10 @@ int npy_take_images(struct source *source, const struct npy *npy, const char *pa
 
 /* ---- labels ---- */
 
-static int64_t label_at(const struct npy *npy, size_t i)
+static int64_t integer_at(const struct npy *npy, size_t i)
 {
     size_t size = (size_t)npy->type_size, width = 8 * size;
-    const unsigned char *at = npy->data + i * size;
-    uint64_t value = 0;
-    for (size_t b = 0; b < size; b++)
-        value |= (uint64_t)at[b] << (8 * b);
+    uint64_t value = raw_get(npy->data + i * size, size);
     if (npy->type == 'i' && width < 64 && value >> (width - 1))
         value |= ~(uint64_t)0 << width;
     if (npy->type == 'u' && value > INT64_MAX) /* would turn negative */
@@ -188,22 +188,53 @@ static int64_t label_at(const struct npy *npy, size_t i)
     return (int64_t)value;
 }
 
+static double float_at(const struct npy *npy, size_t i)
+{
+    const unsigned char *at = npy->data + i * (size_t)npy->type_size;
+    float single;
+    double value;
+    uint64_t word = raw_get(at, (size_t)npy->type_size);
+    if (npy->type_size == 8) {
+        memcpy(&value, &word, sizeof value);
+        return value;
+    }
+    raw_floats(&single, at, 1, 1, npy->type_size == 2 ? DTYPE_F16 : DTYPE_F32, 0);
+    return (double)single;
+}
+
+static int label_at(int64_t *label, const struct npy *npy, size_t i, const char *path)
+{
+    if (npy->type == 'f')
+        return raw_whole_label(label, float_at(npy, i), i, path);
+    *label = integer_at(npy, i);
+    return raw_check_label(*label, i, path);
+}
+
+int npy_is_column(size_t *count, const struct npy *npy)
+{
+    *count = npy->dims ? npy->size[0] : 1;
+    if (npy->dims == 2 && npy->size[0] == 1)
+        *count = npy->size[1];
+    return npy->dims == 1 || (npy->dims == 2 && (npy->size[0] == 1 || npy->size[1] == 1));
+}
+
 int npy_take_labels(struct source *source, const struct npy *npy, const char *path)
 {
     int rc = MOCO_OK;
-    int column = npy->dims == 2 && npy->size[1] == 1; /* (N, 1) is as clear as (N) */
-    size_t n = npy->dims ? npy->size[0] : 0, each = n == source->count ? 1 : source_views(source);
-    if (npy->type == 'f' || (npy->dims != 1 && !column) || n * each != source->count)
-        return error_set(MOCO_EFORMAT, "%s: labels need %zu integers in 1 dimension; here are %zu "
-                         "of type %c%d in %d", path, source_samples(source),
+    size_t n, column = (size_t)npy_is_column(&n, npy);
+    size_t each = n == source->count ? 1 : source_views(source);
+    if (!column || n * each != source->count)
+        return error_set(MOCO_EFORMAT, "%s: labels need %zu whole numbers in 1 dimension; here are "
+                         "%zu of type %c%d in %d", path, source_samples(source),
                          npy->dims ? npy->size[0] : (size_t)1, npy->type, npy->type_size,
                          npy->dims);
     int32_t *labels = malloc(source->count * sizeof *labels + 1);
     if (!labels)
         return error_memory("labels", source->count * sizeof *labels);
     for (size_t i = 0; i < source->count && rc == MOCO_OK; i++) {
-        rc = raw_check_label(label_at(npy, i / each), i / each, path);
-        labels[i] = (int32_t)label_at(npy, i / each);
+        int64_t label;
+        rc = label_at(&label, npy, i / each, path);
+        labels[i] = (int32_t)label;
     }
     if (rc == MOCO_OK)
         raw_take_labels(source, labels);

@@ -28,8 +28,12 @@ int npy_parse(struct npy *npy, const unsigned char *bytes, size_t size, const ch
 /* Number of images, their size and dtype, as raw_take_shape() says. */
 int npy_take_images(struct source *source, const struct npy *npy, const char *path);
 
-/* Labels of the source's images or samples: (N) or (N, 1) of any integer type. */
+/* Labels of the source's images or samples: (N), (N, 1) or (1, N) of any integer type, or of floats
+ * that are whole. */
 int npy_take_labels(struct source *source, const struct npy *npy, const char *path);
+
+/* 1 where all sizes but one are 1; *count is that one then, else the first. */
+int npy_is_column(size_t *count, const struct npy *npy);
 
 /* source->read where source->state is a struct npy, or begins with one. */
 int npy_read_image(const struct source *source, size_t index, struct image *out);

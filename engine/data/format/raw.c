@@ -157,27 +157,6 @@ size_t raw_bytes(const struct source *source)
     return all;
 }
 
-void raw_take_labels(struct source *source, int32_t *labels)
-{
-    int32_t largest = -1;
-    for (size_t i = 0; i < source->count; i++)
-        largest = labels[i] > largest ? labels[i] : largest;
-    source->classes = largest + 1;
-    if (largest >= 0)
-        source->labels = labels;
-    else
-        free(labels);
-}
-
-int raw_check_label(int64_t label, size_t index, const char *path)
-{
-    if (label >= -1 && label <= RAW_LABEL_MAX)
-        return MOCO_OK;
-    return error_set(MOCO_EFORMAT,
-                     "%s: label %zu is %lld; labels go from 0 to %d, with -1 for none", path,
-                     index, (long long)label, RAW_LABEL_MAX);
-}
-
 int raw_take_names(struct source *source, char *const *names, size_t n)
 {
     size_t bytes = n * sizeof(char *);

@@ -87,6 +87,9 @@ void raw_take_labels(struct source *source, int32_t *labels);
 /* A label read from `path` fits -1..RAW_LABEL_MAX, or a sentence. */
 int raw_check_label(int64_t label, size_t index, const char *path);
 
+/* The same for a float, which has to be whole. */
+int raw_whole_label(int64_t *label, double value, size_t index, const char *path);
+
 /* Copies the first n names into one block that source_close() frees. */
 int raw_take_names(struct source *source, char *const *names, size_t n);
 

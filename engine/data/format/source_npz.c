@@ -28,6 +28,7 @@ struct member {
     uint64_t packed, size;
     uint32_t checksum;
     int method;
+    char why[200]; /* it cannot be read */
 };
 
 struct npz {
@@ -240,8 +241,17 @@ static int open_member(struct npy *npy, unsigned char **owned, const struct memb
     return npy_parse(npy, *owned ? *owned : member->bytes, (size_t)member->size, where);
 }
 
+/* Without the path that begins it. */
+static void keep_reason(struct member *member, const char *path)
+{
+    const char *text = error_text();
+    size_t length = strlen(path);
+    int begins = !strncmp(text, path, length) && text[length] == ':';
+    snprintf(member->why, sizeof member->why, "%s", text + (begins ? length + 2 : 0));
+}
+
 /* What a member's header says; one that cannot be read is no candidate. */
-static void describe(struct candidate *out, const struct member *member, const char *path)
+static void describe(struct candidate *out, struct member *member, const char *path)
 {
     unsigned char head[NPY_HEADER_MAX + 12];
     const unsigned char *bytes = member->bytes;
@@ -253,19 +263,40 @@ static void describe(struct candidate *out, const struct member *member, const c
         if (!inflate_some(head, size < sizeof head ? size : sizeof head, &size, member))
             return;
     }
-    if (npy_header(&npy, bytes, (size_t)size, path) != MOCO_OK)
+    if (npy_header(&npy, bytes, (size_t)size, path) != MOCO_OK) {
+        keep_reason(member, path);
+        out->why = member->why;
         return;
+    }
     out->rank = npy.dims;
-    out->count = npy.dims ? npy.size[0] : 1;
-    out->column = npy.dims == 1 || (npy.dims == 2 && npy.size[1] == 1);
-    out->integers = npy.type != 'f';
+    out->column = npy_is_column(&out->count, &npy);
+    out->numbers = 1;
+}
+
+/* Floats that nobody named are labels only where they are whole. */
+static int take_labels(struct source *source, size_t *labels, size_t none, const char *names,
+                       const char *path)
+{
+    struct npz *npz = source->state;
+    struct npy npy = { 0 };
+    unsigned char *bytes = NULL;
+    if (*labels == none)
+        return MOCO_OK;
+    int rc = open_member(&npy, &bytes, &npz->members[*labels], path);
+    if (rc == MOCO_OK)
+        rc = npy_take_labels(source, &npy, path);
+    free(bytes);
+    if (rc == MOCO_EFORMAT && npy.type == 'f' && !choose_named_labels(names)) {
+        choose_no_labels(source, npz->members[*labels].name);
+        *labels = none;
+        rc = MOCO_OK;
+    }
+    return rc;
 }
 
 static int open_arrays(struct source *source, const char *names, const char *path)
 {
     struct npz *npz = source->state;
-    struct npy label_npy = { 0 };
-    unsigned char *label_bytes = NULL;
     size_t images, labels;
     struct candidate *all = calloc(npz->count + 1, sizeof *all);
     if (!all)
@@ -277,12 +308,8 @@ static int open_arrays(struct source *source, const char *names, const char *pat
         rc = open_member(&npz->npy, &npz->inflated, &npz->members[images], path);
     if (rc == MOCO_OK)
         rc = npy_take_images(source, &npz->npy, path);
-    if (rc == MOCO_OK && labels < npz->count) {
-        rc = open_member(&label_npy, &label_bytes, &npz->members[labels], path);
-        if (rc == MOCO_OK)
-            rc = npy_take_labels(source, &label_npy, path);
-        free(label_bytes);
-    }
+    if (rc == MOCO_OK)
+        rc = take_labels(source, &labels, npz->count, names, path);
     if (rc == MOCO_OK)
         choose_note(source, all, npz->count, images, labels, names, path);
     free(all);
