@@ -32,6 +32,19 @@ static int look(struct audit *audit, struct source **source, const char *data, d
     return rc;
 }
 
+/* A set of which nothing can be read is no success, however much could be said of it. */
+static int check_read(const struct audit *audit)
+{
+    const char *first = "";
+    if (!audit->source || audit->read > 0 || audit->source->count == 0)
+        return MOCO_OK;
+    for (size_t i = 0; i < audit->found && !first[0]; i++)
+        first = audit->findings[i].sentence ? audit->findings[i].sentence : "";
+    return error_set(MOCO_EFORMAT, "none of the %zu images of %.300s can be read%s%s",
+                     audit->source->count, audit->source->where, first[0] ? ", the first: " : "",
+                     first);
+}
+
 static int check_data(const struct arguments *a)
 {
     struct checked checked = {.has_test = a->test != NULL, .list = a->list};
@@ -47,6 +60,10 @@ static int check_data(const struct arguments *a)
         audit_print(&checked);
     if (!rc && a->out)
         rc = audit_sheet(&checked, a->out, a->count);
+    if (!rc)
+        rc = check_read(&checked.train);
+    if (!rc && a->test)
+        rc = check_read(&checked.test);
     free(checked.leaks);
     audit_close(&checked.train);
     audit_close(&checked.test);
