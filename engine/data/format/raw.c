@@ -193,9 +193,8 @@ void raw_cut_axes(char *path, struct raw_axes *axes)
     }
 }
 
-/* A note where the sizes of an image look like the other order: two equal ones are rows and columns
- * mostly, and few channels stand beside many of both. */
-static void note_order(struct source *source, const size_t *size, int nhwc, const char *path)
+/* Two equal ones are rows and columns mostly, and few channels stand beside many of both. */
+void raw_note_order(struct source *source, const size_t *size, int nhwc, const char *path)
 {
     int last = (size[0] == size[1] && size[1] != size[2] && size[0] > 1) ||
                (size[2] <= 4 && size[0] > 4 && size[1] > 4);
@@ -233,7 +232,7 @@ int raw_take_shape(struct source *source, const size_t *size, int rank,
         return error_set(MOCO_EFORMAT, "%s: images of %d x %d x %d are too large", path,
                          source->channels, source->height, source->width);
     if (image == 3)
-        note_order(source, sizes, axes->nhwc, path);
+        raw_note_order(source, sizes, axes->nhwc, path);
     return MOCO_OK;
 }
 

@@ -113,6 +113,9 @@ void raw_cut_axes(char *path, struct raw_axes *axes);
 int raw_take_shape(struct source *source, const size_t *size, int rank,
                    const struct raw_axes *axes, const char *path);
 
+/* A note where the three sizes of an image look like another order of C, H and W. */
+void raw_note_order(struct source *source, const size_t *size, int nhwc, const char *path);
+
 /* Splits "first,second" at the last comma, unless a file has the whole name; second may be "". */
 int raw_split(char *first, char *second, const char *path);
 

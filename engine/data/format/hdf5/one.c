@@ -10,7 +10,8 @@ struct sizes {
     int channels, height, width;
 };
 
-static int take_sizes(struct sizes *out, const struct hdf5_numbers *numbers,
+/* noted: the source that gets a note where they look odd, or NULL. */
+static int take_sizes(struct sizes *out, struct source *noted, const struct hdf5_numbers *numbers,
                       const struct hdf5_shape *shape, const char *path, const char *name)
 {
     size_t size[HDF5_DIMS_MAX + 1]; /* (1, [C,] H, W) or with :nhwc (1, H, W, C) */
@@ -21,6 +22,8 @@ static int take_sizes(struct sizes *out, const struct hdf5_numbers *numbers,
             rank = 0;
     if (!rank)
         return error_set(MOCO_EFORMAT, "%s: %.100s has not the sizes of an image", path, name);
+    if (noted && rank == 4 && !numbers->matlab)
+        raw_note_order(noted, size + 1, numbers->axes.nhwc, name);
     *out = (struct sizes){ rank == 3 ? 1 : (int)size[last ? 3 : 1], (int)size[rows],
                            (int)size[rows + 1] };
     return MOCO_OK;
@@ -38,7 +41,7 @@ int hdf5_one_add(struct source *source, hid_t file, const char *name, struct hdf
     int rc = hdf5_describe(&shape, dataset) ? hdf5_take_type(numbers, &dtype, &shape, source->where)
                                             : hdf5_refuse(source->where, name);
     if (rc == MOCO_OK)
-        rc = take_sizes(&sizes, numbers, &shape, source->where, name);
+        rc = take_sizes(&sizes, source->count ? NULL : source, numbers, &shape, source->where, name);
     if (rc == MOCO_OK)
         rc = hdf5_check_layout(&chunk, dataset, &shape, source->where);
     H5Dclose(dataset);
@@ -55,7 +58,7 @@ static int read_open(struct image *out, unsigned char **bytes, const struct sour
     hsize_t chunk = 0;
     if (!hdf5_describe(&shape, dataset))
         return hdf5_refuse(source->where, name);
-    int rc = take_sizes(&sizes, numbers, &shape, source->where, name);
+    int rc = take_sizes(&sizes, NULL, numbers, &shape, source->where, name);
     uint64_t plane = (uint64_t)sizes.height * (uint64_t)sizes.width;
     if (rc == MOCO_OK && (sizes.channels != source->channels || shape.matlab != numbers->matlab ||
                           plane > source->pixels_max))

@@ -212,7 +212,8 @@ static int open_arrays(struct source *source, struct found *found)
         size_t able = hdf5_each_take(found->taken, &found->list, found->shapes, "",
                                      &((struct hdf5 *)source->state)->numbers);
         error_set(rc, "%s%s", sentence, able > 1 ? "; where each of them is one image, name their "
-                                                   "group, / for all" : "");
+                                                   "group, / for all, and say :nhwc where "
+                                                   "channels are last" : "");
     }
     if (rc != MOCO_OK)
         return hdf5_list_explain(rc, &found->list, found->names, found->path);
