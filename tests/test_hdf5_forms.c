@@ -102,7 +102,7 @@ static void test_each_last(void)
                 100 * i);
     H5Fclose(file);
     struct source *source = must_open(at("last.h5"));
-    CHECK(source && source->channels == H && strstr(source->note, "channels are last put :nhwc"));
+    CHECK(source && source->channels == H && strstr(source->note, "channels are last, put :nhwc"));
     source_close(&source);
     source = must_open(spec_of("hdf5", "last.h5", ":nhwc"));
     CHECK(source && !strstr(source->note, ":nhwc") && source->count == 4 && source->channels == C && source->height == H);
