@@ -65,6 +65,15 @@ int hdf5_sizes(size_t *sizes, const struct hdf5_numbers *numbers, const struct h
     return n;
 }
 
+/* raw_floats(), and then what is missing among them. */
+static void take_floats(struct image *out, float *dst, const unsigned char *src, size_t n,
+                        size_t step, const struct hdf5_numbers *numbers)
+{
+    int big = raw_machine_big();
+    raw_floats(dst, src, n, step, numbers->dtype, big);
+    out->missing += nodata_mark(dst, src, n, step, numbers->dtype, big, &numbers->nodata);
+}
+
 /* Columns of the file become rows. */
 static int turn_planes(struct image *out, const unsigned char *src,
                        const struct hdf5_numbers *numbers)
@@ -76,8 +85,7 @@ static int turn_planes(struct image *out, const unsigned char *src,
         return error_memory("a column of an image", height * sizeof *column);
     for (size_t c = 0; c < (size_t)out->channels; c++)
         for (size_t x = 0; x < width; x++) {
-            raw_floats(column, src + (c * width + x) * height * size, height, 1, numbers->dtype,
-                       raw_machine_big());
+            take_floats(out, column, src + (c * width + x) * height * size, height, 1, numbers);
             for (size_t y = 0; y < height; y++)
                 out->pixels[(c * height + y) * width + x] = column[y];
         }
@@ -87,14 +95,13 @@ static int turn_planes(struct image *out, const unsigned char *src,
 
 int hdf5_planes(struct image *out, const unsigned char *src, const struct hdf5_numbers *numbers)
 {
-    int big = raw_machine_big();
     size_t plane = (size_t)out->height * (size_t)out->width, channels = (size_t)out->channels;
     size_t size = raw_size(numbers->dtype);
     if (numbers->matlab)
         return turn_planes(out, src, numbers);
     if (!numbers->axes.nhwc)
-        raw_floats(out->pixels, src, channels * plane, 1, numbers->dtype, big);
+        take_floats(out, out->pixels, src, channels * plane, 1, numbers);
     for (size_t c = 0; numbers->axes.nhwc && c < channels; c++)
-        raw_floats(out->pixels + c * plane, src + c * size, plane, channels, numbers->dtype, big);
+        take_floats(out, out->pixels + c * plane, src + c * size, plane, channels, numbers);
     return MOCO_OK;
 }

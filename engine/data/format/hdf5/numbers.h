@@ -6,7 +6,7 @@
 #ifndef MOCO_ENGINE_DATA_FORMAT_HDF5_NUMBERS_H
 #define MOCO_ENGINE_DATA_FORMAT_HDF5_NUMBERS_H
 
-#include "engine/data/format/hdf5/dataset.h"
+#include "engine/data/format/hdf5/nodata.h"
 #include "engine/data/format/raw.h"
 
 struct hdf5_numbers {
@@ -14,6 +14,7 @@ struct hdf5_numbers {
     enum source_dtype dtype; /* the same for raw_floats() */
     int matlab;
     struct raw_axes axes;
+    struct nodata nodata;    /* what is declared missing */
 };
 
 /* dtype: of the file, or a sentence. */
@@ -29,7 +30,8 @@ int hdf5_sizes(size_t *sizes, const struct hdf5_numbers *numbers, const struct h
 /* The axes of N and T. */
 int hdf5_axis(const struct hdf5_numbers *numbers, int rank, int t);
 
-/* out: image of its size already. src: numbers of one image in the order of the file. */
+/* out: image of its size already. src: numbers of one image in the order of the file. Those that are
+ * declared missing become NaN and are counted. */
 int hdf5_planes(struct image *out, const unsigned char *src, const struct hdf5_numbers *numbers);
 
 #endif

@@ -44,6 +44,8 @@ int hdf5_one_add(struct source *source, hid_t file, const char *name, struct hdf
         rc = take_sizes(&sizes, source->count ? NULL : source, numbers, &shape, source->where, name);
     if (rc == MOCO_OK)
         rc = hdf5_check_layout(&chunk, dataset, &shape, source->where);
+    if (rc == MOCO_OK)
+        hdf5_nodata_take(&numbers->nodata, source, dataset, numbers->dtype);
     H5Dclose(dataset);
     if (rc != MOCO_OK)
         return rc;
@@ -80,13 +82,14 @@ static int read_open(struct image *out, unsigned char **bytes, const struct sour
 }
 
 int hdf5_one_read(struct image *out, unsigned char **bytes, const struct source *source, hid_t file,
-                  const char *name, const struct hdf5_numbers *numbers)
+                  const char *name, struct hdf5_numbers *numbers)
 {
     *bytes = NULL;
     hid_t dataset = H5Dopen2(file, name, H5P_DEFAULT);
     if (dataset < 0)
         return hdf5_refuse(source->where, name);
     int rc = read_open(out, bytes, source, dataset, name, numbers);
+    hdf5_nodata(&numbers->nodata, dataset, numbers->dtype);
     H5Dclose(dataset);
     return rc;
 }

@@ -69,15 +69,16 @@ static int read_of_one(struct image *out, unsigned char **bytes, const struct so
 static int read_image(const struct source *source, size_t index, struct image *out)
 {
     const struct hdf5 *state = source->state;
+    struct hdf5_numbers numbers = state->numbers;
     struct hdf5_quiet quiet;
     unsigned char *bytes = NULL;
     hdf5_begin(&quiet);
     int rc = state->each.n ? hdf5_one_read(out, &bytes, source, state->file,
-                                           state->each.names[index], &state->numbers)
+                                           state->each.names[index], &numbers)
                            : read_of_one(out, &bytes, source, index);
     hdf5_end(&quiet);
     if (rc == MOCO_OK)
-        rc = hdf5_planes(out, bytes, &state->numbers);
+        rc = hdf5_planes(out, bytes, &numbers);
     free(bytes);
     return rc;
 }

@@ -56,7 +56,10 @@ static int open_images(struct source *source, const char *name, const char *path
         rc = hdf5_check_layout(&chunk, state->dataset, &shape, path);
     if (rc == MOCO_OK)
         rc = hdf5_check_size(state->dataset, chunk, raw_bytes(source), path);
-    return rc == MOCO_OK ? open_cached(state, name, chunk, path) : rc;
+    if (rc != MOCO_OK)
+        return rc;
+    hdf5_nodata_take(&state->numbers.nodata, source, state->dataset, state->numbers.dtype);
+    return open_cached(state, name, chunk, path);
 }
 
 /* ---- what a file holds ---- */
