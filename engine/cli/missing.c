@@ -1,5 +1,5 @@
-/* missing.c: --max-missing of the commands that take no settings of a run, and the notice of numbers
- * that are missing. */
+/* missing.c: --max-missing of the commands that take no settings of a run, and the notice of what
+ * is missing. */
 #include "engine/data/missing.h"
 
 #include <stdio.h>

@@ -30,8 +30,8 @@ int hdf5_sizes(size_t *sizes, const struct hdf5_numbers *numbers, const struct h
 /* The axes of N and T. */
 int hdf5_axis(const struct hdf5_numbers *numbers, int rank, int t);
 
-/* out: image of its size already. src: numbers of one image in the order of the file. Those that are
- * declared missing become NaN and are counted. */
+/* out: image of its size already. src: numbers of one image in the order of the file. Those that
+ * are declared missing become NaN and are counted. */
 int hdf5_planes(struct image *out, const unsigned char *src, const struct hdf5_numbers *numbers);
 
 #endif
