@@ -170,6 +170,24 @@ static void test_each_named(void)
     must_refuse(spec_of("hdf5", "sets.h5", ":g"), "holds no dataset of 2 or 3 dimensions");
 }
 
+/* Colours of different sizes are images, one by one; grey ones might be tables. */
+static void test_each_sizes(void)
+{
+    for (int grey = 0; grey < 2; grey++) {
+        hid_t file = make("sizes.h5", 0);
+        for (int i = 0; i < 9; i++) {
+            const hsize_t size[] = { C, H + (hsize_t)(i % 3), W };
+            put_set(file, (char[]){ (char)('a' + i), 0 }, H5T_IEEE_F32LE, 3 - grey, size + grey, 0);
+        }
+        H5Fclose(file);
+        if (grey)
+            must_refuse(at("sizes.h5"), "name their group, / for all");
+        struct source *source = must_open(spec_of("hdf5", "sizes.h5", grey ? ":/" : ""));
+        CHECK(source && source->count == 9 && !source->account.n && source->height == 0);
+        source_close(&source);
+    }
+}
+
 /* ---- links ---- */
 
 static void test_links(void)
@@ -400,6 +418,7 @@ int main(void)
     test_each_last();
     test_each_classes();
     test_each_named();
+    test_each_sizes();
     test_links();
     test_lost_links();
     test_matlab();

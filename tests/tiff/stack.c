@@ -1,4 +1,4 @@
-/* stack.c: planes without directories, as ImageJ and MetaMorph write them, by hand: either byte
+/* stack.c: planes without directories, as ImageJ, MetaMorph and tifffile write them, by hand: either byte
  * order, all types, beyond 4 GiB, cut off; words that promise what is not there. */
 #include "tests/tiff/tiff.h"
 
@@ -121,6 +121,8 @@ static void test_types(void)
         { 0, 4, 3, 1, W, H, "ImageJ=1.11a\nimages=6\n", 0, 1 },
         { 1, 1, 1, 3, W, H, "ImageJ=1.11a\nimages=6\n", 0, 1 },
         { 0, 2, 1, 1, W, H, "Acquired from MetaMorph", 6, 1 },
+        { 0, 2, 1, 1, W, H, "{\"shape\": [3, 2, 4, 5], \"truncated\": true}", 0, 1 },
+        { 0, 1, 1, 3, W, H, "{\"shape\": [6, 4, 5, 3], \"truncated\": true}", 0, 1 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         put_stack("s.tif", &rows[i], PLANES);

@@ -42,6 +42,12 @@ static int parse_descr(struct npy *npy, const char *at, const char *path)
     if (npy->type == 'O')
         return error_set(MOCO_EUNSUPPORTED, "%s: Python objects, no numbers; where they are images "
                          "of one size, save np.stack(list(x)) instead", path);
+    if (at && *at == '[')
+        return error_set(MOCO_EUNSUPPORTED, "%s: an array of records; save one of its fields, "
+                         "x['name'], instead", path);
+    if (npy->type == 'c')
+        return error_set(MOCO_EUNSUPPORTED, "%s: complex numbers; save np.stack([x.real, x.imag], "
+                         "1).astype('<f4') instead", path);
     if (n != 5 || quote != '\'' || end != '\'' || !strchr("uif", npy->type))
         return error_set(MOCO_EUNSUPPORTED, "%s: numbers of type %.*s are not read; convert with "
                          "x.astype('<f4') or to an integer type", path, at ? type_length(at) : 6,

@@ -159,7 +159,7 @@ static int count_planes(uint64_t *planes, struct scan *scan, const struct tiff_l
     *planes = 1;
     if (scan->state->n > scan->start)
         return MOCO_OK;
-    scan->promised = tiff_stack_promised(scan->tif);
+    scan->promised = tiff_stack_promised(scan->tif, l);
     if (scan->promised == 1 || !TIFFLastDirectory(scan->tif) || !tiff_stack_possible(scan->tif, l))
         return MOCO_OK;
     *planes = scan->promised;

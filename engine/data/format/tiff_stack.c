@@ -13,6 +13,11 @@ enum { UIC2 = 33629 }; /* MetaMorph's tag of six numbers a plane */
 
 /* ---- what is promised ---- */
 
+static uint64_t plane_numbers(const struct tiff_layout *l)
+{
+    return (uint64_t)l->width * (uint64_t)l->height * (uint64_t)l->samples;
+}
+
 /* N of a line "images=N" where ImageJ wrote the description. */
 static uint64_t imagej_planes(TIFF *tif)
 {
@@ -22,6 +27,24 @@ static uint64_t imagej_planes(TIFF *tif)
     const char *line = strstr(text, "\nimages=");
     double n = line ? strtod(line + strlen("\nimages="), NULL) : 1;
     return n >= 1 && n <= (double)UINT32_MAX ? (uint64_t)n : 1;
+}
+
+/* The product of the sizes in "{"shape": [6, 16, 20], "truncated": true}", which tifffile writes
+ * where it leaves directories out. */
+static uint64_t tifffile_planes(TIFF *tif, const struct tiff_layout *l)
+{
+    static const char start[] = "{\"shape\": [";
+    char *text = NULL, *end;
+    uint64_t numbers = 1, plane = plane_numbers(l);
+    if (!TIFFGetField(tif, TIFFTAG_IMAGEDESCRIPTION, &text) ||
+        strncmp(text, start, sizeof start - 1) != 0 || !strstr(text, "\"truncated\": true"))
+        return 1;
+    for (const char *at = text + sizeof start - 1; *at && *at != ']'; at = end + strspn(end, ", ")) {
+        uint64_t size = strtoull(at, &end, 10);
+        if (end == at || !size || __builtin_mul_overflow(numbers, size, &numbers))
+            return 1;
+    }
+    return numbers % plane == 0 && numbers / plane <= UINT32_MAX ? numbers / plane : 1;
 }
 
 static uint64_t metamorph_planes(TIFF *tif)
@@ -35,9 +58,10 @@ static uint64_t metamorph_planes(TIFF *tif)
     return count ? count : 1;
 }
 
-uint64_t tiff_stack_promised(TIFF *tif)
+uint64_t tiff_stack_promised(TIFF *tif, const struct tiff_layout *l)
 {
     uint64_t planes = imagej_planes(tif);
+    planes = planes > 1 ? planes : tifffile_planes(tif, l);
     return planes > 1 ? planes : metamorph_planes(tif);
 }
 
@@ -46,7 +70,7 @@ uint64_t tiff_stack_promised(TIFF *tif)
 /* Up to 2^31. */
 static uint64_t plane_bytes(const struct tiff_layout *l)
 {
-    return (uint64_t)l->width * (uint64_t)l->height * (uint64_t)l->samples * raw_size(l->dtype);
+    return plane_numbers(l) * raw_size(l->dtype);
 }
 
 int tiff_stack_possible(TIFF *tif, const struct tiff_layout *l)

@@ -2,14 +2,14 @@
  *
  * Beyond 4 GiB ImageJ writes one directory, says "images=N" in its description and lays the planes
  * one behind the other in the file's byte order; MetaMorph does so in all its stacks, whose number
- * of planes is the count of a tag. A hyperstack's planes are in the order of its directories. */
+ * of planes is the count of a tag, and tifffile where it was told to. A hyperstack's planes are in the order of its directories. */
 #ifndef MOCO_ENGINE_DATA_FORMAT_TIFF_STACK_H
 #define MOCO_ENGINE_DATA_FORMAT_TIFF_STACK_H
 
 #include "engine/data/format/tiff_page.h"
 
 /* Planes that the current directory speaks of; 1 without such words. */
-uint64_t tiff_stack_promised(TIFF *tif);
+uint64_t tiff_stack_promised(TIFF *tif, const struct tiff_layout *l);
 
 /* Whether they can lie behind this one: numbers neither packed nor in places of their own. */
 int tiff_stack_possible(TIFF *tif, const struct tiff_layout *l);

@@ -217,7 +217,7 @@ int hdf5_check_layout(hsize_t *chunk, hid_t dataset, const struct hdf5_shape *sh
     H5D_layout_t layout = H5Pget_layout(plan);
     int elsewhere = layout == H5D_VIRTUAL || H5Pget_external_count(plan) != 0;
     int rc = elsewhere ? error_set(MOCO_EUNSUPPORTED, "%s: the numbers of the dataset lie in other "
-                                   "files; copy them into one (h5repack)", path)
+                                   "files; copy them into one (h5repack -l CONTI)", path)
                        : check_filters(plan, path);
     if (rc == MOCO_OK && layout == H5D_CHUNKED)
         rc = check_chunk(chunk, plan, shape, path);

@@ -7,7 +7,7 @@
 
 #include "engine/base/error.h"
 
-enum { FEWEST = 4, CHANNELS_MAX = 64, KINDS_MAX = 64 };
+enum { FEWEST = 4, COLOURS_MAX = 4, CHANNELS_MAX = 64, KINDS_MAX = 64 };
 
 /* ---- which ---- */
 
@@ -66,19 +66,37 @@ static size_t most_frequent(const struct hdf5_shape **out, const unsigned char *
     return met ? counts[best] : 0;
 }
 
+/* Where nothing was named: sizes may differ only where few channels make clear what is meant, and
+ * what is left must not be the better part. */
+static size_t guess(const struct hdf5_shape **kind, int *sizes, const unsigned char *able,
+                    const struct hdf5_shape *shapes, size_t n, const struct hdf5_numbers *numbers)
+{
+    size_t all = 0, count = most_frequent(kind, able, shapes, n, 0, numbers);
+    for (size_t i = 0; i < n; i++)
+        all += able[i];
+    *sizes = !count || (*kind)->rank < 3 || channels_of(*kind, numbers) > COLOURS_MAX;
+    if (*sizes)
+        count = most_frequent(kind, able, shapes, n, 1, numbers);
+    return count >= FEWEST && 2 * count >= all && channels_of(*kind, numbers) <= CHANNELS_MAX
+               ? count
+               : 0;
+}
+
 size_t hdf5_each_take(unsigned char *taken, const struct hdf5_list *list,
                       const struct hdf5_shape *shapes, const char *group,
                       const struct hdf5_numbers *numbers)
 {
     const struct hdf5_shape *kind = NULL;
     size_t n = list->n, count;
+    int sizes = 0;
     for (size_t i = 0; i < n; i++)
         taken[i] = may_be(&shapes[i]) && (!group || is_below(list->entries[i].name, group));
-    count = most_frequent(&kind, taken, shapes, n, !group, numbers);
-    if (!group && (count < FEWEST || channels_of(kind, numbers) > CHANNELS_MAX))
-        count = 0;
+    if (group)
+        count = most_frequent(&kind, taken, shapes, n, 0, numbers);
+    else
+        count = guess(&kind, &sizes, taken, shapes, n, numbers);
     for (size_t i = 0; i < n; i++)
-        taken[i] = taken[i] && count && alike(&shapes[i], kind, !group, numbers);
+        taken[i] = taken[i] && count && alike(&shapes[i], kind, sizes, numbers);
     return count;
 }
 
