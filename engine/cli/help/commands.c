@@ -115,7 +115,7 @@ const struct data_form data_forms[] = {
      "TIFF of any number of channels, subfolders are the classes; what the pages of a file are"},
     {"hdf5:FILE[:IMAGES[,LABELS]]",
      "datasets of an HDF5 or MATLAB 7.3 file; IMAGES may be a group of one dataset an image"},
-    {"fits:FILE-OR-DIR[:HDU][:pages=images|channels|views]", 
+    {"fits:FILE-OR-DIR[:HDU][:pages=images|channels|views]",
      "FITS images and cubes, .fz and .gz too; all HDUs of one size"},
     {"packed:FILE", "a set that moco data --pack wrote"},
     {"synthetic:[n=4000,classes=8,side=32,seed=1,split=train]", "generated shapes"},

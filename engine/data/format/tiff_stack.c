@@ -39,7 +39,8 @@ static uint64_t tifffile_planes(TIFF *tif, const struct tiff_layout *l)
     if (!TIFFGetField(tif, TIFFTAG_IMAGEDESCRIPTION, &text) ||
         strncmp(text, start, sizeof start - 1) != 0 || !strstr(text, "\"truncated\": true"))
         return 1;
-    for (const char *at = text + sizeof start - 1; *at && *at != ']'; at = end + strspn(end, ", ")) {
+    for (const char *at = text + sizeof start - 1; *at && *at != ']';
+         at = end + strspn(end, ", ")) {
         uint64_t size = strtoull(at, &end, 10);
         if (end == at || !size || __builtin_mul_overflow(numbers, size, &numbers))
             return 1;

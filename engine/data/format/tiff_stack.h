@@ -1,8 +1,9 @@
 /* tiff_stack.h: planes that have no directory of their own.
  *
  * Beyond 4 GiB ImageJ writes one directory, says "images=N" in its description and lays the planes
- * one behind the other in the file's byte order; MetaMorph does so in all its stacks, whose number
- * of planes is the count of a tag, and tifffile where it was told to. A hyperstack's planes are in the order of its directories. */
+ * one behind the other in the file's byte order. So does MetaMorph in all its stacks, whose number
+ * of planes is the count of a tag, and tifffile where it was told to. A hyperstack's planes are in
+ * the order of its directories. */
 #ifndef MOCO_ENGINE_DATA_FORMAT_TIFF_STACK_H
 #define MOCO_ENGINE_DATA_FORMAT_TIFF_STACK_H
 

@@ -3,10 +3,10 @@
  * In: the datasets of a file, and a group that was named, or "". Out: which of them are images, in
  * natural order (2 before 10), and their classes. Of a named group ("/" is the root) all datasets
  * below it of two or three dimensions are taken that have the type and the number of channels of
- * most. Without a name four or more are taken, since fewer may as well be sets of images, that are at
- * least half of all: those of the most frequent shape, or of any size where they have up to four
- * channels. Classes are the groups below the one that all have in
- * common, unless each has one image only. */
+ * most. Without a name four or more are taken, since fewer may as well be sets of images, that are
+ * at least half of all: those of the most frequent shape, or of any size where they have up to four
+ * channels. Classes are the groups below the one that all have in common, unless each has one image
+ * only. */
 #ifndef MOCO_ENGINE_DATA_FORMAT_HDF5_EACH_H
 #define MOCO_ENGINE_DATA_FORMAT_HDF5_EACH_H
 

@@ -41,7 +41,8 @@ int hdf5_one_add(struct source *source, hid_t file, const char *name, struct hdf
     int rc = hdf5_describe(&shape, dataset) ? hdf5_take_type(numbers, &dtype, &shape, source->where)
                                             : hdf5_refuse(source->where, name);
     if (rc == MOCO_OK)
-        rc = take_sizes(&sizes, source->count ? NULL : source, numbers, &shape, source->where, name);
+        rc = take_sizes(&sizes, source->count ? NULL : source, numbers, &shape, source->where,
+                        name);
     if (rc == MOCO_OK)
         rc = hdf5_check_layout(&chunk, dataset, &shape, source->where);
     if (rc == MOCO_OK)
