@@ -189,6 +189,18 @@ static int recognise(const struct kind **out, const char *spec)
     return MOCO_OK;
 }
 
+const char *source_kind_of(const char *path)
+{
+    const struct kind *kind;
+    return recognise(&kind, path) ? NULL : kind->name;
+}
+
+size_t source_kind_length(const char *spec)
+{
+    const char *colon = strchr(spec, ':');
+    return colon && kind_named(spec, (size_t)(colon - spec)) ? (size_t)(colon - spec) + 1 : 0;
+}
+
 /* ---- opening ---- */
 
 static int parse(const struct kind **kind, const char **path, const char *spec)

@@ -159,6 +159,17 @@ static int check_folder(const struct run *run)
                                 "--out", run->c->out);
 }
 
+/* Whether two data arguments name the same files, however they are typed. */
+static int same_data(const char *a, const char *b)
+{
+    char *here = realpath(".", NULL), x[PATH_SIZE + 1100], y[PATH_SIZE + 1100];
+    int same = !strcmp(a, b) ||
+               (here && !source_rebase(x, sizeof x, a, here, "") &&
+                !source_rebase(y, sizeof y, b, here, "") && !strcmp(x, y));
+    free(here);
+    return same;
+}
+
 /* Data may have moved; that others as many were meant to be given is less likely. */
 static void notice_other_data(const struct run *run)
 {
@@ -167,7 +178,7 @@ static void notice_other_data(const struct run *run)
     config_default(&started);
     snprintf(path, sizeof path, "%s/config.json", run->c->out);
     if (!config_read(&started, path) && started.value.data[0] &&
-        strcmp(started.value.data, run->c->data))
+        !same_data(started.value.data, run->c->data))
         run_notice(run->hooks, "the run in %s was started on %s and goes on with %s", run->c->out,
                    started.value.data, run->c->data);
 }
@@ -190,6 +201,8 @@ static int open_state(struct run *run)
         if (!rc)
             notice_other_data(run);
     } else {
+        if (run->c->resume)
+            run_notice(run->hooks, "%s has no checkpoint: the run starts afresh", out);
         step_init(&run->step);
         rc = train_folder(out);
     }

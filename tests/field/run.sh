@@ -74,4 +74,23 @@ sleep 0.5
 kill -TERM $!
 ends $! 143 "knn and TERM"
 
+# A run goes on from wherever it is called, and where it was moved together with its data.
+mkdir -p old/data other
+"$draw" npy old/data/x.npy u1 64,3,16,16 100 50
+"$draw" labels old/data/y.npy 64 2
+cd old || exit 1
+status 0 "a run on a relative path" train npy:data/x.npy,data/y.npy --out run --width 4 \
+    --batch-size 16 --epochs 2 --knn-every 1 --knn-k 3 --threads 1
+cd ../other || exit 1
+status 0 "the run from elsewhere" train --config ../old/run/config.json --resume
+says err 'the run in \.\./old/run is complete' "a run from elsewhere"
+check "$(find . | wc -l)" 1 "files of the folder it was called from"
+mv ../old ../new
+status 0 "the run where it was moved" train --config ../new/run/config.json --resume
+silent err 'was started on' "a run that was moved"
+status 0 "the same settings in another folder" train --config ../new/run/config.json --out again --resume
+says err 'again has no checkpoint: the run starts afresh' "--resume without a checkpoint"
+cd ..
+cmp -s new/run/weights.safetensors other/again/weights.safetensors || fail "the weights differ"
+
 finish run

@@ -143,7 +143,7 @@ static const struct setting rows[] = {
          "`fp32`, or `bf16`: activations of half the size; sums and weights stay fp32"),
     TEXT("simd", simd, 0, "kernels: `ref`, `avx2`, `avx512` or `neon`; the best when not given"),
     PATH("config", config, "FILE",
-         "JSON file of settings; config.json of another run will do"),
+         "JSON file of settings, whose paths start at its folder; a run's config.json will do"),
 };
 
 enum { ROWS = sizeof rows / sizeof *rows };

@@ -1,7 +1,9 @@
 /* config_file.c: settings as JSON: config.json, files of settings, the recipe.
  *
  * A file is one object with the settings by name beside each other; config.json adds version, cpu,
- * kernels, data and origin, which reading skips (data are taken when none were given). Numbers are
+ * kernels, data, paths and origin, which reading skips (data are taken when none were given). Paths
+ * in it start at the file's own folder; of a run's own folder that is all that "out" says. Files of
+ * runs before that have no "paths": theirs start where moco is called. Numbers are
  * written with the digits that read back as the same value; seeds above 2^53 as text, because JSON
  * readers keep numbers as doubles. */
 #include "engine/run/config/config.h"
@@ -13,17 +15,26 @@
 #include "engine/base/error.h"
 #include "engine/base/json.h"
 #include "engine/base/replace.h"
+#include "engine/run/config/config_paths.h"
 
-enum { TEXT_MAX = 4100, FILE_MAX = 1 << 20 };
+enum { TEXT_MAX = 8400, FILE_MAX = 1 << 20 };
 
-static const char *const extras[] = { "version", "cpu", "kernels", "data", "origin" };
+static const char *const extras[] = { "version", "cpu", "kernels", "data", "paths", "origin" };
 
 /* ---- writing ---- */
 
-static int add_value(cJSON *object, const struct config *config, const struct setting *row)
+/* paths: NULL in a recipe, which has none. */
+static int add_value(cJSON *object, const struct config *config, const struct setting *row,
+                     const struct paths *paths)
 {
-    char text[TEXT_MAX];
-    config_text(text, sizeof text, config, row);
+    char typed[TEXT_MAX], text[TEXT_MAX];
+    config_text(typed, sizeof typed, config, row);
+    if (!paths || !paths->known)
+        snprintf(text, sizeof text, "%s", typed);
+    else if (!strcmp(row->name, "out"))
+        snprintf(text, sizeof text, ".");
+    else if (paths_setting(text, sizeof text, paths, row, typed))
+        return 0;
     if (row->type == SETTING_SWITCH)
         return cJSON_AddBoolToObject(object, row->name, !strcmp(text, "on")) != NULL;
     if (row->type == SETTING_TEXT ||
@@ -37,12 +48,14 @@ static int in_recipe(const struct config *config, const struct setting *row)
     return row->saved == SAVED_IF_OTHER ? !config_is_usual(config, row) : row->saved;
 }
 
-static int add_values(cJSON *object, const struct config *config, int only_saved)
+static int add_values(cJSON *object, const struct config *config, int only_saved,
+                      const struct paths *paths)
 {
     size_t count;
     const struct setting *rows = config_settings(&count);
     for (size_t i = 0; i < count; i++)
-        if ((!only_saved || in_recipe(config, &rows[i])) && !add_value(object, config, &rows[i]))
+        if ((!only_saved || in_recipe(config, &rows[i])) &&
+            !add_value(object, config, &rows[i], paths))
             return 0;
     return 1;
 }
@@ -50,7 +63,7 @@ static int add_values(cJSON *object, const struct config *config, int only_saved
 char *config_recipe(const struct config *config)
 {
     cJSON *object = cJSON_CreateObject();
-    char *text = object && add_values(object, config, 1) ? json_print(object, 0) : NULL;
+    char *text = object && add_values(object, config, 1, NULL) ? json_print(object, 0) : NULL;
     cJSON_Delete(object);
     return text;
 }
@@ -84,16 +97,21 @@ static int add_origins(cJSON *object, const struct config *config)
     return ok;
 }
 
-static char *file_text(const struct config *config, const char *simd_name)
+static char *file_text(const struct config *config, const char *simd_name,
+                       const struct paths *paths)
 {
-    char cpu[256], *text = NULL;
+    char cpu[256], data[TEXT_MAX], *text = NULL;
+    const char *from = paths->known ? "from the folder of this file" : "from where moco was called";
+    if (paths_data(data, sizeof data, paths, config->value.data))
+        return NULL;
     cJSON *object = cJSON_CreateObject();
     cpu_name(cpu, sizeof cpu);
     if (object && cJSON_AddStringToObject(object, "version", moco_version()) &&
         cJSON_AddStringToObject(object, "cpu", cpu) &&
         cJSON_AddStringToObject(object, "kernels", simd_name) &&
-        cJSON_AddStringToObject(object, "data", config->value.data) &&
-        add_values(object, config, 0) && add_origins(object, config))
+        cJSON_AddStringToObject(object, "paths", from) &&
+        cJSON_AddStringToObject(object, "data", data) && add_values(object, config, 0, paths) &&
+        add_origins(object, config))
         text = json_print(object, 1);
     cJSON_Delete(object);
     return text;
@@ -102,7 +120,12 @@ static char *file_text(const struct config *config, const char *simd_name)
 int config_write(const struct config *config, const char *path, const char *simd_name)
 {
     struct replace file;
-    char *text = file_text(config, simd_name);
+    struct paths paths;
+    char *text = paths_to_file(&paths, path) ? file_text(config, simd_name, &paths) : NULL;
+    if (!text) { /* the current folder is gone, or too long to stand in front */
+        paths.known = 0;
+        text = file_text(config, simd_name, &paths);
+    }
     int rc = text ? replace_open(&file, path) : error_memory("config.json", TEXT_MAX);
     if (rc)
         goto fail;
@@ -171,12 +194,23 @@ static int is_of_process(const char *name)
            !strcmp(name, "config");
 }
 
-static int apply_item(struct config *config, const cJSON *item, const char *path)
+static int explain(int rc, const char *path)
 {
-    char room[64], why[512];
+    char why[512];
+    snprintf(why, sizeof why, "%.500s", error_text());
+    return error_set(rc, "%s: %s", path, why);
+}
+
+static int apply_item(struct config *config, const cJSON *item, const struct paths *paths,
+                      const char *path)
+{
+    char room[64], value[TEXT_MAX];
     const char *text = item_text(room, sizeof room, item);
+    int rc = MOCO_OK;
     if (!strcmp(item->string, "data") && text && !config->value.data[0])
-        snprintf(config->value.data, sizeof config->value.data, "%s", text);
+        rc = paths_data(config->value.data, sizeof config->value.data, paths, text);
+    if (rc)
+        return explain(rc, path);
     if (is_extra(item->string) || is_of_process(item->string))
         return MOCO_OK;
     if (!text)
@@ -187,26 +221,41 @@ static int apply_item(struct config *config, const cJSON *item, const char *path
         return error_set(MOCO_EFORMAT, "%s: %s is no whole number but one with a point or an "
                          "exponent, of which some digits are lost: write all its digits", path,
                          item->string);
-    int rc = config_set(config, item->string, text, FROM_FILE);
-    if (rc) {
-        snprintf(why, sizeof why, "%.500s", error_text());
-        return error_set(rc, "%s: %s", path, why);
+    if (row && row->what) {
+        rc = paths_setting(value, sizeof value, paths, row, text);
+        text = value;
     }
-    return MOCO_OK;
+    if (!rc)
+        rc = config_set(config, item->string, text, FROM_FILE);
+    return rc ? explain(rc, path) : MOCO_OK;
+}
+
+/* Runs of earlier versions wrote paths as they were typed, and said nothing of them. */
+static int find_paths(struct paths *paths, const cJSON *object, const char *path)
+{
+    const char *from = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, "paths"));
+    int version = cJSON_HasObjectItem(object, "version");
+    *paths = (struct paths){.known = 0};
+    if (from ? !strncmp(from, "from where", 10) : version)
+        return MOCO_OK;
+    return paths_from_file(paths, path);
 }
 
 int config_read_text(struct config *config, const char *text, const char *path)
 {
     int rc = MOCO_OK;
     const cJSON *item;
+    struct paths paths;
     size_t wrong;
     cJSON *object = json_parse(&wrong, text);
     if (!cJSON_IsObject(object))
         rc = error_set(MOCO_EFORMAT, "%s is no JSON object of settings: byte %zu is the first that "
                        "does not fit", path, wrong);
+    if (!rc)
+        rc = find_paths(&paths, object, path);
     cJSON_ArrayForEach(item, object) {
         if (!rc)
-            rc = apply_item(config, item, path);
+            rc = apply_item(config, item, &paths, path);
     }
     cJSON_Delete(object);
     return rc;
