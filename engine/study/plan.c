@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/base/error.h"
 #include "engine/base/json.h"
@@ -95,7 +96,8 @@ int study_configure(struct config *out, const struct study_state *state,
     study_folder(text, sizeof text, state, row, seed);
     if (!rc)
         rc = config_set(out, "out", text, FROM_FLAG);
-    return rc ? rc : config_set(out, "resume", "on", FROM_FLAG);
+    int begun = access(c->out, F_OK) == 0;
+    return rc ? rc : config_set(out, "resume", begun ? "on" : "off", FROM_FLAG);
 }
 
 /* ---- the common part ---- */
