@@ -106,7 +106,8 @@ static void test_file(void)
     CHECK(config_preset(&a, "moco-v1") == MOCO_OK);
     CHECK(sets(&a, "lr", "0.1234567890123", FROM_FLAG));
     CHECK(sets(&a, "seed", "18446744073709551615", FROM_FLAG));
-    CHECK(sets(&a, "out", "run \"1\"", FROM_FLAG) && sets(&a, "mask", "1", FROM_FLAG));
+    CHECK(sets(&a, "knn-test", "/run \"1\"", FROM_FLAG) && sets(&a, "mask", "1", FROM_FLAG));
+    CHECK(sets(&a, "out", files_dir, FROM_FLAG)); /* which the file does not say */
     CHECK_MSG(config_write(&a, at("config.json"), "ref") == MOCO_OK, "%s", error_text());
     config_default(&b);
     CHECK_MSG(config_read(&b, at("config.json")) == MOCO_OK, "%s", error_text());
