@@ -105,7 +105,8 @@ static void test_each_last(void)
     CHECK(source && source->channels == H && strstr(source->note, "channels are last, put :nhwc"));
     source_close(&source);
     source = must_open(spec_of("hdf5", "last.h5", ":nhwc"));
-    CHECK(source && !strstr(source->note, ":nhwc") && source->count == 4 && source->channels == C && source->height == H);
+    CHECK(source && !strstr(source->note, ":nhwc") && source->count == 4 &&
+          source->channels == C && source->height == H);
     for (int i = 0; i < C * PIXELS; i++)
         want[i] = (float)(300 + i % PIXELS * C + i / PIXELS);
     same_pixels(source, 3, want, C, H, W);
