@@ -126,7 +126,7 @@ static void test_stops(void)
     CHECK(train("whole", DATA, &alone, none) == MOCO_OK);
     int waits = plot.waits;
     CHECK_MSG(waits >= 3 * (EPOCHS + 1), "%d pieces of evaluations", waits);
-    for (int wait = 1; wait <= waits; wait += 2) {
+    for (int wait = 1; wait <= waits; wait += 3) {
         char log[40], checkpoint[60], weights[60], out[20];
         snprintf(out, sizeof out, "stopped-%d", wait);
         snprintf(log, sizeof log, "%s/log.csv", out);

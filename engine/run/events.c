@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/base/again.h"
 #include "engine/base/error.h"
 
 enum { HEAD = 12, SUM = 4, RECORD_MAX = 1 << 16 };
@@ -111,18 +112,12 @@ static void add_value(struct bytes *summary, const char *tag, double value)
 static int append(struct events *events, const struct bytes *event)
 {
     unsigned char record[HEAD + sizeof event->at + SUM];
-    size_t size = HEAD + event->size + SUM, done = 0;
+    size_t size = HEAD + event->size + SUM;
     put_little(record, event->size, 8);
     put_little(record + 8, checksum(record, 8), SUM);
     memcpy(record + HEAD, event->at, event->size);
     put_little(record + HEAD + event->size, checksum(event->at, event->size), SUM);
-    while (done < size) {
-        ssize_t n = write(events->fd, record + done, size - done);
-        if (n < 0 && errno != EINTR)
-            return failed(events, "writing");
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return MOCO_OK;
+    return write_again(events->fd, record, size) ? failed(events, "writing") : MOCO_OK;
 }
 
 /* The length of the whole record at `place`; 0 when there is none. */
@@ -155,14 +150,14 @@ int events_open(struct events *events, const char *path, size_t keep)
 {
     off_t place = 0, length = 1;
     snprintf(events->path, sizeof events->path, "%s", path);
-    events->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    events->fd = open_again(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (events->fd < 0)
         return failed(events, "opening");
     for (size_t i = 0; i <= keep && keep && length; i++) {
         length = record_length(events, place);
         place += length;
     }
-    if (!ftruncate(events->fd, place))
+    if (!ftruncate_again(events->fd, place))
         return MOCO_OK;
     int rc = failed(events, "cutting");
     events_close(events);

@@ -13,7 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/base/again.h"
 #include "engine/base/error.h"
+
+enum { ROW = 512 };
 
 static const char *const headers[] = {
     "epoch,step,loss,ln_k1,top1,lr,img_s,data_s,compute_s,queue_fill,knn\n",
@@ -27,16 +30,7 @@ static int failed(const struct log *log, const char *verb)
 
 static int append(struct log *log, const char *text, size_t size)
 {
-    size_t done = 0;
-    while (done < size) {
-        ssize_t n = write(log->fd, text + done, size - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return failed(log, "writing");
-        done += (size_t)n;
-    }
-    if (fsync(log->fd) && errno != EINVAL)
+    if (write_again(log->fd, text, size) || (fsync_again(log->fd) && errno != EINVAL))
         return failed(log, "writing");
     log->bytes += size;
     return MOCO_OK;
@@ -58,6 +52,25 @@ static int count_rows(struct log *log)
     return n < 0 ? failed(log, "reading") : MOCO_OK;
 }
 
+/* Behind the last whole line: where a file was shortened, a part of a row may stand there. */
+static int drop_part(struct log *log)
+{
+    char text[ROW];
+    for (uint64_t end = log->bytes; end > 0;) {
+        size_t size = end < sizeof text ? (size_t)end : sizeof text;
+        ssize_t n = pread(log->fd, text, size, (off_t)(end - size));
+        if (n != (ssize_t)size)
+            return failed(log, "reading");
+        while (n > 0 && text[n - 1] != '\n')
+            n--;
+        end -= size - (size_t)n;
+        log->bytes = end;
+        if (n > 0)
+            break;
+    }
+    return MOCO_OK;
+}
+
 static int cut(struct log *log, uint64_t keep)
 {
     const char *header = headers[log->accuracy];
@@ -65,7 +78,9 @@ static int cut(struct log *log, uint64_t keep)
     if (fstat(log->fd, &st))
         return failed(log, "reading");
     log->bytes = (uint64_t)st.st_size < keep ? (uint64_t)st.st_size : keep;
-    if (ftruncate(log->fd, (off_t)log->bytes))
+    if (drop_part(log))
+        return MOCO_EIO;
+    if (ftruncate_again(log->fd, (off_t)log->bytes))
         return failed(log, "cutting");
     return log->bytes ? count_rows(log) : append(log, header, strlen(header));
 }
@@ -75,7 +90,7 @@ int log_open(struct log *log, const char *path, uint64_t keep, int accuracy)
     log->accuracy = accuracy;
     log->rows = 0;
     snprintf(log->path, sizeof log->path, "%s", path);
-    log->fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    log->fd = open_again(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (log->fd < 0)
         return failed(log, "opening");
     if (flock(log->fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK) {
@@ -99,7 +114,7 @@ static void column(char *line, size_t size, const char *format, double value)
 
 int log_append(struct log *log, const struct log_row *row)
 {
-    char line[512];
+    char line[ROW];
     snprintf(line, sizeof line, "%d,%llu", row->epoch, (unsigned long long)row->step);
     column(line, sizeof line, "%.6f", row->loss);
     column(line, sizeof line, "%.6f", row->ln_k1);

@@ -1,4 +1,4 @@
-/* open.c: opens the parts of a run in the order the data flows, and puts the state where the
+/* open.c: opens the parts of a run in the order the data flows; state.c then puts the state where the
  * checkpoint left it. */
 #include <errno.h>
 #include <stdarg.h>
@@ -140,101 +140,6 @@ int train_folder(const char *path)
     return MOCO_OK;
 }
 
-/* Weights without a checkpoint are what somebody kept of a run that came to its end. */
-static int open_finished(struct run *run)
-{
-    run->info.step = run->total;
-    return checkpoint_compare(run->weights, run->recipe);
-}
-
-/* Told before the data are looked at, which may take long. */
-static int check_folder(const struct run *run)
-{
-    char path[PATH_SIZE];
-    snprintf(path, sizeof path, "%s/log.csv", run->c->out);
-    if (run->c->resume ||
-        !(run_exists(run->checkpoint) || run_exists(path) || run_exists(run->weights)))
-        return MOCO_OK;
-    return error_set(MOCO_EARG, "%s holds a run already; go on with --resume or choose another "
-                                "--out", run->c->out);
-}
-
-/* Whether two data arguments name the same files, however they are typed. */
-static int same_data(const char *a, const char *b)
-{
-    char *here = realpath(".", NULL), x[PATH_SIZE + 1100], y[PATH_SIZE + 1100];
-    int same = !strcmp(a, b) ||
-               (here && !source_rebase(x, sizeof x, a, here, "") &&
-                !source_rebase(y, sizeof y, b, here, "") && !strcmp(x, y));
-    free(here);
-    return same;
-}
-
-/* Data may have moved; that others as many were meant to be given is less likely. */
-static void notice_other_data(const struct run *run)
-{
-    char path[PATH_SIZE];
-    struct config started;
-    config_default(&started);
-    snprintf(path, sizeof path, "%s/config.json", run->c->out);
-    if (!config_read(&started, path) && started.value.data[0] &&
-        !same_data(started.value.data, run->c->data))
-        run_notice(run->hooks, "the run in %s was started on %s and goes on with %s", run->c->out,
-                   started.value.data, run->c->data);
-}
-
-/* Reads the checkpoint or starts afresh; then info says where the run stands. */
-static int open_state(struct run *run)
-{
-    char path[PATH_SIZE];
-    const char *out = run->c->out;
-    int resumed = run_exists(run->checkpoint), rc;
-    snprintf(path, sizeof path, "%s/log.csv", out);
-    if (!resumed && run_exists(run->weights))
-        return open_finished(run);
-    if (resumed) {
-        rc = checkpoint_load(run->checkpoint, &run->step, &run->info, run->recipe);
-        if (!rc && run->info.images != run->source->count)
-            rc = error_set(MOCO_EARG, "the run in %s was started on %llu images, %s has %zu", out,
-                           (unsigned long long)run->info.images, run->source->where,
-                           run->source->count);
-        if (!rc)
-            notice_other_data(run);
-    } else {
-        if (run->c->resume)
-            run_notice(run->hooks, "%s has no checkpoint: the run starts afresh", out);
-        step_init(&run->step);
-        rc = train_folder(out);
-    }
-    if (!rc)
-        rc = log_open(&run->log, path, resumed ? run->info.log_bytes : 0, run_classifies(run));
-    snprintf(path, sizeof path, "%s/" EVENTS_FILE, out);
-    if (!rc)
-        rc = events_open(&run->events, path, run->log.rows);
-    snprintf(path, sizeof path, "%s/config.json", out);
-    if (!rc && !resumed)
-        rc = config_write(run->config, path, run->simd->name);
-    run->info.images = run->source->count;
-    run->info.channels = run->source->channels;
-    return rc;
-}
-
-/* A resumed run keeps the mean and deviation that it measured at its start: images that could not
- * be read since then would move them. */
-static int keep_normalisation(struct run *run)
-{
-    static const char *const names[] = { "mean", "std" };
-    char text[sizeof run->c->mean];
-    const char *from = run_exists(run->checkpoint) ? run->checkpoint : run->weights;
-    int rc = MOCO_OK;
-    for (int i = 0; i < 2 && !rc && run_exists(from); i++) {
-        rc = checkpoint_setting(text, sizeof text, from, names[i]);
-        if (!rc && text[0] && !(i ? run->c->std : run->c->mean)[0])
-            rc = config_set(run->config, names[i], text, FROM_DATA);
-    }
-    return rc;
-}
-
 static int open_data(struct run *run)
 {
     const struct run_config *c = run->c;
@@ -244,7 +149,7 @@ static int open_data(struct run *run)
     if (!rc)
         note(run, run->source);
     if (!rc && c->resume)
-        rc = keep_normalisation(run);
+        rc = state_keep_normalisation(run);
     if (!rc)
         rc = train_resolve(run->config, run->source, run->hooks);
     if (!rc)
@@ -372,7 +277,7 @@ int run_open(struct run *run)
         return error_set(MOCO_EARG, "training needs a folder for the run: --out DIR");
     snprintf(run->checkpoint, PATH_SIZE, "%s/checkpoint.safetensors", c->out);
     snprintf(run->weights, PATH_SIZE, "%s/weights.safetensors", c->out);
-    int rc = check_folder(run);
+    int rc = state_check(run);
     if (!rc)
         rc = run_plan(run);
     if (!rc)
@@ -380,7 +285,7 @@ int run_open(struct run *run)
     if (rc)
         return rc;
     run->recipe = config_recipe(run->config);
-    return run->recipe ? open_state(run) : error_memory("the settings' text", 0);
+    return run->recipe ? state_open(run) : error_memory("the settings' text", 0);
 }
 
 void run_close(struct run *run)

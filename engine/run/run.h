@@ -75,6 +75,12 @@ void notice_unread(const struct config *config, const struct train_hooks *hooks)
  * some are read for it. */
 void notice_missing(const struct source *source, const struct train_hooks *hooks, int measured);
 
+/* state.c. The folder, before the data are looked at; mean and deviation of a resumed run; and the
+ * checkpoint, or a fresh start. */
+int state_check(const struct run *run);
+int state_keep_normalisation(struct run *run);
+int state_open(struct run *run);
+
 /* judge.c. Looks at some images of the evaluation's sets before the first step; part of opening. */
 int judge_check(const struct run *run);
 

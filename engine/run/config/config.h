@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "engine/contrast/method.h"
+#include "engine/data/digest.h"
 #include "engine/data/loader.h"
 #include "engine/net/encoder.h"
 #include "engine/optim/optimiser.h"
@@ -85,6 +86,7 @@ const struct setting *config_settings(size_t *count);
 struct config {
     struct run_config value;
     enum origin origin[128]; /* by row of the table */
+    struct digest files; /* of the data; stands in config.json beside the settings */
     char reasons[600]; /* what follows from images and batch, and why; "" when nothing does */
 };
 

@@ -19,7 +19,7 @@
 
 enum { TEXT_MAX = 8400, FILE_MAX = 1 << 20 };
 
-static const char *const extras[] = { "version", "cpu", "kernels", "data", "paths", "origin" };
+static const char *const extras[] = { "version", "cpu", "kernels", "data", "paths", "files", "origin" };
 
 /* ---- writing ---- */
 
@@ -97,6 +97,14 @@ static int add_origins(cJSON *object, const struct config *config)
     return ok;
 }
 
+static int add_files(cJSON *object, const struct digest *files)
+{
+    cJSON *sums = files->names[0] ? cJSON_AddObjectToObject(object, "files") : NULL;
+    return !files->names[0] || (sums && cJSON_AddStringToObject(sums, "names", files->names) &&
+                                cJSON_AddStringToObject(sums, "sizes", files->sizes) &&
+                                cJSON_AddStringToObject(sums, "times", files->times));
+}
+
 static char *file_text(const struct config *config, const char *simd_name,
                        const struct paths *paths)
 {
@@ -110,7 +118,8 @@ static char *file_text(const struct config *config, const char *simd_name,
         cJSON_AddStringToObject(object, "cpu", cpu) &&
         cJSON_AddStringToObject(object, "kernels", simd_name) &&
         cJSON_AddStringToObject(object, "paths", from) &&
-        cJSON_AddStringToObject(object, "data", data) && add_values(object, config, 0, paths) &&
+        cJSON_AddStringToObject(object, "data", data) &&
+        add_files(object, &config->files) && add_values(object, config, 0, paths) &&
         add_origins(object, config))
         text = json_print(object, 1);
     cJSON_Delete(object);
@@ -230,6 +239,20 @@ static int apply_item(struct config *config, const cJSON *item, const struct pat
     return rc ? explain(rc, path) : MOCO_OK;
 }
 
+static void read_sum(char *out, size_t size, const cJSON *files, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(files, name));
+    snprintf(out, size, "%s", text ? text : "");
+}
+
+static void read_files(struct digest *out, const cJSON *object)
+{
+    const cJSON *files = cJSON_GetObjectItemCaseSensitive(object, "files");
+    read_sum(out->names, sizeof out->names, files, "names");
+    read_sum(out->sizes, sizeof out->sizes, files, "sizes");
+    read_sum(out->times, sizeof out->times, files, "times");
+}
+
 /* Runs of earlier versions wrote paths as they were typed, and said nothing of them. */
 static int find_paths(struct paths *paths, const cJSON *object, const char *path)
 {
@@ -253,6 +276,8 @@ int config_read_text(struct config *config, const char *text, const char *path)
                        "does not fit", path, wrong);
     if (!rc)
         rc = find_paths(&paths, object, path);
+    if (!rc)
+        read_files(&config->files, object);
     cJSON_ArrayForEach(item, object) {
         if (!rc)
             rc = apply_item(config, item, &paths, path);
