@@ -207,10 +207,16 @@ static void kept(void)
 
 static int stop_at, steps;
 
+static void progress(void *user, const struct train_progress *p)
+{
+    (void)user;
+    steps += !p->epoch_done;
+}
+
 static int stop(void *user)
 {
     (void)user;
-    return ++steps == stop_at;
+    return steps == stop_at;
 }
 
 static int train(int after, const char *resume)
@@ -220,7 +226,7 @@ static int train(int after, const char *resume)
         { "moco-dim", "16" }, { "bn-splits", "1" }, { "epochs", "3" }, { "knn-every", "1" },
         { "checkpoint-every", "4" },
     };
-    const struct train_hooks hooks = { .stop = stop };
+    const struct train_hooks hooks = { .progress = progress, .stop = stop };
     struct config config;
     config_default(&config);
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
