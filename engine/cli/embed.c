@@ -5,6 +5,7 @@
  * embedded and written in blocks, so memory does not grow with their number; both files are
  * replaced when they are whole. */
 #include "engine/cli/cli.h"
+#include "engine/cli/wait.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include "engine/base/csv.h"
 #include "engine/base/error.h"
 #include "engine/base/replace.h"
+#include "engine/base/watch.h"
 #include "engine/data/missing.h"
 #include "engine/eval/embed.h"
 
@@ -106,9 +108,12 @@ static int write_block(struct job *job, size_t first, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         job->index[i] = first + i;
+    watch_part("embed", "images", first, job->source->count);
     int rc = embed_source(job->x, &job->embed, job->source, job->index, n, &job->model.policy);
     if (rc)
         return rc;
+    if (job->bad.count)
+        cli_wait_clear();
     if (job->bad.count && !job->left_out)
         fprintf(stderr, "moco: images that can not be read get no row, the first: %s\n",
                 job->bad.why);
@@ -126,8 +131,10 @@ static int write_all(struct job *job)
     size_t count = job->source->count;
     int rc = write_head(&job->rows, count, job->D);
     fputs("index,name,label,class\n", job->table.file);
+    cli_wait_begin();
     for (size_t first = 0; first < count && !rc; first += BLOCK)
         rc = write_block(job, first, count - first < BLOCK ? count - first : BLOCK);
+    cli_wait_end();
     if (!rc && !job->written)
         rc = error_set(MOCO_EFORMAT, "no image of %s can be read", job->source->where);
     if (!rc)

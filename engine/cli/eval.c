@@ -1,5 +1,6 @@
 /* eval.c: moco knn: the accuracy of a trained encoder's features, or of none but the pixels. */
 #include "engine/cli/cli.h"
+#include "engine/cli/wait.h"
 
 #include <math.h>
 
@@ -41,8 +42,10 @@ static int knn(const struct knn_job *job, const struct moco_simd *simd)
     if (!rc && (size_t)job->k > votes(&probe.sets))
         fprintf(stderr, "moco: all of the %zu images vote where k is %d; a smaller --knn-k asks "
                         "the nearest\n", votes(&probe.sets), job->k);
+    cli_wait_begin();
     if (!rc)
         rc = score_run(&top1, &probe.sets, probe.with, &probe.policy, job->k, job->t, simd);
+    cli_wait_end();
     if (!rc)
         probe_missing(&probe), probe_left(&probe);
     if (!rc)

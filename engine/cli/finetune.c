@@ -1,5 +1,6 @@
 /* finetune.c: moco finetune: accuracy of a whole network trained further with few labels. */
 #include "engine/cli/cli.h"
+#include "engine/cli/wait.h"
 
 #include <math.h>
 
@@ -42,9 +43,11 @@ static int run(const struct probe_job *job, const struct finetune_config *config
     int rc = probe_open(&probe, job, simd);
     if (!rc && !probe.with)
         rc = error_set(MOCO_EARG, "finetune needs an encoder; pixels are none");
+    cli_wait_begin();
     if (!rc)
         rc = finetune_run(&result, &probe.sets, probe.model.net, &probe.model.encoder,
                           &probe.policy, config, simd);
+    cli_wait_end();
     if (!rc)
         probe_missing(&probe), probe_left(&probe);
     if (!rc)

@@ -1,5 +1,6 @@
 /* linear.c: moco linear: accuracy of a linear classifier on frozen features. */
 #include "engine/cli/cli.h"
+#include "engine/cli/wait.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -123,7 +124,9 @@ static int run(struct probe *probe, const struct linear_config *config, const st
         classes = calloc((size_t)probe->sets.classes, sizeof *classes);
     if (r->per_class && !classes)
         return error_memory("classes", (size_t)probe->sets.classes * sizeof *classes);
+    cli_wait_begin();
     int rc = linear_run(&result, classes, &probe->sets, probe->with, &probe->policy, config, simd);
+    cli_wait_end();
     if (!rc && config->protocol == LINEAR_SOLVER && !result.converged)
         fprintf(stderr, "moco: the solver stopped after %d iterations with %.1e of the first "
                         "gradient left\n", result.iterations, result.gradient);

@@ -1,10 +1,12 @@
 /* metrics.c: moco metrics: what an encoder's features say about themselves, without labels. */
 #include "engine/cli/cli.h"
+#include "engine/cli/wait.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "engine/base/error.h"
+#include "engine/base/watch.h"
 #include "engine/data/missing.h"
 #include "engine/eval/metrics.h"
 
@@ -75,6 +77,7 @@ static int embed_pairs(float *x, const struct embed *embed, const struct source 
     for (size_t i = 0; i < *n && !rc; i++)
         index[i] = i * source->count / *n;
     tolerant.bad = bad;
+    watch_part("metrics", "views", 0, 2 * *n);
     if (!rc) {
         bad->at = marks;
         rc = embed_views(x, &tolerant, source, index, *n, views, &draw);
@@ -82,6 +85,7 @@ static int embed_pairs(float *x, const struct embed *embed, const struct source 
     if (!rc)
         rc = leave_out(x, index, n, D, bad);
     draw.which = 1;
+    watch_part("metrics", "views", *n, 2 * *n);
     if (!rc)
         rc = embed_views(x + *n * D, embed, source, index, *n, views, &draw);
     free(index);
@@ -99,10 +103,12 @@ static int measure(const struct model *model, const struct source *source, struc
     n = n < source->count ? n : source->count;
     float *x = malloc((2 * n * D + 1) * sizeof *x);
     int rc = x ? views_of(&views, model) : error_memory("features", 2 * n * D * sizeof *x);
+    cli_wait_begin();
     if (!rc)
         rc = embed_pairs(x, embed, source, &n, D, &views, seed);
     if (!rc)
         rc = metrics_of_views(&metrics, x, x + n * D, n, D, embed->simd);
+    cli_wait_end();
     if (!rc)
         cli_missing(source);
     if (!rc)

@@ -41,9 +41,11 @@ void wait_show(void *user, const char *what, const char *unit, size_t done, size
 {
     struct wait *wait = user;
     double now = clock_seconds();
-    if (wait->what != what || done < wait->first) {
-        *wait = (struct wait){.what = what, .begun = now, .first = done, .terminal = isatty(2),
-                              .open = wait->open};
+    int anew = wait->what != what || done == 0 || done < wait->last;
+    wait->last = done;
+    if (anew) {
+        *wait = (struct wait){.what = what, .begun = now, .first = done, .last = done,
+                              .terminal = isatty(2), .open = wait->open};
         return;
     }
     double pause = wait->shown <= 0 ? 0.0 : wait->terminal ? often : seldom;

@@ -9,7 +9,7 @@
 struct wait {
     const char *what;    /* is under way; NULL: nothing yet */
     double begun, shown; /* when */
-    size_t first;        /* pieces that were done then */
+    size_t first, last;  /* pieces that were done then, and the last time */
     int terminal;
     int open;            /* its line stands on the terminal */
 };

@@ -14,7 +14,7 @@
 #include "engine/data/missing.h"
 #include "engine/data/part.h"
 
-enum { PIXEL_BLOCK = 1024 }; /* images between two looks at the watch */
+enum { BLOCK = 1024 }; /* images between two looks at the watch */
 
 int embed_feature_named(enum embed_feature *out, const char *name)
 {
@@ -135,17 +135,16 @@ size_t embed_pack(void *rows, size_t size, size_t n, const struct embed_bad *bad
     return kept;
 }
 
-int embed_readable(struct embed_bad *bad, const struct source *source, const size_t *index,
-                   size_t n)
+static int read_block(struct embed_bad *bad, const struct source *source, const size_t *index,
+                      size_t first, size_t end)
 {
     int failed = MOCO_OK, stopped = 0;
     char sentence[1024] = "";
-    begin_bad(bad, n);
 #pragma omp parallel
     {
         struct image image = {0};
 #pragma omp for schedule(dynamic, 4)
-        for (size_t i = 0; i < n; i++) {
+        for (size_t i = first; i < end; i++) {
             int rc = watch_all(&stopped) ? MOCO_OK : source->read(source, index[i], &image);
             if (!rc)
                 continue;
@@ -162,6 +161,20 @@ int embed_readable(struct embed_bad *bad, const struct source *source, const siz
     if (stopped)
         return watch_end();
     return failed ? error_set(failed, "%s", sentence) : MOCO_OK;
+}
+
+int embed_readable(struct embed_bad *bad, const struct source *source, const size_t *index,
+                   size_t n)
+{
+    int rc = MOCO_OK;
+    begin_bad(bad, n);
+    watch_part("reading", "images", 0, n);
+    for (size_t first = 0; first < n && !rc; first += BLOCK) {
+        rc = watch_step(first);
+        if (!rc)
+            rc = read_block(bad, source, index, first, n - first < BLOCK ? n : first + BLOCK);
+    }
+    return rc;
 }
 
 int embed_decode(float *x, const struct source *source, const size_t *index, size_t n,
@@ -317,8 +330,8 @@ int embed_pixels(float *out, const struct source *source, const size_t *index, s
         return error_memory("norms of raw pixels", n * sizeof *inv_norm);
     begin_bad(bad, n);
     int rc = MOCO_OK;
-    for (size_t first = 0; first < n && !rc; first += PIXEL_BLOCK) {
-        size_t rows = n - first < PIXEL_BLOCK ? n - first : PIXEL_BLOCK;
+    for (size_t first = 0; first < n && !rc; first += BLOCK) {
+        size_t rows = n - first < BLOCK ? n - first : BLOCK;
         rc = watch_step(first);
         if (!rc)
             rc = decode(out + first * embed_pixel_dim(policy), source, index, first, rows, policy,

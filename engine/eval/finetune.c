@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/watch.h"
 #include "engine/eval/logistic.h"
 #include "engine/optim/update.h"
 
@@ -225,9 +226,11 @@ static int step(struct tuner *t, int epoch, size_t first, double lr, double *los
 {
     const struct score_side *train = &t->sets->train;
     struct view_draw draw = {.seed = t->config->seed, .epoch = (uint64_t)epoch};
+    int err = watch_step((size_t)epoch * (t->n / t->batch) + first / t->batch);
     for (size_t b = 0; b < t->batch; b++)
         t->index[b] = train->index[t->chosen[t->order[first + b]]];
-    int err = embed_decode(t->x, train->source, t->index, t->batch, &t->views, &draw);
+    if (!err)
+        err = embed_decode(t->x, train->source, t->index, t->batch, &t->views, &draw);
     if (!err)
         err = encoder_forward(&t->encoder, t->net, t->tape, t->logits, NULL, t->x, NET_TRAIN);
     if (err)
@@ -270,6 +273,7 @@ static int judge(struct finetune_result *out, struct tuner *t, const struct poli
                           .simd = t->simd};
     size_t C = (size_t)t->sets->classes, first = 0, among = 0;
     float *scores;
+    watch_part("finetune, test", "images", 0, test->n);
     int err = score_features(&scores, t->sets, test, &embed, policy, 1, t->simd);
     for (size_t i = 0; i < test->n && !err; i++) {
         size_t place = score_place(scores + i * C, C, (size_t)test->labels[i]);
@@ -291,6 +295,7 @@ int finetune_run(struct finetune_result *out, struct score_sets *sets,
     int err = tuner_open(&t, net, encoder);
     *out = (struct finetune_result){.top1 = NAN, .top5 = NAN, .n = t.n, .epochs = t.epochs,
                                     .batch = (int)t.batch};
+    watch_part("finetune", "steps", 0, err ? 0 : (size_t)t.epochs * (t.n / t.batch));
     for (int epoch = 0; epoch < t.epochs && !err; epoch++)
         err = train_epoch(&t, out, epoch);
     if (!err)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/watch.h"
 #include "engine/eval/linear_fit.h"
 
 enum { HELD = 5, STRIP = 16 };
@@ -204,6 +205,7 @@ static int read_training(float **features, struct probe *p, enum linear_protocol
 {
     struct score_side *side = &p->sets->train;
     *features = NULL;
+    watch_part("linear, training features", "images", 0, side->n);
     int err = protocol == LINEAR_MOCO
                   ? score_read(p->sets, side)
                   : score_features(features, p->sets, side, p->embed, p->policy, p->raw, p->simd);
@@ -237,6 +239,7 @@ static int judge(struct linear_result *out, struct class_score *classes, const s
     const struct rows *t = &p->train;
     float *features, *x = malloc(test->n * t->wide * sizeof *x);
     float *scores = malloc(test->n * t->classes * sizeof *scores);
+    watch_part("linear, test features", "images", 0, test->n);
     int err = score_features(&features, p->sets, test, p->embed, p->policy, p->raw, p->simd);
     if (!err && (!x || !scores))
         err = error_memory("rows of features", test->n * (t->wide + t->classes) * sizeof *x);

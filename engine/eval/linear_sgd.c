@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/watch.h"
 #include "engine/eval/linear_fit.h"
 #include "engine/optim/update.h"
 
@@ -89,6 +90,7 @@ static int draw_epoch(struct sgd *s, int epoch)
     rng_permutation(&rng, s->order, t->n);
     for (size_t i = 0; i < t->n; i++)
         s->index[i] = s->side->index[t->from[s->order[i]]];
+    watch_part("linear", "views", (size_t)epoch * t->n, (size_t)s->config->epochs * t->n);
     return embed_views(s->features, s->embed, s->side->source, s->index, t->n, &s->views, &draw);
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/base/watch.h"
 #include "engine/eval/lbfgs.h"
 #include "engine/eval/linear_fit.h"
 
@@ -67,7 +68,10 @@ static int choose(double *l2, float *w, struct logistic *p, const struct rows *t
     for (int i = 0, worse = 0; i < PATH && worse < 2 && !err; i++) {
         take_rows(p, train, fitted);
         p->l2 = path_l2(i);
-        err = lbfgs_minimise(&fit, w, n, roughly * first, ITERATIONS, logistic_value, p);
+        watch_part("linear, solver", "fits at most", 0, PATH + 1);
+        err = watch_step((size_t)i);
+        if (!err)
+            err = lbfgs_minimise(&fit, w, n, roughly * first, ITERATIONS, logistic_value, p);
         double loss = err ? NAN : loss_of(p, train, fitted, train->n, w, spare);
         worse = loss < least ? 0 : worse + 1;
         if (!(loss < least))
@@ -96,7 +100,9 @@ static int solve(float *w, struct linear_result *out, struct logistic *p, const 
     take_rows(p, train, train->n);
     double first = gradient_at_zero(p, room + p->classes * p->wide, room);
     p->l2 = l2;
-    err = lbfgs_minimise(&fit, w, p->classes * p->wide, closely * first, ITERATIONS,
+    err = watch_step(PATH);
+    if (!err)
+        err = lbfgs_minimise(&fit, w, p->classes * p->wide, closely * first, ITERATIONS,
                          logistic_value, p);
     out->l2 = l2;
     out->loss = fit.value;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/base/error.h"
+#include "engine/base/watch.h"
 
 enum { BLOCK = 64 };
 
@@ -54,13 +55,16 @@ static void add_right(struct sums *sums, const float *s, size_t first, size_t ro
 static int sum_blocks(struct sums *sums, const float *a, const float *b, size_t n, size_t D,
                       const struct moco_simd *simd)
 {
-    int failed = 0;
+    int failed = 0, stopped = 0;
+    watch_part("metrics, pairs", "images", 0, n);
 #pragma omp parallel
     {
         float *s = malloc(BLOCK * n * sizeof *s);
 #pragma omp for schedule(dynamic)
         for (size_t first = 0; first < n; first += BLOCK) {
             size_t rows = n - first < BLOCK ? n - first : BLOCK;
+            if (watch_step(first) || watch_all(&stopped))
+                continue;
             if (!s) {
 #pragma omp atomic write
                 failed = 1;
@@ -73,6 +77,8 @@ static int sum_blocks(struct sums *sums, const float *a, const float *b, size_t 
         }
         free(s);
     }
+    if (stopped)
+        return watch_end();
     return failed ? error_memory("similarities", BLOCK * n * sizeof(float)) : MOCO_OK;
 }
 

@@ -53,7 +53,12 @@ slow="--knn-train synthetic:n=40000,side=16 --knn-test synthetic:n=2000,side=16,
 judged="synthetic:n=16,side=16 --width 64 --batch-size 8 --epochs 1 --threads 1 --out judged"
 "$moco" train $judged $slow 2>err &
 wait_for judged/checkpoint.safetensors
-sleep 0.3
+tries=0
+until grep -q 'ETA' err || [ $tries -gt 200 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+done
+says err '^kNN: [0-9,]+ of 42,000 images, ETA [0-9]+m[0-9]+s$' "how far an evaluation is"
 kill -TERM $!
 ends $! 143 "TERM in an evaluation"
 status 0 "the checkpoint" info judged/checkpoint.safetensors
