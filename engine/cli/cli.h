@@ -1,8 +1,8 @@
 /* cli.h: the command line. Its files are the only ones that print or exit.
  *
  * A command gets the arguments behind its name and returns the exit status: 0 done, 1 failed (one
- * sentence on standard error), 2 wrong usage, 130/143 interrupted after saving (129 by SIGHUP, 141 by
- * a closed pipe). */
+ * sentence on standard error), 2 wrong usage, 130/143 interrupted after saving (129 by SIGHUP, 141
+ * by a closed pipe). */
 #ifndef MOCO_ENGINE_CLI_CLI_H
 #define MOCO_ENGINE_CLI_CLI_H
 

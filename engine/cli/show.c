@@ -1,8 +1,8 @@
 /* show.c: a training run on the terminal; see show.h.
  *
  * On a terminal one line is rewritten; elsewhere there is a line an epoch and one about every ten
- * seconds. A second signal ends the process at once: the checkpoint on the disk is whole. So does the
- * first one before training has begun, while data are looked at. */
+ * seconds. A second signal ends the process at once: the checkpoint on the disk is whole. So does
+ * the first one before training has begun, while data are looked at. */
 #include "engine/cli/show.h"
 #include "engine/cli/cli.h"
 #include "engine/cli/signals.h"

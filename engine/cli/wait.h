@@ -1,6 +1,6 @@
 /* wait.h: how far an evaluation is and how long it will take, on standard error: "kNN: 12,000 of
- * 60,000 images, ETA 1m20s". Nothing for one of less than a few seconds; on a terminal one line that
- * is rewritten, elsewhere a line about every ten seconds. */
+ * 60,000 images, ETA 1m20s". Nothing for one of less than a few seconds; on a terminal one line
+ * that is rewritten, elsewhere a line about every ten seconds. */
 #ifndef MOCO_ENGINE_CLI_WAIT_H
 #define MOCO_ENGINE_CLI_WAIT_H
 

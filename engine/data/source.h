@@ -102,9 +102,9 @@ int source_open_pair(struct source **out, const char *spec, const char *positive
 int source_open_lenient(struct source **out, const char *spec);
 void source_close(struct source **source);
 
-/* `spec` with `folder` in front of each relative path in it: what it means from elsewhere. where: the
- * folder from which its paths can be looked at now, since what a comma parts depends on the files;
- * "" for the current one. */
+/* `spec` with `folder` in front of each relative path in it: what it means from elsewhere. where:
+ * the folder from which its paths can be looked at now, since what a comma parts depends on the
+ * files; "" for the current one. */
 int source_rebase(char *out, size_t size, const char *spec, const char *folder, const char *where);
 
 /* Bytes of "KIND:" at the beginning; 0: the kind is told by what is there. */

@@ -13,8 +13,8 @@
 
 static int too_long(const char *spec)
 {
-    return error_set(MOCO_EARG, "the data argument %.60s... is longer than %d bytes with its folder "
-                     "in front", spec, RAW_PATH - 1);
+    return error_set(MOCO_EARG, "the data argument %.60s... is longer than %d bytes with its "
+                     "folder in front", spec, RAW_PATH - 1);
 }
 
 /* Whether the comma parts two paths: not within a name, and not names of arrays in one file. */

@@ -87,8 +87,8 @@ static void join(const struct knn_task *t, const struct moco_knn *into,
     }
 }
 
-/* Training rows from..end-1 against `rows` test rows, whole panels at a time so that a stop is heard
- * between them; after one the lists mean nothing. */
+/* Training rows from..end-1 against `rows` test rows, whole panels at a time so that a stop is
+ * heard between them; after one the lists mean nothing. */
 static void scan(const struct knn_task *t, const struct moco_knn *lists, const float *test,
                  size_t rows, size_t from, size_t end, const struct knn_bench *b)
 {

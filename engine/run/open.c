@@ -1,5 +1,5 @@
-/* open.c: opens the parts of a run in the order the data flows; state.c then puts the state where the
- * checkpoint left it. */
+/* open.c: opens the parts of a run in the order the data flows; state.c then puts the state where
+ * the checkpoint left it. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

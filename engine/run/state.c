@@ -1,5 +1,5 @@
-/* state.c: where a run stands: its folder, its checkpoint, and whether what lies beside the checkpoint
- * belongs to it. */
+/* state.c: where a run stands: its folder, its checkpoint, and whether what lies beside the
+ * checkpoint belongs to it. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,8 +89,8 @@ static uint64_t list_missing(char *out, size_t size, const struct log_row *rows,
     return missing;
 }
 
-/* A log that was deleted or shortened: what it lacks is told, and training goes on. *events: how many
- * the run has made. */
+/* A log that was deleted or shortened: what it lacks is told, and training goes on. *events: how
+ * many the run has made. */
 static int notice_rows(const struct run *run, size_t *events)
 {
     char list[400];
@@ -101,9 +101,9 @@ static int notice_rows(const struct run *run, size_t *events)
     uint64_t missing = rc ? 0 : list_missing(list, sizeof list, rows, count, done);
     free(rows);
     if (missing) {
-        run_notice(run->hooks, "%s has no row of epoch%s %s, which the run has done: it was deleted or "
-                               "shortened; training goes on", run->log.path, missing == 1 ? "" : "s",
-                   list);
+        run_notice(run->hooks, "%s has no row of epoch%s %s, which the run has done: it was deleted "
+                               "or shortened; training goes on", run->log.path,
+                   missing == 1 ? "" : "s", list);
         *events = (size_t)done + (run->scored && run->c->knn_every > 0);
     }
     return rc;

@@ -1,9 +1,9 @@
 /* train.c: the training loop; see train.h.
  *
  * The loop is a machine over (info.step, info.epoch_steps): either the epoch is full and is closed
- * (checkpoint, kNN, log row, checkpoint), or one step is made. A checkpoint may be taken between any
- * two, and a resumed run enters at the same place. Training is saved before it is judged: whatever
- * becomes of an evaluation, the steps are kept, and a resumed run judges them anew. */
+ * (checkpoint, kNN, log row, checkpoint), or one step is made. A checkpoint may be taken between
+ * any two, and a resumed run enters at the same place. Training is saved before it is judged:
+ * whatever becomes of an evaluation, the steps are kept, and a resumed run judges them anew. */
 #include "engine/run/train.h"
 
 #include <math.h>

@@ -12,7 +12,8 @@
 struct step;
 
 enum { TRAIN_INTERRUPTED = 1 }; /* stopped as asked, after a checkpoint if a step was made */
-enum { TRAIN_GO = 0, TRAIN_STOP, TRAIN_SAVE }; /* what stop() asks: save and return, save and go on */
+/* What stop() asks: nothing; save and return; save and go on. */
+enum { TRAIN_GO = 0, TRAIN_STOP, TRAIN_SAVE };
 enum { TRAIN_WARM_UP = 2, TRAIN_PROFILED = 5 }; /* steps */
 
 /* Where a run stands; sent after every step and at the end of every epoch. */

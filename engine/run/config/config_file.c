@@ -19,7 +19,9 @@
 
 enum { TEXT_MAX = 8400, FILE_MAX = 1 << 20 };
 
-static const char *const extras[] = { "version", "cpu", "kernels", "data", "paths", "files", "origin" };
+static const char *const extras[] = {
+    "version", "cpu", "kernels", "data", "paths", "files", "origin",
+};
 
 /* ---- writing ---- */
 

@@ -1,5 +1,5 @@
-/* config_paths.c: paths in a file of settings: relative ones start at the file's folder, from wherever
- * moco is called. In the process they are as typed, from the current folder. */
+/* config_paths.c: paths in a file of settings: relative ones start at the file's folder, from
+ * wherever moco is called. In the process they are as typed, from the current folder. */
 #include "engine/run/config/config_paths.h"
 
 #include <string.h>

@@ -13,7 +13,8 @@ struct paths {
     char where[PATHS_SIZE];   /* from where they can be looked at now */
 };
 
-/* For writing into `file`, whose folder is there. Returns `known`: the current folder may be gone. */
+/* For writing into `file`, whose folder is there. Returns `known`: the current folder may be
+ * gone. */
 int paths_to_file(struct paths *paths, const char *file);
 
 /* For reading from it. */
