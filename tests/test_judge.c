@@ -65,7 +65,8 @@ static int train(const char *out, const char *data, const struct plot *how, pair
     static pairs usual = {
         { "width", "8" }, { "side", "8" }, { "batch-size", "16" }, { "moco-k", "16" },
         { "moco-dim", "16" }, { "bn-splits", "1" }, { "epochs", "3" }, { "threads", "1" },
-        { "workers", "1" }, { "knn-every", "1" }, { "knn-k", "5" }, { "resume", "1" }, { NULL, NULL },
+        { "workers", "1" }, { "knn-every", "1" }, { "knn-k", "5" }, { "resume", "1" },
+        { NULL, NULL },
     };
     struct config config;
     const struct train_hooks hooks = { .progress = progress, .stop = stop, .waiting = waiting,
@@ -187,8 +188,8 @@ static void test_gone(void)
     put_set("test");
     CHECK_MSG(train("gone", DATA, &(struct plot){ .remove_after = STEPS + 1 }, sets) == MOCO_OK,
               "%s", error_text());
-    CHECK_MSG(strstr(plot.said, "no kNN of epoch 2") && strstr(plot.said, "no kNN of epoch 3"), "%s",
-              plot.said);
+    CHECK_MSG(strstr(plot.said, "no kNN of epoch 2") && strstr(plot.said, "no kNN of epoch 3"),
+              "%s", plot.said);
     CHECK(access(at("gone/weights.safetensors"), F_OK) == 0);
     struct log_row *rows;
     size_t n;

@@ -95,7 +95,8 @@ static void reads(const char *file, const char *data, const char *out, const cha
     struct config config;
     config_default(&config);
     CHECK_MSG(!config_read(&config, file), "%s", error_text());
-    CHECK_MSG(!strcmp(config.value.data, data), "%s: data %s, not %s", file, config.value.data, data);
+    CHECK_MSG(!strcmp(config.value.data, data), "%s: data %s, not %s", file, config.value.data,
+              data);
     CHECK_MSG(!strcmp(config.value.out, out), "%s: out %s, not %s", file, config.value.out, out);
     CHECK_MSG(!strcmp(config.value.knn_test, test), "%s: knn-test %s, not %s", file,
               config.value.knn_test, test);

@@ -1,5 +1,6 @@
-/* test_state: what lies beside a checkpoint and does not belong to it any more: rows of log.csv that
- * were deleted or cut, images that are others under the same names. It is told, and the run goes on. */
+/* test_state: what lies beside a checkpoint and does not belong to it any more: rows of log.csv
+ * that were deleted or cut, images that are others under the same names. It is told, and the run
+ * goes on. */
 #define _GNU_SOURCE /* files.h */
 #include <fcntl.h>
 

@@ -3,8 +3,8 @@
  * Evaluation is made of many stages, any of which may take minutes. Like the sentence of an error,
  * the watch belongs to the thread that computes, so the stages need not hand it to each other: they
  * call watch_step() where they begin a piece of work, and end with WATCH_STOPPED when it says so.
- * In a parallel loop only the thread that has the watch hears; watch_all() tells the others. Without
- * a watch all this does nothing. */
+ * In a parallel loop only the thread that has the watch hears; watch_all() tells the others.
+ * Without a watch all this does nothing. */
 #ifndef MOCO_ENGINE_BASE_WATCH_H
 #define MOCO_ENGINE_BASE_WATCH_H
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "engine/base/error.h"
+#include "engine/base/watch.h"
 #include "engine/eval/score.h"
 #include "engine/run/events.h"
 
@@ -101,6 +102,21 @@ static int print_scores(const char *data, const struct config *config,
     return rc;
 }
 
+/* The signals are still those of training. */
+static int show_scores(const char *data, const struct config *config,
+                       const struct moco_simd *simd)
+{
+    struct wait wait = {0};
+    const struct watch watch = {&wait, wait_show, show_asked};
+    watch_begin(&watch);
+    int rc = print_scores(data, config, simd);
+    watch_begin(NULL);
+    wait_clear(&wait);
+    if (rc == WATCH_STOPPED)
+        fprintf(stderr, "moco: interrupted; nothing is kept\n");
+    return rc == WATCH_STOPPED ? show_interrupted() : rc ? cli_failed() : EXIT_DONE;
+}
+
 /* The run folder of a demo is only a means. */
 static void remove_run(const char *folder)
 {
@@ -135,8 +151,8 @@ int command_demo(int argc, char **argv)
     snprintf(config.value.out, sizeof config.value.out, "%s", folder);
     config.value.json = json;
     rc = show_train(&config, &simd, 0);
-    if (!rc && print_scores(data, &config, &simd))
-        rc = cli_failed();
+    if (!rc)
+        rc = show_scores(data, &config, &simd);
     remove_run(folder);
     return rc;
 }

@@ -229,6 +229,12 @@ void show_close(struct show *show)
     end_line(show);
 }
 
+int show_asked(void *user)
+{
+    (void)user;
+    return caught != 0;
+}
+
 int show_interrupted(void)
 {
     return 128 + caught;

@@ -22,5 +22,7 @@ struct show {
 void show_open(struct show *show, struct train_hooks *hooks, int json);
 void show_close(struct show *show);
 int show_interrupted(void); /* exit status after a signal */
+/* Whether one came; a struct watch's stop(). */
+int show_asked(void *user);
 
 #endif

@@ -101,8 +101,8 @@ static int notice_rows(const struct run *run, size_t *events)
     uint64_t missing = rc ? 0 : list_missing(list, sizeof list, rows, count, done);
     free(rows);
     if (missing) {
-        run_notice(run->hooks, "%s has no row of epoch%s %s, which the run has done: it was deleted "
-                               "or shortened; training goes on", run->log.path,
+        run_notice(run->hooks, "%s has no row of epoch%s %s, which the run has done: it was "
+                               "deleted or shortened; training goes on", run->log.path,
                    missing == 1 ? "" : "s", list);
         *events = (size_t)done + (run->scored && run->c->knn_every > 0);
     }

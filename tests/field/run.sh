@@ -1,5 +1,5 @@
 #!/bin/sh
-# run.sh: what befalls a run: signals while it trains, while it is judged, while features are written.
+# run.sh: what befalls a run: signals while it trains, is judged, or features are written.
 . "$(dirname "$0")/lib.sh"
 
 # wait_for FILE: until it is there, 20 seconds at most.
@@ -46,7 +46,7 @@ ends $! 143 "training after USR1"
 
 { "$moco" train $long --json --out piped 2>err; echo $? >piped.status; } | head -1 >/dev/null
 check "$(cat piped.status)" 141 "a closed pipe"
-check "$(find piped -name 'checkpoint.safetensors' | wc -l)" 1 "checkpoints of a run whose pipe was closed"
+check "$(find piped -name 'checkpoint.safetensors' | wc -l)" 1 "checkpoints after a closed pipe"
 
 # Evaluation: kNN that takes a minute is left within a second, and what was trained is saved.
 slow="--knn-train synthetic:n=40000,side=16 --knn-test synthetic:n=2000,side=16,split=test"
@@ -93,7 +93,8 @@ check "$(find . | wc -l)" 1 "files of the folder it was called from"
 mv ../old ../new
 status 0 "the run where it was moved" train --config ../new/run/config.json --resume
 silent err 'was started on' "a run that was moved"
-status 0 "the same settings in another folder" train --config ../new/run/config.json --out again --resume
+status 0 "the same settings in another folder" train --config ../new/run/config.json --out again \
+    --resume
 says err 'again has no checkpoint: the run starts afresh' "--resume without a checkpoint"
 cd ..
 cmp -s new/run/weights.safetensors other/again/weights.safetensors || fail "the weights differ"
