@@ -44,7 +44,6 @@ data_options() {
     shared=$(realpath -q "$root/../shared") || return 0
     [ -d "$shared/data" ] && printf -- '-Ddata_dir=%s\n' "$shared/data"
     [ -d "$shared/parity" ] && printf -- '-Dparity_dir=%s\n' "$shared/parity"
-    [ -d "$shared/field" ] && printf -- '-Dfield_dir=%s\n' "$shared/field"
     return 0
 }
 

@@ -1,5 +1,6 @@
-/* test_hdf5_missing.c: _FillValue and missing_value of HDF5 datasets, as netCDF has them: of one
- * dataset in any type and order of axes, of one an image, and what such an attribute cannot mean. */
+/* test_hdf5_missing.c: _FillValue and missing_value of HDF5 datasets, as netCDF has them:
+ * of one dataset in any type and order of axes, of one an image, and what such an attribute cannot
+ * mean. */
 #define _GNU_SOURCE
 #include <stdint.h>
 
@@ -62,7 +63,8 @@ static void test_types(void)
             hid_t file = make("fill.h5");
             hid_t set = add(file, "x", types[i], 4, last ? (hsize_t[]){ N, H, W, C }
                                                          : (hsize_t[]){ N, C, H, W });
-            attach(set, last ? "missing_value" : "_FillValue", types[i], 1, (double[]){ IMAGE + 7 });
+            attach(set, last ? "missing_value" : "_FillValue", types[i], 1,
+                   (double[]){ IMAGE + 7 });
             H5Dclose(set);
             H5Fclose(file);
             struct source *source = must_open(spec_of("hdf5", "fill.h5", last ? ":nhwc" : ""));

@@ -1,10 +1,14 @@
 # shellcheck shell=bash
 # tests.sh: the build that everyone makes: its tests, the sanitizers, fuzzers, the demonstration.
 
+# Inputs by libraries of others, which Python brings, are made here alone.
 job_test() {
+    local field
     begin test || return
-    [ "$(id -u)" -ne 0 ] || packages locales >/dev/null 2>&1 # one with a decimal comma is made
-    meson_job test
+    # a locale with a decimal comma is made
+    [ "$(id -u)" -ne 0 ] || packages locales python3-venv >/dev/null 2>&1
+    field=$(realpath -q "$root/../shared/field") && [ -d "$field" ] || field=
+    meson_job test ${field:+-Dfield_dir="$field"}
 }
 
 job_sanitize() {

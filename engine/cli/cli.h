@@ -50,7 +50,8 @@ void cli_note(const struct source *source);
  * read so far. */
 #define CLI_MISSING(share) \
     {"--max-missing", OPTION_DOUBLE, &(share), NULL, \
-     "share of an image that may be NaN or infinite and counts as the mean; more make it unreadable"}
+     "share of an image that may be NaN or infinite and counts as the mean; more make it " \
+     "unreadable"}
 int cli_check_missing(double share);
 void cli_missing(const struct source *source);
 

@@ -297,7 +297,8 @@ void cli_epoch(const char *what, int epoch, int epochs, double loss)
     if (!terminal && epoch < epochs && epoch % 10)
         return;
     terminal_clear_line();
-    fprintf(stderr, "%s: epoch %d/%d loss %.4f%s", what, epoch, epochs, loss, !terminal || epoch == epochs ? "\n" : "");
+    fprintf(stderr, "%s: epoch %d/%d loss %.4f%s", what, epoch, epochs, loss,
+            !terminal || epoch == epochs ? "\n" : "");
 }
 
 void cli_json_text(const char *text)

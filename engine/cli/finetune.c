@@ -35,7 +35,8 @@ static void print(const struct finetune_result *r, const struct finetune_config 
            sets->train.n, sets->test.n, r->epochs, seconds);
 }
 
-static int run(const struct probe_job *job, const struct finetune_config *config, const struct moco_simd *simd, int json)
+static int run(const struct probe_job *job, const struct finetune_config *config,
+               const struct moco_simd *simd, int json)
 {
     struct probe probe;
     struct finetune_result result;
@@ -65,7 +66,7 @@ int command_finetune(int argc, char **argv)
     struct finetune_config c = {.fraction = 0.01, .batch = 64, .lr = 0.02, .wd = 1e-4,
                                 .progress = show_epoch};
     const struct option options[] = {
-        {"--train", OPTION_TEXT, &job.train, "DATA", "labelled images, of which a fraction is used"},
+        {"--train", OPTION_TEXT, &job.train, "DATA", "labelled images; a fraction of them is used"},
         {"--test", OPTION_TEXT, &job.test, "DATA", "labelled images that judge it"},
         {"--fraction", OPTION_DOUBLE, &c.fraction, NULL,
          "share of --train that is used, of each class as many"},

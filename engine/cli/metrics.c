@@ -126,7 +126,9 @@ int command_metrics(int argc, char **argv)
     struct model model = {0};
     struct source *source = NULL;
     const struct option options[] = {
-        {"--feature", OPTION_TEXT, &feature, NULL, "what is measured: `head` or `backbone`; the head where there is one"},
+        {"--feature", OPTION_TEXT, &feature, NULL,
+         "what is measured: `head` or `backbone`; the head where "
+         "there is one"},
         {"--images", OPTION_INT, &images, NULL, "images of which two views are made, at most"},
         {"--seed", OPTION_INT, &seed, NULL, "of the choice of images and of their views"},
         CLI_MISSING(max_missing),

@@ -6,8 +6,8 @@
 #include "engine/run/train.h"
 
 /* Trains, shows progress on standard error (JSON lines on standard output with config.json), ends
- * with a checkpoint on SIGINT, SIGTERM, SIGHUP and SIGPIPE, and saves one on SIGUSR1. keeps: whether
- * the run's folder stays, so that it is worth telling of. Returns the exit status. */
+ * with a checkpoint on SIGINT, SIGTERM, SIGHUP and SIGPIPE, and saves one on SIGUSR1. keeps:
+ * whether the run's folder stays, so that it is worth telling of. Returns the exit status. */
 int show_train(struct config *config, const struct moco_simd *simd, int keeps);
 
 /* The same for whoever starts several runs: fills the hooks and catches the signals. `show` must

@@ -1,12 +1,13 @@
 /* draw.c: inputs for the shell scripts of this folder, a file a call.
  *
- *   draw png FILE HxWxC LEVELS [SPREAD [SEED]]     LEVELS: one for all channels, or one each: 200,40,40
+ *   draw png FILE HxWxC LEVELS [SPREAD [SEED]]     LEVELS: one, or one a channel: 200,40,40
  *   draw npy FILE DTYPE N,C,H,W LEVEL [SPREAD [SEED]]   DTYPE: u1 u2 i2 f4 f8; any number of sizes
  *   draw labels FILE N CLASSES                     i8, image i has label i % CLASSES
  *   draw head FILE N                               cuts the file to its first N bytes
  *   draw weights FROM TO PREFIX all|backbone|nan   see draw_weights.c
  *
- * A number is its level and uniform noise up to SPREAD on both sides; equal calls write equal files. */
+ * A number is its level and uniform noise up to SPREAD on both sides; equal calls write equal
+ * files. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,7 +77,8 @@ static FILE *begin_npy(const char *path, const char *dtype, const char *shape)
 {
     char text[256];
     FILE *file = fopen(path, "wb");
-    int n = snprintf(text, sizeof text, "{'descr': '%s%s', 'fortran_order': False, 'shape': (%s,), }",
+    int n = snprintf(text, sizeof text,
+                     "{'descr': '%s%s', 'fortran_order': False, 'shape': (%s,), }",
                      dtype[1] == '1' ? "|" : "<", dtype, shape);
     int room = 64 - (10 + n + 1) % 64;
     unsigned short length = (unsigned short)(n + room + 1);

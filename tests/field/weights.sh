@@ -34,7 +34,8 @@ status 0 "info --json" info --json moco.safetensors
 says out '"prefix":"module.encoder_q."' "info's prefix"
 status 0 "head" embed moco.safetensors npy:x.npy --feature head -o h.npy
 for command in "embed backbone.safetensors npy:x.npy -o h.npy" \
-    "metrics backbone.safetensors npy:x.npy" "knn backbone.safetensors --train $set_" "linear backbone.safetensors --train $set_"; do
+    "metrics backbone.safetensors npy:x.npy" "knn backbone.safetensors --train $set_" \
+    "linear backbone.safetensors --train $set_"; do
     # shellcheck disable=SC2086
     status 1 "a head that is not there: $command" $command --feature head
     says err "no head" "why: $command"

@@ -1,5 +1,5 @@
-/* stack.c: planes without directories, as ImageJ, MetaMorph and tifffile write them, by hand: either byte
- * order, all types, beyond 4 GiB, cut off; words that promise what is not there. */
+/* stack.c: planes without directories, as ImageJ, MetaMorph and tifffile write them, by hand:
+ * either byte order, all types, beyond 4 GiB, cut off; words that promise what is not there. */
 #include "tests/tiff/tiff.h"
 
 #include <fcntl.h>

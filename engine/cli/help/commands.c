@@ -14,10 +14,10 @@ const struct command commands[] = {
      "side and stem from the size of the images, mean and deviation from their pixels, batch, "
      "BatchNorm groups, queue and momentum from their number. What is on, `--no-`NAME turns off.\n"
      "Interrupted (Ctrl-C, SIGTERM, SIGHUP, a closed pipe) it saves and ends, on SIGUSR1 it saves "
-     "and goes on; after that, a crash or a reboot the same command with `--resume` goes on, to the "
-     "same bytes as if nothing had happened. The settings may come from the run's own `config.json` "
-     "instead, from any folder: paths in a file of settings start at the file's own. What is to be "
-     "judged is saved before; an evaluation that fails is told and the run goes on.\n",
+     "and goes on; after that, a crash or a reboot the same command with `--resume` goes on, to "
+     "the same bytes as if nothing had happened. The settings may come from the run's own "
+     "`config.json` instead, from any folder: paths in a file of settings start at the file's own. "
+     "What is to be judged is saved before; an evaluation that fails is told and the run goes on.\n",
      "moco train folder:DIR --out run\n"
      "moco train folder:DIR --out run --resume\n"
      "moco train --config run/config.json --resume\n"
