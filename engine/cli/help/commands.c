@@ -17,7 +17,8 @@ const struct command commands[] = {
      "and goes on; after that, a crash or a reboot the same command with `--resume` goes on, to "
      "the same bytes as if nothing had happened. The settings may come from the run's own "
      "`config.json` instead, from any folder: paths in a file of settings start at the file's own. "
-     "What is to be judged is saved before; an evaluation that fails is told and the run goes on.\n",
+     "What is to be judged is saved before; an evaluation that fails is told, and the run goes "
+     "on.\n",
      "moco train folder:DIR --out run\n"
      "moco train folder:DIR --out run --resume\n"
      "moco train --config run/config.json --resume\n"
