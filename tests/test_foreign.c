@@ -392,6 +392,7 @@ static void test_not_finite(void)
 static void test_misfits(void)
 {
     static struct made a;
+    static char spare[32][12];
     make(&a, "resnet18", HEAD_FC, 2, 3);
     add(&a, plain, "");
     tensor(&a, "bn1.weight")->name = "bn1.scale";
@@ -411,7 +412,16 @@ static void test_misfits(void)
     unmake(&a);
     make(&a, "resnet18", HEAD_FC, 2, 3);
     add(&a, plain, "");
-    tensor(&a, "layer4.1.conv1.weight")->name = "other"; /* 1 block in the last stage */
+    tensor(&a, "layer2.0.conv1.weight")->name = "other";
+    tensor(&a, "layer4.1.conv1.weight")->name = "another";
+    save(&a, "misfits");
+    refused("misfits", (const char *[]){ "missing: layer2.0.conv1.weight, layer4.1.conv1.weight",
+                                         NULL, NULL });
+    for (size_t i = 0, n = 0; i < a.count; i++) /* 1 block in the last stage */
+        if (!strncmp(a.tensors[i].name, "layer4.1.", 9)) {
+            snprintf(spare[n], sizeof spare[n], "other.%zu", n);
+            a.tensors[i].name = spare[n++];
+        }
     save(&a, "misfits");
     refused("misfits", (const char *[]){ "2, 2, 2 and 1 basic", NULL, NULL });
     unmake(&a);

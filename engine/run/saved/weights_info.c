@@ -20,6 +20,24 @@ static int unknown(const struct st_file *file, const char *what)
                      what);
 }
 
+/* The last block of a stage of which the file has anything: one tensor that is missing is told by
+ * its name, when the encoder is loaded. */
+static int count_blocks(const struct st_file *file, const struct weights_info *info, int stage)
+{
+    static const char *const leaves[] = { "conv1.weight", "bn1.weight", "conv2.weight",
+                                          "bn2.weight", "bn1.running_mean" };
+    enum { BLOCKS_MAX = 64 };
+    char name[48];
+    int count = 0;
+    for (int block = 0; block < BLOCKS_MAX; block++)
+        for (size_t i = 0; i < sizeof leaves / sizeof *leaves && count <= block; i++) {
+            snprintf(name, sizeof name, "layer%d.%d.%s", stage, block, leaves[i]);
+            if (find(file, info, name))
+                count = block + 1;
+        }
+    return count;
+}
+
 static int find_arch(struct weights_info *out, const struct st_file *file)
 {
     static const struct {
@@ -31,14 +49,10 @@ static int find_arch(struct weights_info *out, const struct st_file *file)
         { "resnet50", 1, { 3, 4, 6, 3 } },
         { "resnet101", 1, { 3, 4, 23, 3 } },
     };
-    char name[40], what[200];
+    char what[200];
     int blocks[4], bottleneck = find(file, out, "layer1.0.conv3.weight") != NULL;
     for (int s = 0; s < 4; s++)
-        for (blocks[s] = 0;; blocks[s]++) {
-            snprintf(name, sizeof name, "layer%d.%d.conv1.weight", s + 1, blocks[s]);
-            if (!find(file, out, name))
-                break;
-        }
+        blocks[s] = count_blocks(file, out, s + 1);
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
         if (known[i].bottleneck == bottleneck && !memcmp(known[i].blocks, blocks, sizeof blocks)) {
             snprintf(out->net.arch, sizeof out->net.arch, "%s", known[i].name);
