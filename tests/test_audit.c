@@ -247,9 +247,9 @@ static void test_leaks(void)
     free(leaks);
     CHECK(!audit_leaks(&leaks, &n, &a, &a) && n == 4);
     free(leaks);
-    CHECK(!audit_untrained(&a, &b, 0) && !audit_untrained(&a, &b, 1));
+    CHECK(!audit_untrained(&a, &b, NULL, 0) && !audit_untrained(&a, &b, NULL, 1));
     a.class_counts[1] = 0; /* as if no dog could be read */
-    CHECK(audit_untrained(&a, &b, 1) && !audit_untrained(&b, &a, 1));
+    CHECK(audit_untrained(&a, &b, NULL, 1) && !audit_untrained(&b, &a, NULL, 1));
     CHECK(audit_names_differ(one, two) == 1 && audit_names_differ(one, one) == -1);
     audit_close(&a);
     audit_close(&b);

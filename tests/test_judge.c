@@ -171,9 +171,10 @@ static void put_set(const char *name)
     for (int i = 0; i < 12; i++) {
         unsigned char bytes[16 + 8 * 8 * 3];
         size_t n = (size_t)snprintf((char *)bytes, 16, "P6\n8 8\n255\n");
-        snprintf(path, sizeof path, "%s/%c", name, 'a' + i % 2);
+        const char *class = i % 2 ? "square" : "disc"; /* as the generated ones are called */
+        snprintf(path, sizeof path, "%s/%s", name, class);
         mkdir(at(path), 0777);
-        snprintf(path, sizeof path, "%s/%c/%d.ppm", name, 'a' + i % 2, i);
+        snprintf(path, sizeof path, "%s/%s/%d.ppm", name, class, i);
         for (int j = 0; j < 64 * 3; j++)
             bytes[n++] = (unsigned char)(i % 2 * 100 + i + j % 7);
         put(path, bytes, n);

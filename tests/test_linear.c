@@ -80,7 +80,7 @@ static void rounded(void)
 
     for (int c = 0; c < 3; c++)
         policy.std[c] = 1.0f;
-    CHECK(!score_open(&sets, "synthetic:n=64", "synthetic:n=64"));
+    CHECK(!score_open(&sets, "synthetic:n=64", "synthetic:n=64", NULL));
     for (config.l2 = 1000.0; config.l2 > 1e-4; config.l2 *= 0.1) {
         CHECK(!linear_run(&r, NULL, &sets, NULL, &policy, &config, &simd));
         CHECK_MSG(r.converged && r.gradient < 1e-4, "l2 %g: %g after %d", config.l2, r.gradient,

@@ -184,7 +184,7 @@ static void test_probe(void)
     put_npy("y.npy", "<i8", "40,", y, sizeof y);
     snprintf(spec, sizeof spec, "npy:%s,%s", at("x.npy"), at("y.npy"));
     snprintf(other, sizeof other, "%s", spec);
-    CHECK(!score_open(&sets, spec, other));
+    CHECK(!score_open(&sets, spec, other, NULL));
     CHECK_MSG(!linear_run(&r, NULL, &sets, NULL, &policy, &config, &simd), "%s", error_text());
     CHECK(sets.train.n == 38 && sets.test.n == 38 && r.top1 == 100.0);
     CHECK_MSG(strstr(sets.why, "2 of 40 images") && strstr(sets.why, "image 7: NaN"), "%s",

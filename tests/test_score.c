@@ -51,7 +51,7 @@ static void test_fifths(void)
     struct score_sets sets = { 0 };
     struct policy policy = pixels();
     double top1 = -1.0, all[2];
-    CHECK_MSG(score_open(&sets, set, NULL) == MOCO_OK, "%s", error_text());
+    CHECK_MSG(score_open(&sets, set, NULL, NULL) == MOCO_OK, "%s", error_text());
     CHECK(sets.train.n == N && sets.test.n == 0 && sets.classes == CLASSES);
     CHECK(score_bytes(&sets, 10) >= 2 * N * 10 * sizeof(float));
     CHECK(embed_pixels(x, sets.train.source, NULL, N, &policy, 0, &simd, NULL) == MOCO_OK);
@@ -68,12 +68,12 @@ static void test_fifths(void)
 static void test_sizes(void)
 {
     struct score_sets sets = { 0 };
-    CHECK(score_open(&sets, "synthetic:n=4,classes=2,side=16", NULL) == MOCO_EARG);
+    CHECK(score_open(&sets, "synthetic:n=4,classes=2,side=16", NULL, NULL) == MOCO_EARG);
     CHECK(strstr(error_text(), "4 labelled images") && strstr(error_text(), "needs 5"));
-    CHECK_MSG(score_open(&sets, "synthetic:n=5,classes=2,side=16", NULL) == MOCO_OK, "%s",
+    CHECK_MSG(score_open(&sets, "synthetic:n=5,classes=2,side=16", NULL, NULL) == MOCO_OK, "%s",
               error_text());
     score_close(&sets);
-    CHECK(score_open(&sets, set, set) == MOCO_OK && sets.test.n == N);
+    CHECK(score_open(&sets, set, set, NULL) == MOCO_OK && sets.test.n == N);
     score_close(&sets);
 }
 

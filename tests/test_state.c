@@ -167,7 +167,7 @@ static void test_log(void)
 
 static struct digest files_now(void)
 {
-    struct digest digest = { "", "", "" };
+    struct digest digest = { "", "", "", "" };
     struct source *source = must_open(spec_of("folder", "set", ""));
     if (source)
         digest_files(&digest, source);
@@ -191,7 +191,7 @@ static void set_time(const char *name, long seconds)
 
 static void test_files(void)
 {
-    struct digest then = files_now(), none = { "", "", "" };
+    struct digest then = files_now(), none = { "", "", "", "" };
     differs(&then, NULL);
     differs(&none, NULL);
     set_time("set/a/2.ppm", 1000);
@@ -234,7 +234,7 @@ static void test_arrays(void)
     put_npy("y.npy", "<i8", "4", z, sizeof z);
     source = must_open(spec);
     digest_files(&b, source);
-    CHECK(digest_difference(&a, &b) && strstr(digest_difference(&a, &b), "classes"));
+    CHECK(digest_difference(&a, &b) && strstr(digest_difference(&a, &b), "labels"));
     source_close(&source);
 }
 
@@ -247,7 +247,7 @@ static void test_other(void)
     tells("other times than those on which the run in");
     CHECK(rename(at("set/b/3.ppm"), at("set/b/33.ppm")) == 0);
     train("other", 0);
-    tells("their names, classes or number differ");
+    tells("their names, labels or number differ");
 }
 
 int main(void)

@@ -168,6 +168,9 @@ struct probe_job {
 int probe_open(struct probe *probe, const struct probe_job *job, const struct moco_simd *simd);
 /* cli_missing() of what has been read. */
 void probe_missing(const struct probe *probe);
+/* ", 6 of them of classes that --train lacks" behind a number of test images, "" without any. */
+enum { UNKNOWN_TEXT = 80 };
+const char *probe_unknown(char out[UNKNOWN_TEXT], const struct score_sets *sets);
 /* A notice of the images that were left out. */
 void probe_left(const struct probe *probe);
 void probe_close(struct probe *probe);

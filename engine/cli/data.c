@@ -6,6 +6,7 @@
 #include "engine/base/error.h"
 #include "engine/cli/audit/audit.h"
 #include "engine/cli/pack.h"
+#include "engine/data/classes.h"
 #include "engine/data/missing.h"
 
 enum { COUNT_MAX = 100000 };
@@ -45,6 +46,25 @@ static int check_read(const struct audit *audit)
                      first);
 }
 
+/* Two sets without a class in common are a finding here. */
+static int align_classes(struct checked *checked)
+{
+    struct classes classes;
+    int rc = classes_open(&classes, checked->train.source);
+    if (!rc)
+        rc = classes_add(&checked->map, &classes, checked->test.source);
+    if (!rc && classes.note[0])
+        fprintf(stderr, "moco: %s\n", classes.note);
+    if (rc == MOCO_EARG) {
+        fprintf(stderr, "moco: %s\n", error_text());
+        free(checked->map);
+        checked->map = NULL;
+        rc = MOCO_OK;
+    }
+    classes_close(&classes);
+    return rc;
+}
+
 static int check_data(const struct arguments *a)
 {
     struct checked checked = {.has_test = a->test != NULL, .list = a->list};
@@ -54,6 +74,8 @@ static int check_data(const struct arguments *a)
         rc = look(&checked.test, &test, a->test, a->max_missing);
     if (!rc && a->test)
         rc = audit_leaks(&checked.leaks, &checked.leak_count, &checked.train, &checked.test);
+    if (!rc && a->test)
+        rc = align_classes(&checked);
     if (!rc && a->json)
         audit_print_json(&checked);
     else if (!rc)
@@ -65,6 +87,7 @@ static int check_data(const struct arguments *a)
     if (!rc && a->test)
         rc = check_read(&checked.test);
     free(checked.leaks);
+    free(checked.map);
     audit_close(&checked.train);
     audit_close(&checked.test);
     source_close(&train);

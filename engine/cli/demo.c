@@ -56,7 +56,7 @@ static int configure(struct config *config, const char *data, const char *out)
 static int open_sets(struct score_sets *sets, struct source **source, const char *data)
 {
     if (!data)
-        return score_open(sets, generated, generated_test);
+        return score_open(sets, generated, generated_test, NULL);
     int rc = source_open(source, data);
     return rc ? rc : score_split(sets, *source);
 }

@@ -17,6 +17,7 @@ static void show_epoch(void *user, int epoch, int epochs, double loss)
 static void print(const struct finetune_result *r, const struct finetune_config *config,
                   const struct score_sets *sets, double seconds, int json)
 {
+    char unknown[UNKNOWN_TEXT];
     const char *start = config->from_scratch ? "random" : "pretrained";
     if (json) {
         printf("{\"top1\":%.4f", r->top1);
@@ -24,15 +25,16 @@ static void print(const struct finetune_result *r, const struct finetune_config 
             printf(",\"top5\":%.4f", r->top5);
         printf(",\"n_train\":%zu,\"n_labelled\":%zu,\"n_test\":%zu,\"fraction\":%.9g,"
                "\"start\":\"%s\",\"epochs\":%d,\"batch\":%d,\"lr\":%.9g,\"loss\":%.6f,"
-               "\"seconds\":%.2f}\n", r->n, sets->train.n, sets->test.n, config->fraction, start,
-               r->epochs, r->batch, config->lr, r->loss, seconds);
+               "\"seconds\":%.2f,\"unknown_class\":%zu}\n", r->n, sets->train.n, sets->test.n,
+               config->fraction, start, r->epochs, r->batch, config->lr, r->loss, seconds,
+               sets->unknown);
         return;
     }
     printf("finetune top-1 %.2f %%", r->top1);
     if (!isnan(r->top5))
         printf(", top-5 %.2f %%", r->top5);
-    printf(" (%s weights, %zu of %zu labels -> %zu images, %d epochs, %.0f s)\n", start, r->n,
-           sets->train.n, sets->test.n, r->epochs, seconds);
+    printf(" (%s weights, %zu of %zu labels -> %zu images%s, %d epochs, %.0f s)\n", start, r->n,
+           sets->train.n, sets->test.n, probe_unknown(unknown, sets), r->epochs, seconds);
 }
 
 static int run(const struct probe_job *job, const struct finetune_config *config,

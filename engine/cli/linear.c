@@ -28,7 +28,8 @@ static void print_json(const struct linear_result *r, const struct class_score *
     if (protocol[0] == 's')
         printf(",\"l2\":%.6g,\"gradient\":%.3g,\"iterations\":%d,\"converged\":%s", r->l2,
                r->gradient, r->iterations, r->converged ? "true" : "false");
-    printf(",\"loss\":%.6f,\"columns\":%zu,\"seconds\":%.2f", r->loss, r->columns, seconds);
+    printf(",\"loss\":%.6f,\"columns\":%zu,\"seconds\":%.2f,\"unknown_class\":%zu", r->loss,
+           r->columns, seconds, sets->unknown);
     if (classes) {
         printf(",\"per_class\":[");
         for (int c = 0; c < sets->classes; c++)
@@ -42,20 +43,17 @@ static void print_json(const struct linear_result *r, const struct class_score *
 static void print_text(const struct linear_result *r, const struct class_score *classes,
                        const struct probe *probe, const char *protocol, double seconds)
 {
-    const struct source *source = probe->sets.test.source;
+    char unknown[UNKNOWN_TEXT];
     printf("linear top-1 %.2f %%", r->top1);
     if (!isnan(r->top5))
         printf(", top-5 %.2f %%", r->top5);
-    printf(" (%s, %zu columns, %zu -> %zu images, %s", probe->feature, r->columns,
-           probe->sets.train.n, probe->sets.test.n, protocol);
+    printf(" (%s, %zu columns, %zu -> %zu images%s, %s", probe->feature, r->columns,
+           probe->sets.train.n, probe->sets.test.n, probe_unknown(unknown, &probe->sets), protocol);
     if (protocol[0] == 's')
         printf(", l2 %.3g", r->l2);
     printf(", %.1f s)\n", seconds);
     for (int c = 0; classes && c < probe->sets.classes; c++) {
-        if (source->class_names && c < source->classes)
-            printf("  %-20s", source->class_names[c]);
-        else
-            printf("  %-20d", c);
+        printf("  %-20s", probe->sets.numbering.names[c]);
         printf(" %6.2f %% of %zu\n",
                classes[c].n ? 100.0 * (double)classes[c].right / (double)classes[c].n : 0.0,
                classes[c].n);

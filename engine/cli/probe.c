@@ -67,13 +67,15 @@ int probe_open(struct probe *probe, const struct probe_job *job, const struct mo
         rc = open_model(probe, job->weights, simd);
     if (!rc)
         rc = job->split && !job->test ? open_split(&probe->sets, job->train)
-                                      : score_open(&probe->sets, job->train, job->test);
+                                      : score_open(&probe->sets, job->train, job->test, NULL);
     if (rc)
         return rc;
     score_allow_missing(&probe->sets, job->max_missing);
     cli_note(probe->sets.train.source);
     if (job->test)
         cli_note(probe->sets.test.source);
+    if (probe->sets.only[0])
+        fprintf(stderr, "moco: %s\n", probe->sets.only);
     return pixels ? pixel_policy(&probe->policy, probe->sets.train.source, job->side) : MOCO_OK;
 }
 
@@ -82,6 +84,14 @@ void probe_missing(const struct probe *probe)
     cli_missing(probe->sets.train.source);
     if (probe->sets.test.source && probe->sets.test.source != probe->sets.train.source)
         cli_missing(probe->sets.test.source);
+}
+
+const char *probe_unknown(char out[UNKNOWN_TEXT], const struct score_sets *sets)
+{
+    out[0] = '\0';
+    if (sets->unknown)
+        snprintf(out, UNKNOWN_TEXT, ", %zu of them of classes that --train lacks", sets->unknown);
+    return out;
 }
 
 void probe_left(const struct probe *probe)

@@ -209,10 +209,12 @@ int audit_leaks(struct leak **out, size_t *count, const struct audit *train,
     return rc;
 }
 
-int audit_untrained(const struct audit *train, const struct audit *test, int label)
+int audit_untrained(const struct audit *train, const struct audit *test, const int32_t *map,
+                    int label)
 {
+    int there = map ? map[label] : label;
     return test->class_counts[label] > 0 &&
-           (label >= train->source->classes || train->class_counts[label] == 0);
+           (there >= train->source->classes || train->class_counts[there] == 0);
 }
 
 int audit_names_differ(const struct source *a, const struct source *b)

@@ -72,10 +72,12 @@ struct leak {
 int audit_leaks(struct leak **out, size_t *count, const struct audit *train,
                 const struct audit *test);
 
-/* 1 if class `label` has an image in `test` and none in `train`. */
-int audit_untrained(const struct audit *train, const struct audit *test, int label);
+/* 1 if class `label` of `test` has an image there and none in `train`. map: (test's classes) what
+ * they are in train's numbering, of classes_add(); NULL: the same. */
+int audit_untrained(const struct audit *train, const struct audit *test, const int32_t *map,
+                    int label);
 
-/* The first label whose class has two names, -1 if there is none: labels then mean two things. */
+/* The first label whose class has two names, -1 if there is none: numbers then mean two things. */
 int audit_names_differ(const struct source *a, const struct source *b);
 
 /* ---- between the files of the audit ---- */

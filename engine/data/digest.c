@@ -10,7 +10,7 @@
 #include "engine/data/format/raw.h"
 
 struct sums {
-    uint64_t names, sizes, times;
+    uint64_t names, classes, sizes, times;
 };
 
 /* FNV-1a. */
@@ -74,8 +74,9 @@ static void add_source(struct sums *sums, const struct source *source)
 {
     char path[2 * RAW_PATH];
     add_number(&sums->names, (int64_t)source->count);
+    add_number(&sums->classes, source->classes);
     for (int c = 0; c < source->classes && source->class_names; c++)
-        add_name(&sums->names, source->class_names[c]);
+        add_name(&sums->classes, source->class_names[c]);
     for (size_t i = 0; i < source->count && source->labels; i++)
         add_number(&sums->names, source->labels[i]);
     size_t root = add_container(sums, source->where);
@@ -92,7 +93,7 @@ static void add_source(struct sums *sums, const struct source *source)
 void digest_files(struct digest *out, const struct source *source)
 {
     const uint64_t start = UINT64_C(1469598103934665603);
-    struct sums sums = {start, start, start};
+    struct sums sums = {start, start, start, start};
     if (source->part[0] && source->part[1]) {
         add_source(&sums, source->part[0]);
         add_source(&sums, source->part[1]);
@@ -100,6 +101,7 @@ void digest_files(struct digest *out, const struct source *source)
         add_source(&sums, source);
     }
     snprintf(out->names, sizeof out->names, "%016llx", (unsigned long long)sums.names);
+    snprintf(out->classes, sizeof out->classes, "%016llx", (unsigned long long)sums.classes);
     snprintf(out->sizes, sizeof out->sizes, "%016llx", (unsigned long long)sums.sizes);
     snprintf(out->times, sizeof out->times, "%016llx", (unsigned long long)sums.times);
 }
@@ -109,7 +111,9 @@ const char *digest_difference(const struct digest *then, const struct digest *no
     if (!then->names[0])
         return NULL;
     if (strcmp(then->names, now->names))
-        return "names, classes or number";
+        return "names, labels or number";
+    if (then->classes[0] && strcmp(then->classes, now->classes))
+        return "classes";
     if (strcmp(then->sizes, now->sizes))
         return "sizes";
     return strcmp(then->times, now->times) ? "times" : NULL;

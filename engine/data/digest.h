@@ -8,7 +8,7 @@
 #include "engine/data/source.h"
 
 struct digest {
-    char names[17], sizes[17], times[17]; /* hexadecimal; "" where it is not known */
+    char names[17], classes[17], sizes[17], times[17]; /* hexadecimal; "" where it is not known */
 };
 
 void digest_files(struct digest *out, const struct source *source);

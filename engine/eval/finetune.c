@@ -32,10 +32,13 @@ int finetune_choose(size_t *index, size_t *n, const struct score_side *side, int
                     double fraction, uint64_t seed)
 {
     uint32_t *members = malloc(2 * side->n * sizeof *members), *order;
-    double share = fraction * (double)side->n / classes;
-    size_t wanted = share < 1.0 ? 1 : (size_t)(share + 0.5);
     if (!members)
         return error_memory("the choice of images", 2 * side->n * sizeof *members);
+    int present = 0; /* classes that have images here */
+    for (int32_t c = 0; c < classes; c++)
+        present += members_of(members, side, c) > 0;
+    double share = fraction * (double)side->n / present;
+    size_t wanted = share < 1.0 ? 1 : (size_t)(share + 0.5);
     order = members + side->n;
     *n = 0;
     for (int32_t c = 0; c < classes; c++) {
@@ -271,16 +274,28 @@ static int judge(struct finetune_result *out, struct tuner *t, const struct poli
     struct score_side *test = &t->sets->test;
     struct embed embed = {.net = t->net, .encoder = &t->encoder, .feature = EMBED_HEAD,
                           .simd = t->simd};
+    const struct score_side *train = &t->sets->train;
     size_t C = (size_t)t->sets->classes, first = 0, among = 0;
     float *scores;
+    unsigned char *learnt = calloc(C + 1, 1); /* others count as wrong, whatever their scores */
     watch_part("finetune, test", "images", 0, test->n);
     int err = score_features(&scores, t->sets, test, &embed, policy, 1, t->simd);
+    if (!err && !learnt)
+        err = error_memory("marks of classes", C + 1);
+    for (size_t i = 0; i < t->n && !err; i++)
+        learnt[train->labels[t->chosen[i]]] = 1;
     for (size_t i = 0; i < test->n && !err; i++) {
-        size_t place = score_place(scores + i * C, C, (size_t)test->labels[i]);
-        first += place == 0;
-        among += place < SCORE_TOP;
+        size_t y = (size_t)test->labels[i], place;
+        for (size_t c = 0; c < C; c++)
+            scores[i * C + c] = learnt[c] ? scores[i * C + c] : -INFINITY;
+        place = score_place(scores + i * C, C, y);
+        first += place == 0 && learnt[y];
+        among += place < SCORE_TOP && learnt[y];
     }
+    if (!err)
+        score_count_unknown(t->sets, train->labels, train->n, test->labels, test->n);
     free(scores);
+    free(learnt);
     out->top1 = 100.0 * (double)first / (double)test->n;
     out->top5 = C > SCORE_TOP ? 100.0 * (double)among / (double)test->n : NAN;
     return err;

@@ -229,6 +229,7 @@ static void count(struct linear_result *out, struct class_score *classes, const 
             classes[test->labels[i]].right += place == 0;
         }
     }
+    score_count_unknown(p->sets, p->sets->train.labels, p->sets->train.n, test->labels, test->n);
     out->top1 = 100.0 * (double)first / (double)test->n;
     out->top5 = p->sets->classes > SCORE_TOP ? 100.0 * (double)among / (double)test->n : NAN;
 }

@@ -24,7 +24,7 @@ static void side_close(struct score_side *side)
 }
 
 /* Lists the labelled images of side->source. Of a split, part 0 and 1 are the 80 and the 20 %. */
-static int side_list(struct score_side *side, int part)
+static int side_list(struct score_side *side, const int32_t *map, int part)
 {
     const struct source *source = side->source;
     size_t labelled = 0, views = source_views(source); /* images of a sample stay on one side */
@@ -39,7 +39,7 @@ static int side_list(struct score_side *side, int part)
         if (part >= 0 && test != part)
             continue;
         side->index[side->n] = i;
-        side->labels[side->n++] = source_label(source, i);
+        side->labels[side->n++] = map[source_label(source, i)];
     }
     if (!side->n && labelled)
         return error_set(MOCO_EARG, "%s has %zu labelled images: every fifth is to be judged, so "
@@ -50,47 +50,59 @@ static int side_list(struct score_side *side, int part)
     return MOCO_OK;
 }
 
-static int finish(struct score_sets *sets, int split, int rc)
+static int side_open(struct score_sets *sets, struct score_side *side, int part)
+{
+    int32_t *map;
+    int rc = classes_add(&map, &sets->numbering, side->source);
+    if (!rc)
+        rc = side_list(side, map, part);
+    free(map);
+    return rc;
+}
+
+static int finish(struct score_sets *sets, const struct source *reference, int split, int rc)
 {
     if (!rc)
-        rc = side_list(&sets->train, split ? 0 : -1);
+        rc = classes_open(&sets->numbering, reference ? reference : sets->train.source);
+    if (!rc)
+        rc = side_open(sets, &sets->train, split ? 0 : -1);
     if (!rc && sets->test.source)
-        rc = side_list(&sets->test, split ? 1 : -1);
+        rc = side_open(sets, &sets->test, split ? 1 : -1);
     if (!rc && !sets->test.source && source_views(sets->train.source) > 1)
         rc = error_set(MOCO_EARG, "%s has several images of a sample, which would come into "
                        "different fifths: give --test", sets->train.source->where);
     if (!rc && !sets->test.source && sets->train.n < FIFTHS)
         rc = error_set(MOCO_EARG, "%s has %zu labelled images: kNN of each fifth by the others "
                        "needs %d", sets->train.source->where, sets->train.n, FIFTHS);
-    if (rc) {
+    sets->classes = sets->numbering.count;
+    if (!rc && sets->test.source && !split)
+        rc = score_compare_classes(sets);
+    if (rc)
         score_close(sets);
-        return rc;
-    }
-    int a = sets->train.source->classes;
-    int b = sets->test.source ? sets->test.source->classes : 0;
-    sets->classes = a > b ? a : b;
-    return MOCO_OK;
+    return rc;
 }
 
-int score_open(struct score_sets *sets, const char *train, const char *test)
+int score_open(struct score_sets *sets, const char *train, const char *test,
+               const struct source *reference)
 {
     *sets = (struct score_sets){.train.owned = 1, .test.owned = 1};
     int rc = source_open(&sets->train.source, train);
     if (!rc && test)
         rc = source_open(&sets->test.source, test);
-    return finish(sets, 0, rc);
+    return finish(sets, reference, 0, rc);
 }
 
 int score_split(struct score_sets *sets, struct source *source)
 {
     *sets = (struct score_sets){.train.source = source, .test.source = source};
-    return finish(sets, 1, MOCO_OK);
+    return finish(sets, NULL, 1, MOCO_OK);
 }
 
 void score_close(struct score_sets *sets)
 {
     side_close(&sets->train);
     side_close(&sets->test);
+    classes_close(&sets->numbering);
 }
 
 void score_allow_missing(struct score_sets *sets, double share)
@@ -268,6 +280,8 @@ int score_run(double *top1, struct score_sets *sets, const struct embed *embed,
     if (!rc)
         rc = sets->test.n ? run_sets(top1, &train, &test, D, &config, simd)
                           : run_fifths(top1, &train, D, &config, simd);
+    if (!rc)
+        score_count_unknown(sets, train.labels, train.n, test.labels, test.n);
     rows_close(&train);
     rows_close(&test);
     return rc;

@@ -5,6 +5,7 @@
 #ifndef MOCO_ENGINE_EVAL_SCORE_H
 #define MOCO_ENGINE_EVAL_SCORE_H
 
+#include "engine/data/classes.h"
 #include "engine/eval/embed.h"
 
 /* The images of one side. */
@@ -12,20 +13,26 @@ struct score_side {
     struct source *source;
     int owned;       /* source is closed with the sets */
     size_t *index;   /* (n) its labelled images; owned */
-    int32_t *labels; /* (n); owned */
+    int32_t *labels; /* (n) in the numbering of the sets; owned */
     size_t n;
     size_t left_out; /* of them could not be read, the last time */
 };
 
 struct score_sets {
     struct score_side train, test; /* test.n 0: each fifth of train is classified by the others */
-    int classes;
+    int classes;                /* of both, and of the reference */
+    struct classes numbering;   /* by name: the reference's classes first */
+    size_t unknown; /* test images of classes that no training image has, which count as wrong: of
+                     * those that were judged the last time */
+    char only[900]; /* a sentence about classes that one side has and the other has not, "" */
     char why[1400]; /* a sentence about images that were left out, "" without any */
 };
 
 /* Opens two data arguments; images without a label are left out. test NULL: there is one set, and
- * score_run() classifies all of it, every fifth image by the others, five times. */
-int score_open(struct score_sets *sets, const char *train, const char *test);
+ * score_run() classifies all of it, every fifth image by the others, five times. reference: whose
+ * classes have the numbers of its labels; NULL: those of train. */
+int score_open(struct score_sets *sets, const char *train, const char *test,
+               const struct source *reference);
 
 /* Splits the labelled images of one source, every fifth for testing; it is borrowed. */
 int score_split(struct score_sets *sets, struct source *source);
@@ -52,6 +59,13 @@ int score_read(struct score_sets *sets, struct score_side *side);
 /* Adds to sets->why that `bad` images of a side are missing from `what`, "kNN is". */
 void score_note_left(struct score_sets *sets, const struct score_side *side,
                      const struct embed_bad *bad, const char *what);
+
+/* Sets sets->only; a part of opening. */
+int score_compare_classes(struct score_sets *sets);
+
+/* Sets sets->unknown; the labels of both sides are those that take part. */
+void score_count_unknown(struct score_sets *sets, const int32_t *train, size_t n,
+                         const int32_t *test, size_t m);
 
 /* Memory of the features of D columns that score_run() compares. */
 size_t score_bytes(const struct score_sets *sets, size_t D);

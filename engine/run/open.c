@@ -87,9 +87,10 @@ static int open_scores(struct run *run)
         return error_set(MOCO_EARG, "kNN needs both --knn-train and --knn-test");
     if (!c->knn_train[0] && c->knn_every <= 0)
         return MOCO_OK;
+    const struct source *classes = run_classifies(run) ? run->source : NULL; /* its classes */
     int rc;
     if (c->knn_train[0]) {
-        rc = score_open(&run->sets, c->knn_train, c->knn_test);
+        rc = score_open(&run->sets, c->knn_train, c->knn_test, classes);
     } else if (!run->source->labels) {
         run_notice(run->hooks, "%s has no labels: kNN is off; give --knn-train and --knn-test",
                run->source->where);
@@ -97,7 +98,7 @@ static int open_scores(struct run *run)
     } else if (has_parts(run->source)) {
         part_of(train, sizeof train, run->source, c->data, "train");
         part_of(test, sizeof test, run->source, c->data, "test");
-        rc = score_open(&run->sets, train, test);
+        rc = score_open(&run->sets, train, test, classes);
     } else {
         run_notice(run->hooks, "no --knn-test was given: kNN classifies every fifth training image "
                                 "by the others");
@@ -106,6 +107,8 @@ static int open_scores(struct run *run)
     run->scored = !rc;
     if (!rc)
         score_allow_missing(&run->sets, c->max_missing);
+    if (!rc && run->sets.only[0])
+        run_notice(run->hooks, "%s", run->sets.only);
     if (!rc && run->sets.test.source == run->source && run_classifies(run) &&
         c->labels_fraction >= 1.0)
         run_notice(run->hooks, "the classifier is judged by images whose labels training does not "

@@ -30,8 +30,9 @@ static int same_data(const char *a, const char *b)
     return same;
 }
 
-/* Data may have moved; that others as many were meant to be given is less likely. */
-static void notice_other_data(const struct run *run)
+/* Data may have moved; that others as many were meant to be given is less likely. A classifier has
+ * learnt what its classes are, which may not become others. */
+static int check_other_data(const struct run *run)
 {
     char path[PATH_SIZE];
     struct config started;
@@ -39,10 +40,15 @@ static void notice_other_data(const struct run *run)
     config_default(&started);
     snprintf(path, sizeof path, "%s/config.json", run->c->out);
     if (config_read(&started, path))
-        return;
+        return MOCO_OK;
     if (started.value.data[0] && !same_data(started.value.data, run->c->data))
         run_notice(run->hooks, "the run in %s was started on %s and goes on with %s", run->c->out,
                    started.value.data, run->c->data);
+    const char *classes = started.files.classes;
+    if (run_classifies(run) && classes[0] && strcmp(classes, run->config->files.classes))
+        return error_set(MOCO_EARG, "the run in %s learns the classes of the data it was started "
+                                    "on, and %s has others: names or number differ",
+                         run->c->out, run->source->where);
     what = digest_difference(&started.files, &run->config->files);
     if (what && strcmp(what, "times"))
         run_notice(run->hooks, "the files of %s are not those on which the run in %s was started: "
@@ -52,6 +58,7 @@ static void notice_other_data(const struct run *run)
         run_notice(run->hooks, "the files of %s have other times than those on which the run in %s "
                                "was started: unless they are a copy, they are other images",
                    run->source->where, run->c->out);
+    return MOCO_OK;
 }
 
 /* ---- rows of log.csv ---- */
@@ -135,7 +142,7 @@ int state_open(struct run *run)
                            (unsigned long long)run->info.images, run->source->where,
                            run->source->count);
         if (!rc)
-            notice_other_data(run);
+            rc = check_other_data(run);
     } else {
         if (run->c->resume)
             run_notice(run->hooks, "%s has no checkpoint: the run starts afresh", out);

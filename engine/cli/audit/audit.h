@@ -12,6 +12,8 @@ struct checked {
     int has_test;
     struct leak *leaks; /* (leak_count) */
     size_t leak_count;
+    int32_t *map; /* (test's classes) what they are in train's numbering; NULL: no class is in both
+                   * sets */
     int list; /* lines for each kind of finding */
 };
 

@@ -125,7 +125,7 @@ void audit_print_json(const struct checked *c)
         }
         printf("],\"untrained\":[");
         for (int label = 0, first = 1; label < c->test.source->classes; label++)
-            if (audit_untrained(&c->train, &c->test, label)) {
+            if (!c->map || audit_untrained(&c->train, &c->test, c->map, label)) {
                 printf(first ? "%d" : ",%d", label);
                 first = 0;
             }

@@ -2,6 +2,7 @@
 #include "engine/cli/audit/audit.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/cli/cli.h"
@@ -263,32 +264,46 @@ static void print_set(const struct audit *audit, int list)
 
 /* ---- two sets ---- */
 
-static void print_classes_of_both(const struct source *train, const struct source *test)
-{
-    int differ = audit_names_differ(train, test);
-    if (differ >= 0)
-        printf("labels mean different things: %d is %s in the first set and %s in the second\n",
-               differ, train->class_names[differ], test->class_names[differ]);
-    else if (train->classes != test->classes)
-        printf("the first set has %d classes, the second %d\n", train->classes, test->classes);
-}
-
-static void print_untrained(const struct checked *c)
+/* Classes of one set that have no image in the other. */
+static void print_absent(const char *title, const char *means, const struct source *source,
+                         const unsigned char *absent, int list)
 {
     char name[NAME];
-    int n = 0, classes = c->test.source->classes;
-    for (int label = 0; label < classes; label++)
-        n += audit_untrained(&c->train, &c->test, label);
-    printf("untrained   %d%s\n", n,
-           n ? ", classes of the second set without an image in the first" : "");
-    for (int label = 0, line = 0; label < classes && line < c->list; label++)
-        if (audit_untrained(&c->train, &c->test, label)) {
-            class_name(name, sizeof name, c->test.source, label);
+    int n = 0;
+    for (int c = 0; c < source->classes; c++)
+        n += absent[c];
+    printf("%s%d%s%s\n", title, n, n ? ", " : "", n ? means : "");
+    for (int c = 0, line = 0; c < source->classes && line < list; c++)
+        if (absent[c]) {
+            class_name(name, sizeof name, source, c);
             printf("    %s\n", name);
             line++;
         }
-    if (n > c->list && c->list)
-        printf("    and %d more\n", n - c->list);
+    if (n > list && list)
+        printf("    and %d more\n", n - list);
+}
+
+static void print_classes_of_both(const struct checked *c)
+{
+    const struct audit *train = &c->train, *test = &c->test;
+    int a = train->source->classes, b = test->source->classes;
+    unsigned char *absent = calloc(2 * ((size_t)a + (size_t)b) + 1, 1), *tested;
+    if (!absent)
+        return;
+    tested = absent + b;
+    for (int i = 0; i < b; i++) {
+        absent[i] = (unsigned char)(!c->map ? test->class_counts[i] > 0
+                                            : audit_untrained(train, test, c->map, i));
+        if (c->map && c->map[i] < a && test->class_counts[i])
+            tested[c->map[i]] = 1;
+    }
+    for (int i = 0; i < a; i++)
+        tested[i] = (unsigned char)(!tested[i] && train->class_counts[i] > 0);
+    print_absent("untrained   ", "classes of the second set without an image in the first",
+                 test->source, absent, c->list);
+    print_absent("untested    ", "classes of the first set without an image in the second",
+                 train->source, tested, c->list);
+    free(absent);
 }
 
 static void print_leaks(const struct checked *c)
@@ -315,6 +330,5 @@ void audit_print(const struct checked *c)
     print_set(&c->test, c->list);
     printf("\n-- both sets\n\n");
     print_leaks(c);
-    print_untrained(c);
-    print_classes_of_both(c->train.source, c->test.source);
+    print_classes_of_both(c);
 }

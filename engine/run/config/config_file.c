@@ -103,6 +103,7 @@ static int add_files(cJSON *object, const struct digest *files)
 {
     cJSON *sums = files->names[0] ? cJSON_AddObjectToObject(object, "files") : NULL;
     return !files->names[0] || (sums && cJSON_AddStringToObject(sums, "names", files->names) &&
+                                 cJSON_AddStringToObject(sums, "classes", files->classes) &&
                                 cJSON_AddStringToObject(sums, "sizes", files->sizes) &&
                                 cJSON_AddStringToObject(sums, "times", files->times));
 }
@@ -251,6 +252,7 @@ static void read_files(struct digest *out, const cJSON *object)
 {
     const cJSON *files = cJSON_GetObjectItemCaseSensitive(object, "files");
     read_sum(out->names, sizeof out->names, files, "names");
+    read_sum(out->classes, sizeof out->classes, files, "classes");
     read_sum(out->sizes, sizeof out->sizes, files, "sizes");
     read_sum(out->times, sizeof out->times, files, "times");
 }
