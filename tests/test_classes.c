@@ -1,6 +1,6 @@
 /* test_classes: labels of two sources in one numbering: by name, by numbers that are names, by
- * order where one side has words and the other numbers; and accuracy of sets that lack classes of the
- * other. A colour a class: an image is classified rightly where its label is right. */
+ * order where one side has words and the other numbers; and accuracy of sets that lack classes of
+ * the other. A colour a class: an image is classified rightly where its label is right. */
 #include "tests/files.h"
 
 #include <math.h>

@@ -15,9 +15,14 @@ check() {
     failures=$((failures + 1))
 }
 
+# What a command said beside the line on each set that it opened.
+sentences() {
+    grep -Ev '^moco: .*[0-9] images?, .* channels?$' "$work/err"
+}
+
 # says WHAT WORD...: the last line of standard error is a sentence of moco with all these words.
 says() {
-    what=$1 sentence=$(tail -1 "$work/err")
+    what=$1 sentence=$(sentences | tail -1)
     shift
     for word in "moco: " "$@"; do
         case $sentence in
@@ -160,7 +165,7 @@ check "$(grep -c '^moco: 1 of the first 11 images cannot be read, more than --ma
 [ ! -e "$work/set.pack" ] && [ ! -e "$work/set.pack.part" ]
 check $? 0 "nothing is left of a packed file that was refused"
 status 0 "packed" data "$work/set" --pack "$work/set.pack" --max-bad 0.1 --json
-grep -q '"images":12,"scaled":0,"left_out":1,"bytes":[0-9]*}$' "$work/out"
+grep -q '"images":12,"scaled":0,"left_out":1,"bytes":[0-9]*,"not_taken":{},' "$work/out"
 check $? 0 "what packing prints"
 "$moco" data "$work/set/a" | grep -q '^ .*\(unlabelled\|empty classes\)' && a=said
 check "${a-not said}" "not said" "what only labels can have, of images without"
@@ -242,7 +247,7 @@ status 1 "an angle that can not be" views $data -o "$work/sheet.png" --rotate 20
 says "the sentence for an angle" rotate 200 180
 status 1 "a fill that is not known" views $data -o "$work/sheet.png" --rotate-fill edge
 status 1 "views in no folder" views $data -o "$work/none/sheet.png"
-check "$(grep -c '^moco: ' "$work/err")" 1 "sentences for a sheet in no folder"
+check "$(sentences | grep -c '^moco: ')" 1 "sentences for a sheet in no folder"
 
 # A second source: views of a row come from both, as in training.
 status 0 "views of pairs" views $data --positive "synthetic:n=256,classes=4,side=24,seed=2" --side 16 \
@@ -306,7 +311,7 @@ huge="--batch-size 1048576 --moco-k 1048576 --bn-splits 1 --mean 0.5 --std 0.25"
 status 1 "a batch that fits nowhere" train synthetic:n=1048576,side=32 $huge --out "$work/huge"
 grep -q '^moco: the run needs [0-9.]* GiB of memory and [0-9.]* GiB are available' "$work/err"
 check $? 0 "sentence about memory: $(tail -1 "$work/err")"
-check "$(grep -c . "$work/err")" 1 "sentences about memory"
+check "$(sentences | grep -c .)" 1 "sentences about memory"
 [ ! -e "$work/huge" ]
 check $? 0 "no folder of a refused run"
 limited() { (ulimit -v 1500000 && "$@"); }
@@ -453,7 +458,7 @@ status 0 "finetune from scratch" finetune "$work/whole" --train $data --test $da
     --epochs 1 --from-scratch
 grep -q '^finetune top-1 [0-9.]* % (random weights, 64 of 256 labels' "$work/out"
 check $? 0 "finetune from scratch says so"
-check "$(cat "$work/err")" "finetune: epoch 1/1 loss $(sed 's/.* //' "$work/err")" \
+check "$(sentences)" "finetune: epoch 1/1 loss $(sentences | sed 's/.* //')" \
     "a line of progress, and none that is rewritten"
 status 1 "finetune of pixels" finetune pixels --train $data --test $data
 status 2 "finetune on too much" finetune "$work/whole" --train $data --test $data --fraction 2
@@ -589,7 +594,7 @@ mkdir -p "$work/cut"
 head -c 5000 "$work/whole/checkpoint.safetensors" >"$work/cut/checkpoint.safetensors"
 train "$work/cut" --resume
 check $? 1 "a truncated checkpoint"
-check "$(grep -c '^moco: ' "$work/err")" 1 "sentence for a truncated checkpoint"
+check "$(sentences | grep -c '^moco: ')" 1 "sentence for a truncated checkpoint"
 check "$(wc -c <"$work/cut/checkpoint.safetensors" | tr -d ' ')" 5000 "the file is left alone"
 status 1 "a file that is none" info "$1"
 

@@ -220,9 +220,10 @@ static void test_folder(void)
     struct source *source = must_open(at("set"));
     if (!source)
         return;
-    CHECK(!strcmp(source->kind, "folder") && source->count == 3 && source->classes == 3);
+    CHECK(!strcmp(source->kind, "folder") && source->count == 4 && source->classes == 3);
     CHECK(!strcmp(source->name(source, 0), "cat/far/z.pgm"));
-    CHECK(!strcmp(source->name(source, 2), "dog/b.PPM") && source_label(source, 2) == 2);
+    CHECK(!strcmp(source->name(source, 2), "dog/a.ppm") && source_label(source, 2) == 2);
+    CHECK(!strcmp(source->name(source, 3), "dog/b.PPM") && source_label(source, 3) == 2);
     CHECK(!strcmp(source->class_names[1], "cat-big"));
     CHECK(source->channels == 3 && source->height == 0 && source->width == 0);
     float want[] = { 1, 4, 2, 5, 3, 6 }, flat[] = { 9, 10, 9, 10, 9, 10 };

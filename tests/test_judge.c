@@ -98,8 +98,8 @@ static void same_file(const char *a, const char *b, int wait)
 /* All but times and rates, which are the clock's. */
 static void same_rows(const char *a, const char *b)
 {
-    struct log_row *x, *y;
-    size_t n, m;
+    struct log_row *x = NULL, *y = NULL;
+    size_t n = 0, m = 0;
     CHECK(!log_read(&x, &n, at(a)) && !log_read(&y, &m, at(b)));
     CHECK_MSG(n == m && n == EPOCHS + 1, "%zu and %zu rows", n, m);
     for (size_t i = 0; i < n && i < m; i++)

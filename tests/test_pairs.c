@@ -67,7 +67,7 @@ static void test_axis(void)
     CHECK(source && source_label(source, 7) == 2 && source_label(source, 8) == 3);
     source_close(&source);
     snprintf(spec, sizeof spec, "npy:%s:views,%s", at("x.npy"), at("few.npy"));
-    must_refuse(spec, "labels need 13 integers");
+    must_refuse(spec, "labels need 13 whole numbers");
     must_refuse(spec_of("npy", "c.npy", ""), "5 dimensions");
     must_refuse(spec_of("npy", "y.npy", ":views"), "1 dimensions");
 }

@@ -32,8 +32,12 @@ static void print_json(const struct forecast *f, const struct run_config *c,
     if (f->limit.bytes != UINT64_MAX)
         printf(",\"memory_available\":%llu", (unsigned long long)f->limit.bytes);
     printf(",\"encoders\":%zu,\"activations\":%zu,\"dictionary\":%zu,\"batches\":%zu,"
-           "\"features\":%zu,\"evaluation\":%zu}\n", f->plan.encoders, f->plan.activations,
+           "\"features\":%zu,\"evaluation\":%zu", f->plan.encoders, f->plan.activations,
            f->plan.dictionary, f->plan.batches, f->plan.features, f->plan.evaluation);
+    printf(",\"images\":%zu,\"classes\":%d,\"channels\":%d", f->data.images, f->data.classes,
+           f->data.channels);
+    cli_json_account(&f->data.account, "");
+    printf("}\n");
 }
 
 static void print_memory(const struct forecast *f)

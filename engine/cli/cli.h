@@ -42,9 +42,13 @@ void cli_running(const char *command);
 void cli_likest(const char **likest, const char *word, const char *other);
 int cli_unknown(const char *kind, const char *word, const char *likest);
 
-/* "moco: SENTENCE" where opening the data had something to say. */
+/* "moco: 12,480 images, ..." of a set that was opened, with its name where there are several; then
+ * "moco: SENTENCE" where opening it had something to say. */
 struct source;
-void cli_note(const struct source *source);
+void cli_note(const struct source *source, int named);
+
+/* ,"not_taken":{".gif":212},"classes_gone":["b"] ; prefix: in front of both keys, "test_". */
+void cli_json_account(const struct account *account, const char *prefix);
 
 /* missing.c: the option, its range (0 or EXIT_USAGE), and a notice of what is missing in the images
  * read so far. */
@@ -171,6 +175,8 @@ void probe_missing(const struct probe *probe);
 /* ", 6 of them of classes that --train lacks" behind a number of test images, "" without any. */
 enum { UNKNOWN_TEXT = 80 };
 const char *probe_unknown(char out[UNKNOWN_TEXT], const struct score_sets *sets);
+/* The accounts of both sets, as cli_json_account() prints them. */
+void probe_json_accounts(const struct score_sets *sets);
 /* A notice of the images that were left out. */
 void probe_left(const struct probe *probe);
 void probe_close(struct probe *probe);

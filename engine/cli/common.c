@@ -16,6 +16,7 @@
 #include "engine/cli/help/help.h"
 #include "engine/cli/terminal.h"
 #include "engine/cli/wait.h"
+#include "engine/data/summary.h"
 
 enum { WORD_NEAR = 2 /* letters that differ */, THREADS_MAX = 4096 };
 
@@ -27,10 +28,34 @@ int cli_failed(void)
     return EXIT_FAILED;
 }
 
-void cli_note(const struct source *source)
+void cli_note(const struct source *source, int named)
 {
+    char text[1400];
+    struct summary *summary = malloc(sizeof *summary);
+    if (summary) {
+        summary_of(summary, source);
+        summary_text(text, sizeof text, summary, named ? source->where : NULL);
+        fprintf(stderr, "moco: %s\n", text);
+    }
+    free(summary);
     if (source->note[0])
         fprintf(stderr, "moco: %s\n", source->note);
+}
+
+void cli_json_account(const struct account *account, const char *prefix)
+{
+    printf(",\"%snot_taken\":{", prefix);
+    for (size_t i = 0; i < account->n; i++) {
+        printf("%s", i ? "," : "");
+        cli_json_text(account->rows[i].what);
+        printf(":%zu", account->rows[i].count);
+    }
+    printf("},\"%sclasses_gone\":[", prefix);
+    for (size_t i = 0; i < account->gone_count && i < ACCOUNT_GONE; i++) {
+        printf("%s", i ? "," : "");
+        cli_json_text(account->gone[i]);
+    }
+    printf("]");
 }
 
 static const char *running;

@@ -18,14 +18,15 @@ struct arguments {
     struct pack_options packing;
 };
 
-static int look(struct audit *audit, struct source **source, const char *data, double max_missing)
+static int look(struct audit *audit, struct source **source, const char *data, double max_missing,
+                int named)
 {
     struct bar bar = cli_bar();
     int rc = source_open_lenient(source, data);
     if (rc)
         return rc;
     missing_allow(*source, max_missing);
-    cli_note(*source);
+    cli_note(*source, named);
     rc = audit_open(audit, *source, cli_bar_step, &bar);
     cli_bar_end(&bar);
     if (!rc)
@@ -69,9 +70,9 @@ static int check_data(const struct arguments *a)
 {
     struct checked checked = {.has_test = a->test != NULL, .list = a->list};
     struct source *train = NULL, *test = NULL;
-    int rc = look(&checked.train, &train, a->data, a->max_missing);
+    int rc = look(&checked.train, &train, a->data, a->max_missing, a->test != NULL);
     if (!rc && a->test)
-        rc = look(&checked.test, &test, a->test, a->max_missing);
+        rc = look(&checked.test, &test, a->test, a->max_missing, 1);
     if (!rc && a->test)
         rc = audit_leaks(&checked.leaks, &checked.leak_count, &checked.train, &checked.test);
     if (!rc && a->test)

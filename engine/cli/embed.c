@@ -80,7 +80,7 @@ static int open_job(struct job *job, const char *weights, const char *data, cons
         rc = source_open(&job->source, data);
     if (rc)
         return rc;
-    cli_note(job->source);
+    cli_note(job->source, 0);
     job->embed.net = job->model.net;
     job->embed.encoder = &job->model.encoder;
     job->embed.bad = &job->bad;
@@ -158,6 +158,7 @@ static void print_result(const struct job *job, const char *feature, int json)
     printf("{\"rows\":%zu,\"columns\":%zu,\"left_out\":%zu,\"feature\":\"%s\",\"ids\":",
            job->written, job->D, job->left_out, feature);
     cli_json_text(job->table_path);
+    cli_json_account(&job->source->account, "");
     printf("}\n");
 }
 

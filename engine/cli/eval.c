@@ -24,11 +24,13 @@ static void print_knn(double top1, const struct knn_job *job, const struct score
     size_t all = sets->train.n - sets->train.left_out;
     size_t judged = sets->test.n ? sets->test.n - sets->test.left_out : all;
     char unknown[UNKNOWN_TEXT];
-    if (job->json)
+    if (job->json) {
         printf("{\"top1\":%.4f,\"k\":%d,\"t\":%.9g,\"feature\":\"%s\",\"n_train\":%zu,"
-               "\"n_test\":%zu,\"unknown_class\":%zu}\n", top1, job->k, job->t, feature,
+               "\"n_test\":%zu,\"unknown_class\":%zu", top1, job->k, job->t, feature,
                votes(sets), judged, sets->unknown);
-    else if (sets->test.n)
+        probe_json_accounts(sets);
+        printf("}\n");
+    } else if (sets->test.n)
         printf("kNN top-1 %.2f %% (k %d, t %g, %s, %zu -> %zu images%s)\n", top1, job->k, job->t,
                feature, all, judged, probe_unknown(unknown, sets));
     else

@@ -25,9 +25,11 @@ static void print(const struct finetune_result *r, const struct finetune_config 
             printf(",\"top5\":%.4f", r->top5);
         printf(",\"n_train\":%zu,\"n_labelled\":%zu,\"n_test\":%zu,\"fraction\":%.9g,"
                "\"start\":\"%s\",\"epochs\":%d,\"batch\":%d,\"lr\":%.9g,\"loss\":%.6f,"
-               "\"seconds\":%.2f,\"unknown_class\":%zu}\n", r->n, sets->train.n, sets->test.n,
+               "\"seconds\":%.2f,\"unknown_class\":%zu", r->n, sets->train.n, sets->test.n,
                config->fraction, start, r->epochs, r->batch, config->lr, r->loss, seconds,
                sets->unknown);
+        probe_json_accounts(sets);
+        printf("}\n");
         return;
     }
     printf("finetune top-1 %.2f %%", r->top1);

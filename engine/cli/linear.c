@@ -37,6 +37,7 @@ static void print_json(const struct linear_result *r, const struct class_score *
                    classes[c].right);
         printf("]");
     }
+    probe_json_accounts(sets);
     printf("}\n");
 }
 

@@ -34,20 +34,24 @@ static int views_of(struct policy *out, const struct model *model)
     return rc;
 }
 
-static void print(const struct metrics *m, size_t n, size_t D, const char *feature, int json)
+static void print(const struct metrics *m, size_t n, size_t D, const char *feature,
+                  const struct source *source, int json)
 {
     double sphere = 1.0 / sqrt((double)D);
-    if (json)
+    if (json) {
         printf("{\"alignment\":%.6f,\"uniformity\":%.6f,\"deviation\":%.6f,\"deviation_min\":%.6f,"
                "\"deviation_sphere\":%.6f,\"pretext_top1\":%.4f,\"images\":%zu,\"columns\":%zu,"
-               "\"feature\":\"%s\"}\n", m->alignment, m->uniformity, m->deviation, m->least, sphere,
+               "\"feature\":\"%s\"", m->alignment, m->uniformity, m->deviation, m->least, sphere,
                m->top1, n, D, feature);
-    else
+        cli_json_account(&source->account, "");
+        printf("}\n");
+    } else {
         printf("alignment     %8.4f   mean squared distance of two views of an image\n"
                "uniformity    %8.4f   log mean exp(-2 d^2) over pairs of images; 0: all the same\n"
                "deviation     %8.4f   of a column; least %.4f, spread over the sphere %.4f\n"
                "pretext top-1 %8.2f %% one of %zu images told by its other view (%s)\n",
                m->alignment, m->uniformity, m->deviation, m->least, sphere, m->top1, n, feature);
+    }
 }
 
 /* Images that could not be read when the first of their views was due. */
@@ -112,7 +116,7 @@ static int measure(const struct model *model, const struct source *source, struc
     if (!rc)
         cli_missing(source);
     if (!rc)
-        print(&metrics, n, D, feature, json);
+        print(&metrics, n, D, feature, source, json);
     free(x);
     return rc;
 }
@@ -157,7 +161,7 @@ int command_metrics(int argc, char **argv)
     embed.encoder = &model.encoder;
     if (!rc) {
         missing_allow(source, max_missing);
-        cli_note(source);
+        cli_note(source, 0);
         rc = measure(&model, source, &embed, feature, (size_t)images, (uint64_t)seed, json);
     }
     source_close(&source);

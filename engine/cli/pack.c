@@ -21,14 +21,16 @@ static void print_bad(const struct pack_report *report, size_t views)
 }
 
 static void print_report(const struct pack_report *report, const char *out, size_t views, int side,
-                         int json)
+                         const struct account *account, int json)
 {
     if (json) {
         printf("{\"packed\":");
         cli_json_text(out);
-        printf(",\"images\":%zu,\"scaled\":%zu,\"left_out\":%zu,\"bytes\":%llu}\n",
+        printf(",\"images\":%zu,\"scaled\":%zu,\"left_out\":%zu,\"bytes\":%llu",
                report->written, report->scaled, report->bad * views,
                (unsigned long long)report->bytes);
+        cli_json_account(account, "");
+        printf("}\n");
         return;
     }
     double kib = (double)report->bytes / 1024;
@@ -51,7 +53,7 @@ int cli_pack(const char *data, const char *out, struct pack_options *options, do
                     : error_memory("a report on packing", sizeof *report);
     if (!rc) {
         missing_allow(source, max_missing);
-        cli_note(source);
+        cli_note(source, 0);
         options->progress = cli_bar_step;
         options->user = &bar;
         rc = pack_write(report, out, source, options);
@@ -60,7 +62,7 @@ int cli_pack(const char *data, const char *out, struct pack_options *options, do
     if (!rc) {
         cli_missing(source);
         print_bad(report, source_views(source));
-        print_report(report, out, source_views(source), options->side, json);
+        print_report(report, out, source_views(source), options->side, &source->account, json);
     }
     source_close(&source);
     free(report);

@@ -71,9 +71,9 @@ int probe_open(struct probe *probe, const struct probe_job *job, const struct mo
     if (rc)
         return rc;
     score_allow_missing(&probe->sets, job->max_missing);
-    cli_note(probe->sets.train.source);
+    cli_note(probe->sets.train.source, job->test != NULL);
     if (job->test)
-        cli_note(probe->sets.test.source);
+        cli_note(probe->sets.test.source, 1);
     if (probe->sets.only[0])
         fprintf(stderr, "moco: %s\n", probe->sets.only);
     return pixels ? pixel_policy(&probe->policy, probe->sets.train.source, job->side) : MOCO_OK;
@@ -92,6 +92,14 @@ const char *probe_unknown(char out[UNKNOWN_TEXT], const struct score_sets *sets)
     if (sets->unknown)
         snprintf(out, UNKNOWN_TEXT, ", %zu of them of classes that --train lacks", sets->unknown);
     return out;
+}
+
+void probe_json_accounts(const struct score_sets *sets)
+{
+    const struct source *train = sets->train.source, *test = sets->test.source;
+    cli_json_account(&train->account, "");
+    if (test && test != train)
+        cli_json_account(&test->account, "test_");
 }
 
 void probe_left(const struct probe *probe)

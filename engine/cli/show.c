@@ -130,7 +130,15 @@ static void json_number(const char *name, double value)
         printf(",\"%s\":%.9g", name, value);
 }
 
-static void json_line(const struct train_progress *p)
+/* On a run's first line: what it trains on. */
+static void json_source(const struct source *source)
+{
+    printf(",\"images\":%zu,\"classes\":%d,\"channels\":%d", source->count,
+           source->labels ? source->classes : 0, source->channels);
+    cli_json_account(&source->account, "");
+}
+
+static void json_line(const struct train_progress *p, int first)
 {
     printf("{\"epoch\":%d,\"step\":%llu", p->epoch, (unsigned long long)p->step);
     json_number("loss", p->loss);
@@ -143,6 +151,8 @@ static void json_line(const struct train_progress *p)
     json_number("queue_fill", p->queue_fill);
     json_number("knn", p->knn);
     json_number("accuracy", p->accuracy);
+    if (first && p->source)
+        json_source(p->source);
     printf("}\n");
     fflush(stdout);
 }
@@ -188,7 +198,7 @@ static void on_progress(void *user, const struct train_progress *p)
     show->trained |= p->epoch > 0;
     wait_clear(&show->wait);
     if (p->epoch_done && show->json)
-        json_line(p);
+        json_line(p, !show->lines++);
     if (!p->epoch_done && time - show->shown < (show->terminal ? 0.2 : 10.0))
         return;
     show->shown = time;

@@ -14,6 +14,7 @@ int show_train(struct config *config, const struct moco_simd *simd, int keeps);
  * stay where it is. */
 struct show {
     int terminal, json;
+    int lines; /* of JSON so far */
     int open;     /* a line without its end stands on the terminal */
     double shown; /* when */
     struct wait wait;

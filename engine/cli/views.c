@@ -209,6 +209,8 @@ static int open_views(struct views *v, const struct moco_simd *simd)
     if (!rc)
         missing_allow(v->source, v->config.value.max_missing);
     if (!rc)
+        cli_note(v->source, 0);
+    if (!rc)
         rc = views_resolve(&v->config, v->source, &hooks);
     if (!rc)
         rc = config_policy(&v->policy, &v->config.value, v->source->channels);

@@ -30,6 +30,10 @@ void account_class_gone(struct account *account, const char *name);
 /* All that was left out. */
 size_t account_total(const struct account *account);
 
+/* "12,480" */
+enum { ACCOUNT_NUMBER = 32 };
+const char *account_number(char out[ACCOUNT_NUMBER], size_t n);
+
 /* "212 .gif, 3 empty files; no image is left of class b", "" where nothing was left out. */
 void account_text(char *out, size_t size, const struct account *account);
 

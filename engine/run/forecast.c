@@ -102,6 +102,8 @@ int forecast_run(struct forecast *f, struct config *config, const struct moco_si
     }
     if (!rc && run.scored)
         rc = time_evaluation(f, &run);
+    if (run.source)
+        summary_of(&f->data, run.source);
     f->plan = run.plan;
     f->limit = run.limit;
     f->predicted = before ? before + memory_total(&run.plan) : 0;

@@ -5,6 +5,7 @@
 #ifndef MOCO_ENGINE_RUN_FORECAST_H
 #define MOCO_ENGINE_RUN_FORECAST_H
 
+#include "engine/data/summary.h"
 #include "engine/run/memory.h"
 #include "engine/run/train.h"
 
@@ -20,6 +21,7 @@ struct forecast {
     double total_s;                      /* of the run, without checkpoints */
     struct memory_plan plan;
     struct memory_limit limit;           /* before anything was allocated */
+    struct summary data;
     size_t predicted, measured;          /* peaks of the process, in bytes; predicted is that of the
                                           * run, measured that of these steps, without the
                                           * features that kNN compares; 0: not known here */

@@ -11,6 +11,7 @@
 #include "engine/data/format/raw.h"
 #include "engine/data/missing.h"
 #include "engine/data/order.h"
+#include "engine/data/summary.h"
 #include "engine/run/labels.h"
 #include "engine/run/run.h"
 
@@ -32,9 +33,17 @@ int run_exists(const char *path)
     return stat(path, &st) == 0;
 }
 
-/* What opening the data had to choose or leave out. */
-static void note(const struct run *run, const struct source *source)
+/* What the data are, and what opening them had to choose or leave out. */
+static void note(const struct run *run, const struct source *source, const char *where)
 {
+    char text[1400];
+    struct summary *summary = malloc(sizeof *summary);
+    if (summary) {
+        summary_of(summary, source);
+        summary_text(text, sizeof text, summary, where);
+        run_notice(run->hooks, "%s", text);
+    }
+    free(summary);
     if (source->note[0])
         run_notice(run->hooks, "%s", source->note);
 }
@@ -117,8 +126,8 @@ static int open_scores(struct run *run)
         run_notice(run->hooks, "kNN: all of the %zu images vote where knn-k is %d; a smaller "
                                "--knn-k asks the nearest", run->sets.train.n, c->knn_k);
     if (!rc && c->knn_train[0]) {
-        note(run, run->sets.train.source);
-        note(run, run->sets.test.source);
+        note(run, run->sets.train.source, run->sets.train.source->where);
+        note(run, run->sets.test.source, run->sets.test.source->where);
         note_missing(run, run->sets.train.source);
         note_missing(run, run->sets.test.source);
     }
@@ -150,7 +159,7 @@ static int open_data(struct run *run)
     if (!rc)
         missing_allow(run->source, c->max_missing);
     if (!rc)
-        note(run, run->source);
+        note(run, run->source, NULL);
     if (!rc && c->resume)
         rc = state_keep_normalisation(run);
     if (!rc)

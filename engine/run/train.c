@@ -68,7 +68,7 @@ static void progress_of(struct train_progress *p, const struct run *run)
         .step_loss = run->step.loss, .ln_k1 = guess_loss(run), .lr = run->lr,
         .queue_fill = fill_share(run),
         .img_s = seconds > 0 ? (double)run->timed * run->c->batch / seconds : 0.0,
-        .data_s = run->data_s, .compute_s = run->compute_s, .knn = NAN,
+        .data_s = run->data_s, .compute_s = run->compute_s, .knn = NAN, .source = run->source,
         .accuracy = NAN,
         .eta_s = run->all_steps ? run->all_s / (double)run->all_steps *
                                       (double)(run->total - run->info.step) : 0.0,

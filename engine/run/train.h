@@ -32,6 +32,7 @@ struct train_progress {
     double knn;                 /* percent; NAN when not computed now */
     double accuracy;            /* the same of the classifier that semi-supervised training has */
     int epoch_done;
+    const struct source *source; /* that is trained on */
 };
 
 /* All may be NULL. */

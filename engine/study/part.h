@@ -12,6 +12,8 @@
 
 enum { STUDY_PATH = 1100 };
 
+enum { STUDY_TOLD = 128 };
+
 struct study_state {
     const struct study *study;
     const struct config *base; /* flags, files, presets */
@@ -23,6 +25,8 @@ struct study_state {
     struct config common;      /* base over the study's own, as all rows have it */
     struct config shown;       /* what the data make of it */
     struct study_result results[STUDY_ROWS_MAX];
+    uint64_t told[STUDY_TOLD]; /* sentences by hash: what every run has to say is said once */
+    size_t told_count;
 };
 
 /* The configuration of a run; `epochs` 0: as the base has it. */

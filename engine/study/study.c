@@ -13,6 +13,7 @@
 
 /* The hooks of one run: those of the study, and a note of each step's loss. */
 struct watching {
+    struct study_state *state;
     const struct study_hooks *hooks;
     FILE *steps; /* NULL: not wanted, or not yet open */
     int wanted, failed;
@@ -43,10 +44,25 @@ static void on_progress(void *user, const struct train_progress *p)
         train->progress(train->user, p);
 }
 
+/* Whether a run before has said so. FNV-1a. */
+static int was_told(struct study_state *state, const char *sentence)
+{
+    uint64_t hash = UINT64_C(14695981039346656037);
+    for (const char *c = sentence; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+    for (size_t i = 0; i < state->told_count; i++)
+        if (state->told[i] == hash)
+            return 1;
+    if (state->told_count < STUDY_TOLD)
+        state->told[state->told_count++] = hash;
+    return 0;
+}
+
 static void on_notice(void *user, const char *sentence)
 {
-    const struct train_hooks *train = &((struct watching *)user)->hooks->train;
-    if (train->notice)
+    struct watching *w = user;
+    const struct train_hooks *train = &w->hooks->train;
+    if (train->notice && !was_told(w->state, sentence))
         train->notice(train->user, sentence);
 }
 
@@ -68,7 +84,8 @@ static int train_one(struct study_state *state, int r, uint64_t seed)
 {
     struct config config;
     struct study_result *result = &state->results[r];
-    struct watching watch = { .hooks = state->hooks, .wanted = state->study->oscillation };
+    struct watching watch = { .state = state, .hooks = state->hooks,
+                              .wanted = state->study->oscillation };
     struct train_hooks hooks = { .user = &watch, .progress = on_progress, .notice = on_notice,
                                  .stop = on_stop, .waiting = on_waiting };
     int rc = study_configure(&config, state, &state->study->rows[r], result->epochs, seed);

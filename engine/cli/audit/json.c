@@ -106,6 +106,7 @@ static void set(const struct audit *audit, int list)
     for (int kind = 0; kind < AUDIT_KINDS; kind++)
         printf(",\"%s\":%zu", audit_kind_name((enum audit_kind)kind), audit->seen[kind]);
     findings(audit, list);
+    cli_json_account(&source->account, "");
 }
 
 void audit_print_json(const struct checked *c)

@@ -33,6 +33,12 @@ int decode_refuse(const struct decode_file *file, const char *why)
     return decode_fail(MOCO_EFORMAT, file, why);
 }
 
+int decode_reads(enum content content)
+{
+    return content == CONTENT_JPEG || content == CONTENT_PNG || content == CONTENT_BMP ||
+           content == CONTENT_PNM;
+}
+
 static int find_format(enum decode_format *out, const struct decode_file *file)
 {
     const char *dot = strrchr(file->name, '.');
@@ -45,8 +51,17 @@ static int find_format(enum decode_format *out, const struct decode_file *file)
     *out = DECODE_TGA;
     if (dot && !strcasecmp(dot, ".tga"))
         return MOCO_OK;
-    return file->size ? decode_refuse(file, "it starts like no JPEG, PNG, BMP, PGM or PPM")
-                      : decode_fail(MOCO_ETRUNCATED, file, "the file is empty");
+    if (!file->size)
+        return decode_fail(MOCO_ETRUNCATED, file, "the file is empty");
+    enum content content = content_of(file->bytes, file->size);
+    if (content == CONTENT_UNKNOWN)
+        return decode_refuse(file, "it starts like no JPEG, PNG, BMP, PGM or PPM");
+    return error_set(MOCO_EFORMAT, "%s: %s, which %s; convert or remove it", file->name,
+                     content_name(content),
+                     content == CONTENT_TIFF   ? "tiff:DIR reads and a folder of images does not"
+                     : content == CONTENT_FITS ? "fits:DIR reads and a folder of images does not"
+                     : content == CONTENT_WEBP || content == CONTENT_GIF
+                         ? "this build does not read" : "is no image that moco reads");
 }
 
 static int believable(const struct decode_header *header, const struct decode_file *file)

@@ -15,6 +15,7 @@
 #ifndef MOCO_ENGINE_DATA_DECODE_H
 #define MOCO_ENGINE_DATA_DECODE_H
 
+#include "engine/data/format/content.h"
 #include "engine/data/source.h"
 
 enum {
@@ -46,6 +47,9 @@ struct decode_header {
     int file_channels; /* with alpha, or 4 of CMYK */
     int pixels_a_byte; /* that a byte of the file can give at most; 0: the format has checked it */
 };
+
+/* Whether this build decodes files of a kind; TGA has none of its own. */
+int decode_reads(enum content content);
 
 int decode_header(struct decode_header *out, const struct decode_file *file);
 

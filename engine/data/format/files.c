@@ -175,8 +175,7 @@ static int open_tree(struct source *source, enum tree_kind kind)
     snprintf(dir, sizeof dir, "%s", files->tree.root);
     int rc = tree_open(&files->tree, dir, kind);
     if (rc == MOCO_OK && files->tree.count == 0)
-        rc = error_set(MOCO_EFORMAT, "the folder %s holds no %s file", dir,
-                       kind == TREE_TIFF ? "tif or tiff" : "fits, fit, fts or fz");
+        rc = tree_none(&files->tree, dir);
     tree_note(source, &files->tree);
     return rc;
 }

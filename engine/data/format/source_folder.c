@@ -1,7 +1,6 @@
 /* source_folder.c: a folder of image files.
  *
- * DIR[:alpha=drop|keep]: files jpg jpeg png bmp ppm pgm tga (any case), found and labelled as
- * tree.h says. A set of grey images has 1 channel, any other 3; with alpha=keep one more, also
+ * DIR[:alpha=drop|keep]: JPEG, PNG, BMP, PNM, GIF, WebP and TGA, found and labelled as tree.h says. A set of grey images has 1 channel, any other 3; with alpha=keep one more, also
  * where no image has alpha, so that all sets of a kind agree. decode.h has the rules for pixels.
  * Files are opened once for their headers, then again for every read. One without a header that can
  * be read is an image all the same, whose every read fails; raw.h says how many there may be. */
@@ -252,9 +251,7 @@ int source_open_folder(struct source *source, const char *path)
     if (rc == MOCO_OK)
         rc = tree_open(tree, dir, TREE_IMAGE);
     if (rc == MOCO_OK && tree->count == 0)
-        rc = error_set(MOCO_EFORMAT, "the folder %s holds no jpg, jpeg, png, bmp, ppm, pgm or tga "
-                       "file%s%s", dir, tree->seen[TREE_TIFF] ? "; tiff:DIR reads its TIFFs" : "",
-                       tree->seen[TREE_FITS] ? "; fits:DIR reads its FITS files" : "");
+        rc = tree_none(tree, dir);
     if (rc != MOCO_OK)
         return rc;
     tree_note(source, tree);
