@@ -119,6 +119,10 @@ void step_close(struct step *step);
 /* Fresh weights: θ_k an exact copy of θ_q (KEY_SEPARATE: weights of its own). */
 void step_init(struct step *step);
 
+/* θ_k and its running statistics become a copy of the query's, as far as it has its own; not where
+ * it is of another architecture. */
+void step_copy_keys(struct step *step);
+
 /* One step. On failure the step is undefined and must be reloaded from a checkpoint. */
 int step_run(struct step *step, const struct step_input *input);
 

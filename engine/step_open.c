@@ -348,6 +348,17 @@ void step_init(struct step *s)
     encoder_init(&s->q, s->net, s->config.seed);
     if (key == KEY_SEPARATE)
         encoder_init(&s->k, s->net_k, s->config.seed + 1);
-    else if (key_has_params(key))
+    else
+        step_copy_keys(s);
+}
+
+void step_copy_keys(struct step *s)
+{
+    enum key_encoder key = s->config.key.kind;
+    if (key_has_params(key))
         memcpy(s->k.params, s->q.params, step_key_count(s) * sizeof(float));
+    if (!key_has_branch(key) || key == KEY_SAME)
+        return;
+    memcpy(s->k.stats, s->q.stats, net_stat_count(s->net_k) * sizeof(float));
+    s->k.batches = s->q.batches;
 }

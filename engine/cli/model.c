@@ -29,17 +29,12 @@ static int model_load(struct model *model, const struct moco_simd *simd)
 
 void cli_note_weights(const char *path, const struct weights_info *info)
 {
-    const char *prefix = info->names.is.prefix;
-    if (info->own)
-        return;
-    if (*prefix || info->prefixes[0])
-        fprintf(stderr, "moco: %s: the encoder behind the prefix %s is taken%s%s\n", path,
-                *prefix ? prefix : "(none)", info->prefixes[0] ? "; also there: " : "",
-                info->prefixes);
-    if (info->left_out_count)
-        fprintf(stderr, "moco: %s: %zu other tensor%s not read: %s%s\n", path,
-                info->left_out_count, info->left_out_count == 1 ? " is" : "s are", info->left_out,
-                info->left_out_count > 3 ? " and so on" : "");
+    char prefix[WEIGHTS_NOTE], left_out[WEIGHTS_NOTE];
+    weights_notes(prefix, left_out, path, info);
+    if (prefix[0])
+        fprintf(stderr, "moco: %s\n", prefix);
+    if (left_out[0])
+        fprintf(stderr, "moco: %s\n", left_out);
 }
 
 int model_open(struct model *model, const char *path, const struct moco_simd *simd)

@@ -155,13 +155,17 @@ int train_folder(const char *path)
 static int open_data(struct run *run)
 {
     const struct run_config *c = run->c;
-    int rc = source_open_pair(&run->source, c->data, c->positive);
+    int rc = init_open(run);
+    if (!rc)
+        rc = source_open_pair(&run->source, c->data, c->positive);
     if (!rc)
         missing_allow(run->source, c->max_missing);
     if (!rc)
         note(run, run->source, NULL);
     if (!rc && c->resume)
         rc = state_keep_normalisation(run);
+    if (!rc)
+        rc = init_normalise(run);
     if (!rc)
         rc = train_resolve(run->config, run->source, run->hooks);
     if (!rc)
@@ -309,6 +313,7 @@ void run_close(struct run *run)
         step_close(&run->step);
     if (run->scored)
         score_close(&run->sets);
+    init_close(run);
     bad_close(&run->bad);
     source_close(&run->source);
     free(run->labels);

@@ -10,6 +10,7 @@
 #include "engine/eval/score.h"
 #include "engine/run/bad.h"
 #include "engine/run/events.h"
+#include "engine/run/init.h"
 #include "engine/run/log.h"
 #include "engine/run/memory.h"
 #include "engine/run/saved/checkpoint.h"
@@ -24,6 +25,7 @@ struct run {
     const struct run_config *c; /* &config->value */
     const struct moco_simd *simd;
     const struct train_hooks *hooks;
+    struct init init;
     struct source *source;
     struct policy policy;
     struct schedule schedule;
@@ -79,6 +81,7 @@ void notice_missing(const struct source *source, const struct train_hooks *hooks
  * checkpoint, or a fresh start. */
 int state_check(const struct run *run);
 int state_keep_normalisation(struct run *run);
+const char *state_saved(const struct run *run); /* its checkpoint, or the weights of its end; or NULL */
 int state_open(struct run *run);
 
 /* judge.c. Looks at some images of the evaluation's sets before the first step; part of opening. */

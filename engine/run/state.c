@@ -147,7 +147,9 @@ int state_open(struct run *run)
         if (run->c->resume)
             run_notice(run->hooks, "%s has no checkpoint: the run starts afresh", out);
         step_init(&run->step);
-        rc = train_folder(out);
+        rc = init_take(run);
+        if (!rc)
+            rc = train_folder(out);
     }
     if (!rc)
         rc = log_open(&run->log, path, resumed ? run->info.log_bytes : 0, run_classifies(run));
@@ -165,15 +167,21 @@ int state_open(struct run *run)
     return rc;
 }
 
+const char *state_saved(const struct run *run)
+{
+    return run_exists(run->checkpoint) ? run->checkpoint
+           : run_exists(run->weights)  ? run->weights : NULL;
+}
+
 /* A resumed run keeps the mean and deviation that it measured at its start: images that could not
  * be read since then would move them. */
 int state_keep_normalisation(struct run *run)
 {
     static const char *const names[] = { "mean", "std" };
     char text[sizeof run->c->mean];
-    const char *from = run_exists(run->checkpoint) ? run->checkpoint : run->weights;
+    const char *from = state_saved(run);
     int rc = MOCO_OK;
-    for (int i = 0; i < 2 && !rc && run_exists(from); i++) {
+    for (int i = 0; i < 2 && !rc && from; i++) {
         rc = checkpoint_setting(text, sizeof text, from, names[i]);
         if (!rc && text[0] && !(i ? run->c->std : run->c->mean)[0])
             rc = config_set(run->config, names[i], text, FROM_DATA);

@@ -16,6 +16,7 @@
 #include "engine/data/missing.h"
 #include "engine/base/replace.h"
 #include "engine/run/forecast.h"
+#include "engine/run/init.h"
 
 enum { PLAN_MAX = 1 << 16, EPOCHS_MAX = 1000000 };
 
@@ -246,6 +247,15 @@ static int measure(int *epochs, const struct study_state *state, const struct st
     return MOCO_OK;
 }
 
+/* What the base's --init says of the network. */
+static int follow_weights(struct config *config)
+{
+    struct init init = { .file = NULL };
+    int rc = config->value.init[0] ? init_follow(&init, config) : MOCO_OK;
+    safetensors_close(&init.file);
+    return rc;
+}
+
 /* The row as it is trained is allowed with these data, or the reason why not. */
 static int check_row(struct study_state *state, int r)
 {
@@ -256,7 +266,9 @@ static int check_row(struct study_state *state, int r)
     if (rc)
         return rc;
     int other = config.value.batch != state->common.value.batch;
-    rc = train_resolve(&config, state->source, NULL);
+    rc = follow_weights(&config);
+    if (!rc)
+        rc = train_resolve(&config, state->source, NULL);
     snprintf(result->settings, sizeof result->settings, "%s", row->settings);
     if (other)
         snprintf(result->settings, sizeof result->settings, "%s lr=%g", row->settings,

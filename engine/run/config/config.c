@@ -26,6 +26,9 @@
 
 static const struct setting rows[] = {
     PATH("out", out, "DIR", "folder of the run"),
+    PATH("init", init, "FILE",
+         "weights that training starts from, or the folder of a run: its backbone, and its head "
+         "where that fits; what the file says (`arch`, `width`, `stem`) need not be given"),
     PATH("positive", positive, "DATA", "data whose image i is the other view of image i"),
     TEXT("preset", preset, 1, "`cifar-demo`, `moco-v1`, `moco-v2` or `instdisc-cifar`"),
     TEXT("method", method, 1,
@@ -157,7 +160,8 @@ const struct setting *config_settings(size_t *count)
 
 const char *origin_name(enum origin origin)
 {
-    static const char *const names[] = { "default", "data", "preset", "file", "flag" };
+    static const char *const names[] = { "default", "data", "weights", "preset", "file",
+                                         "flag" };
     return names[origin];
 }
 

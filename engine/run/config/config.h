@@ -1,6 +1,7 @@
 /* config.h: every setting of a run, and where its value came from.
  *
- * A flag beats the config file, which beats the preset, which beats what is derived from the data.
+ * A flag beats the config file, which beats the preset, which beats what the weights say that
+ * training starts from, which beat what is derived from the data.
  * One table in config.c lists all settings (name as typed, type, field, help): flags, files,
  * presets, the printed list and config.json all read that table. */
 #ifndef MOCO_ENGINE_RUN_CONFIG_CONFIG_H
@@ -16,12 +17,13 @@
 #include "engine/net/encoder.h"
 #include "engine/optim/optimiser.h"
 #include "engine/optim/schedule.h"
+#include "engine/run/saved/safetensors.h"
 
-enum origin { FROM_DEFAULT, FROM_DATA, FROM_PRESET, FROM_FILE, FROM_FLAG };
+enum origin { FROM_DEFAULT, FROM_DATA, FROM_WEIGHTS, FROM_PRESET, FROM_FILE, FROM_FLAG };
 
 struct run_config {
     /* what */
-    char data[1024], positive[1024], out[1024], preset[32], method[32], key_encoder[32];
+    char data[1024], positive[1024], out[1024], init[1024], preset[32], method[32], key_encoder[32];
     /* encoder */
     char arch[16], stem[16];
     int width, dim, mlp, bn_splits, side;
@@ -87,6 +89,8 @@ struct config {
     struct run_config value;
     enum origin origin[128]; /* by row of the table */
     struct digest files; /* of the data; stands in config.json beside the settings */
+    char init_sum[ST_SUM]; /* of the weights that training starts from; "" without; stands in the
+                            * recipe as init, in whose place a path would say nothing */
     char reasons[600]; /* what follows from images and batch, and why; "" when nothing does */
 };
 
@@ -141,6 +145,6 @@ char *config_recipe(const struct config *config);
 void config_text(char *out, size_t size, const struct config *config, const struct setting *row);
 /* The value is that of config_default(). */
 int config_is_usual(const struct config *config, const struct setting *row);
-const char *origin_name(enum origin origin); /* "default", "data", "preset", "file", "flag" */
+const char *origin_name(enum origin origin); /* "default", "data", "weights", "preset", ... */
 
 #endif

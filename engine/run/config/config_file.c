@@ -59,7 +59,8 @@ static int add_values(cJSON *object, const struct config *config, int only_saved
         if ((!only_saved || in_recipe(config, &rows[i])) &&
             !add_value(object, config, &rows[i], paths))
             return 0;
-    return 1;
+    return !only_saved || !config->init_sum[0] ||
+           cJSON_AddStringToObject(object, "init", config->init_sum) != NULL;
 }
 
 char *config_recipe(const struct config *config)
@@ -206,6 +207,13 @@ static int is_of_process(const char *name)
            !strcmp(name, "config");
 }
 
+/* What a recipe has in the place of a path. */
+static int is_sum(const cJSON *item)
+{
+    return !strcmp(item->string, "init") && cJSON_IsString(item) &&
+           !strncmp(item->valuestring, ST_SUM_PREFIX, sizeof ST_SUM_PREFIX - 1);
+}
+
 static int explain(int rc, const char *path)
 {
     char why[512];
@@ -223,7 +231,7 @@ static int apply_item(struct config *config, const cJSON *item, const struct pat
         rc = paths_data(config->value.data, sizeof config->value.data, paths, text);
     if (rc)
         return explain(rc, path);
-    if (is_extra(item->string) || is_of_process(item->string))
+    if (is_extra(item->string) || is_of_process(item->string) || is_sum(item))
         return MOCO_OK;
     if (!text)
         return error_set(MOCO_EFORMAT, "%s: the value of %.64s is no number, text, true or false",

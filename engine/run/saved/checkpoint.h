@@ -36,7 +36,7 @@ int checkpoint_load(const char *path, struct step *step, struct checkpoint_info 
  * in the same way. */
 int checkpoint_compare(const char *path, const char *recipe);
 
-/* out: a text among the settings that either was made with, "" where it has none. */
+/* out: a setting that either was made with, as text; "" where it says none. */
 int checkpoint_setting(char *out, size_t size, const char *path, const char *name);
 
 #endif

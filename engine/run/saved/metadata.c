@@ -66,8 +66,11 @@ void meta_channels_text(char *out, size_t size, const float *values, int channel
 void recipe_text(char *out, size_t size, const char *recipe, const char *name)
 {
     cJSON *object = cJSON_Parse(recipe);
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-    snprintf(out, size, "%s", text ? text : "");
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    const char *text = cJSON_GetStringValue(item);
+    char *number = item && !text ? cJSON_PrintUnformatted(item) : NULL;
+    snprintf(out, size, "%s", text ? text : number ? number : "");
+    cJSON_free(number);
     cJSON_Delete(object);
 }
 

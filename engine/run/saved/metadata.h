@@ -35,7 +35,7 @@ int meta_get_real(double *out, const struct st_file *file, const char *key);
 int meta_get_channels(float *out, const struct st_file *file, const char *key, int channels);
 void meta_channels_text(char *out, size_t size, const float *values, int channels);
 
-/* A text of a recipe (JSON), "" when it has none. */
+/* A setting in a recipe (JSON) as text, "" when it has none. */
 void recipe_text(char *out, size_t size, const char *recipe, const char *name);
 
 #endif

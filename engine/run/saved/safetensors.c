@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "engine/base/error.h"
+#include "engine/base/sha256.h"
 #include "engine/run/saved/safetensors_impl.h"
 
 const struct st_type_row st_types[] = {
@@ -122,6 +123,12 @@ const struct st_tensor *safetensors_find(const struct st_file *file, const char 
 const char *safetensors_meta(const struct st_file *file, const char *key)
 {
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(file->metadata, key));
+}
+
+void safetensors_sum(char out[ST_SUM], const struct st_file *file)
+{
+    memcpy(out, ST_SUM_PREFIX, sizeof ST_SUM_PREFIX);
+    sha256_text(out + sizeof ST_SUM_PREFIX - 1, file->map, file->size);
 }
 
 const char *safetensors_path(const struct st_file *file)

@@ -43,6 +43,11 @@ const struct st_tensor *safetensors_at(const struct st_file *file, size_t i);
 /* NULL when there is none of that name. */
 const struct st_tensor *safetensors_find(const struct st_file *file, const char *name);
 const char *safetensors_meta(const struct st_file *file, const char *key);
+/* "sha256:" and the digits of all bytes of the file, as sha256sum prints them. */
+#define ST_SUM_PREFIX "sha256:"
+enum { ST_SUM = sizeof ST_SUM_PREFIX + 64 };
+void safetensors_sum(char out[ST_SUM], const struct st_file *file);
+
 const char *safetensors_path(const struct st_file *file); /* as it was opened */
 size_t st_type_size(enum st_type type); /* bytes of one element */
 const char *st_type_name(enum st_type type);

@@ -26,6 +26,12 @@ struct weights_info {
 };
 int weights_info(struct weights_info *out, const struct st_file *file);
 
+/* Sentences about a file of others: which of its encoders is taken, what else is not read; "" where
+ * there is nothing to say. */
+enum { WEIGHTS_NOTE = 1100 };
+void weights_notes(char prefix[WEIGHTS_NOTE], char left_out[WEIGHTS_NOTE], const char *path,
+                   const struct weights_info *info);
+
 /* Reads the encoder of `info` into one of `net`: all of it, or without the head, whose numbers then
  * stay. */
 enum weights_part { WEIGHTS_ALL, WEIGHTS_BACKBONE };

@@ -196,3 +196,18 @@ int weights_info(struct weights_info *out, const struct st_file *file)
         rc = meta_get_channels(out->mean, file, "mean", out->net.channels);
     return rc ? rc : meta_get_channels(out->std, file, "std", out->net.channels);
 }
+
+void weights_notes(char prefix[WEIGHTS_NOTE], char left_out[WEIGHTS_NOTE], const char *path,
+                   const struct weights_info *info)
+{
+    const char *taken = info->names.is.prefix;
+    prefix[0] = left_out[0] = '\0';
+    if (!info->own && (*taken || info->prefixes[0]))
+        snprintf(prefix, WEIGHTS_NOTE, "%.300s: the encoder behind the prefix %s is taken%s%s",
+                 path, *taken ? taken : "(none)", info->prefixes[0] ? "; also there: " : "",
+                 info->prefixes);
+    if (!info->own && info->left_out_count)
+        snprintf(left_out, WEIGHTS_NOTE, "%.300s: %zu other tensor%s not read: %s%s", path,
+                 info->left_out_count, info->left_out_count == 1 ? " is" : "s are",
+                 info->left_out, info->left_out_count > LEFT_OUT_NAMED ? " and so on" : "");
+}
