@@ -49,10 +49,10 @@ static int follow(struct config *config, const struct init *init, const char *na
         return rc;
     giver(who, sizeof who, config, name);
     return error_set(MOCO_EARG, "--init: %.300s holds a %s of width %d with stem %s, and %s asks "
-                     "for %s %s: training starts from a network of the same shape alone; leave "
-                     "--%s out, or give other weights", safetensors_path(init->file), net->arch,
+                     "for %s %s: training starts from a network of the same shape alone; give "
+                     "--%s %s, or other weights", safetensors_path(init->file), net->arch,
                      net->width, net->stem == STEM_CIFAR ? "cifar" : "imagenet", who, name, value,
-                     name);
+                     name, text);
 }
 
 static int follow_network(struct config *config, const struct init *init)
@@ -102,11 +102,15 @@ int init_follow(struct init *init, struct config *config)
 
 static int follow_channels(struct config *config, const struct init *init, const char *name)
 {
-    char text[sizeof config->value.mean];
+    char text[sizeof config->value.mean] = "";
+    const char *recipe = safetensors_meta(init->file, "recipe");
     const float *values = !strcmp(name, "mean") ? init->info.mean : init->info.std;
     if (!safetensors_meta(init->file, name))
         return MOCO_OK;
-    meta_channels_text(text, sizeof text, values, init->info.net.channels);
+    if (recipe)
+        recipe_text(text, sizeof text, recipe, name); /* as it was typed or measured */
+    if (!text[0])
+        meta_channels_text(text, sizeof text, values, init->info.net.channels);
     return config_set(config, name, text, FROM_WEIGHTS);
 }
 

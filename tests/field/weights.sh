@@ -54,11 +54,43 @@ status 0 "finetune" finetune backbone.safetensors --train "$set_" --test "$set_"
 for command in "embed nan.safetensors npy:x.npy -o n.npy" "metrics nan.safetensors npy:x.npy" \
     "knn nan.safetensors --train $set_" "linear nan.safetensors --train $set_" \
     "finetune nan.safetensors --train $set_ --test $set_" \
-    "export nan.safetensors -o n.safetensors"; do
+    "export nan.safetensors -o n.safetensors" "train $set_ --init nan.safetensors --out n"; do
     # shellcheck disable=SC2086
     status 1 "NaN: $command" $command
     says err "layer3.0.bn1.bias" "which tensor: $command"
 done
-check "$(ls n.npy n.csv n.safetensors 2>/dev/null)" "" "nothing is written"
+check "$(ls -d n.npy n.csv n.safetensors n 2>/dev/null)" "" "nothing is written"
+
+# ---- training starts from weights ----
+# Before the first step kNN is that of the weights, whatever kind of file they stand in.
+more="--batch-size 8 --epochs 1 --threads 1 --knn-every 1 --knn-k 3 --knn-train $set_ --knn-test $set_"
+status 0 "knn" knn run --train "$set_" --test "$set_" --knn-k 3 --feature head
+of_run=$(sed -n 's/^kNN top-1 \([0-9.]*\) .*/\1/p' out)
+for init in run run/weights.safetensors run/checkpoint.safetensors plain.safetensors \
+    moco.safetensors; do
+    rm -rf more
+    # shellcheck disable=SC2086
+    status 0 "--init $init" train "$set_" --out more --init $init $more --side 16
+    says err "training starts from $init.*: backbone and head" "what is taken of $init"
+    says err "before training: kNN $of_run %" "kNN of $init before the first step"
+done
+says err "module.encoder_q" "the prefix is told"
+rm -rf more
+# shellcheck disable=SC2086
+status 0 "--init backbone" train "$set_" --out more --init backbone.safetensors $more
+says err "the file has no head that moco knows" "a new head is told"
+
+# A path in a file of settings starts at its folder, as the others do; a resumed run needs no file.
+mkdir below
+printf '{"init": "../run", "out": "more", "data": "%s"}\n' "npy:../x.npy,../l.npy" >below/c.json
+status 0 "--config" train --config below/c.json $small
+says err "training starts from run/weights.safetensors" "the path of --init"
+mv run moved
+status 0 "--config --resume" train --config below/more/config.json --resume
+says err "is complete" "--resume without the file"
+mv moved run
+status 0 "compare" compare "$set_" --study temperature --init run --seeds 1 --epochs 1 \
+    --batch-size 8 --threads 1 --out study
+says err "training starts from run/weights.safetensors" "a study's runs start from weights"
 
 finish weights
