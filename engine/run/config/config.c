@@ -28,7 +28,7 @@ static const struct setting rows[] = {
     PATH("out", out, "DIR", "folder of the run"),
     PATH("init", init, "FILE",
          "weights that training starts from, or the folder of a run: its backbone, and its head "
-         "where that fits; what the file says (`arch`, `width`, `stem`) need not be given"),
+         "where that fits; arch, width and stem follow from it"),
     PATH("positive", positive, "DATA", "data whose image i is the other view of image i"),
     TEXT("preset", preset, 1, "`cifar-demo`, `moco-v1`, `moco-v2` or `instdisc-cifar`"),
     TEXT("method", method, 1,
