@@ -208,7 +208,7 @@ static const char *const stage_name[STAGES] = {
     [BLUR] = "view/blur/224", [NORMALISE] = "view/normalise/224",
 };
 
-static const struct span rows = { 40, 300, 224, 0, 0 }, columns = { 50, 400, 224, 0, 0 };
+static const struct span rows = { 40, 300, 224, 0, 224, 0 }, columns = { 50, 400, 224, 0, 224, 0 };
 
 /* The image holds bytes, as a JPEG's does. */
 static int stage_open(struct bench *b)
@@ -218,7 +218,7 @@ static int stage_open(struct bench *b)
     struct views *v = b->state;
     int side = v->policy.side;
     v->image.bytes = 1;
-    size_t resize = resample_floats(&v->image, &rows, &columns, side);
+    size_t resize = resample_floats(&v->image, &rows, &columns);
     size_t blur = colour_blur_floats(side, side);
     v->scratch.capacity = resize > blur ? resize : blur;
     v->scratch.floats = bench_numbers(v->scratch.capacity);
@@ -237,7 +237,7 @@ static void stage_run(struct bench *b)
     struct colour colour = { .simd = &b->simd, .x = v->out, .channels = 3,
                              .n = (size_t)(side * side) };
     if (b->variant == RESIZE)
-        resample(v->out, &v->image, &rows, &columns, side, 0, &b->simd, v->scratch.floats);
+        resample(v->out, &v->image, &rows, &columns, 0, &b->simd, v->scratch.floats);
     if (b->variant == JITTER) {
         colour_brightness(&colour, 1.1f);
         colour_contrast(&colour, 0.9f);

@@ -146,6 +146,10 @@ int model_check_feature(const struct model *model, const char *feature);
  * was not read. */
 void cli_note_weights(const char *path, const struct weights_info *info);
 
+/* Whether the images of a set fit the encoder, grey ones expanded and elongated ones seen as a
+ * whole, both of which are told; policy is made so. */
+int model_see(struct policy *policy, const struct source *source);
+
 /* probe.c: labelled images and what turns them into features. WEIGHTS is a trained encoder, or the
  * word "pixels": the images themselves, as large and normalised as their training set says.
  * feature "pixels" with an encoder: as large and normalised as that encoder takes them. */

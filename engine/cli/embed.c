@@ -81,6 +81,9 @@ static int open_job(struct job *job, const char *weights, const char *data, cons
     if (rc)
         return rc;
     cli_note(job->source, 0);
+    rc = model_see(&job->model.policy, job->source);
+    if (rc)
+        return rc;
     job->embed.net = job->model.net;
     job->embed.encoder = &job->model.encoder;
     job->embed.bad = &job->bad;

@@ -162,8 +162,10 @@ int command_metrics(int argc, char **argv)
     if (!rc) {
         missing_allow(source, max_missing);
         cli_note(source, 0);
-        rc = measure(&model, source, &embed, feature, (size_t)images, (uint64_t)seed, json);
+        rc = model_see(&model.policy, source);
     }
+    if (!rc)
+        rc = measure(&model, source, &embed, feature, (size_t)images, (uint64_t)seed, json);
     source_close(&source);
     model_close(&model);
     return rc ? cli_failed() : EXIT_DONE;

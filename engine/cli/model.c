@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/shape.h"
 
 enum { EVAL_BATCH = 128 };
 
@@ -72,4 +73,34 @@ int model_check_feature(const struct model *model, const char *feature)
         return MOCO_OK;
     return error_set(MOCO_EARG, "%s has no head that moco knows, and --feature head asks for one: "
                      "give --feature backbone", safetensors_path(model->file));
+}
+
+/* ---- what it sees ---- */
+
+static int see_channels(const struct policy *policy, const struct source *source)
+{
+    if (source->channels == policy->channels)
+        return MOCO_OK;
+    if (!embed_expands(source->channels, policy->channels))
+        return error_set(MOCO_EARG, "images of %.300s have %d channels, the encoder takes %d",
+                         source->where, source->channels, policy->channels);
+    fprintf(stderr, "moco: %s is grey: it is taken as three equal channels\n", source->where);
+    return MOCO_OK;
+}
+
+int model_see(struct policy *policy, const struct source *source)
+{
+    char text[500];
+    struct shape shape;
+    int rc = see_channels(policy, source);
+    if (!rc)
+        rc = shape_of(&shape, source);
+    if (rc)
+        return rc;
+    shape_square(policy, &shape);
+    shape_text(text, sizeof text, &shape, source);
+    if (text[0])
+        fprintf(stderr, "moco: %s; the encoder sees the whole image, scaled to %d x %d\n", text,
+                policy->side, policy->side);
+    return MOCO_OK;
 }

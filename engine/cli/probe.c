@@ -4,19 +4,79 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/shape.h"
 #include "engine/run/train.h"
 
+/* Of grey images that are compared with colours. */
+static void spread(struct policy *policy, int channels)
+{
+    for (int c = policy->channels; c < channels; c++) {
+        int from = c == 3 ? 1 : 0; /* alpha is last, of 2 as of 4 */
+        policy->mean[c] = policy->mean[from];
+        policy->std[c] = policy->std[from];
+    }
+    if (channels > policy->channels)
+        policy->mean[1] = policy->mean[0], policy->std[1] = policy->std[0];
+    policy->channels = channels;
+}
+
 /* Mean and deviation from the training images, and the side where it is 0. */
-static int pixel_policy(struct policy *out, const struct source *source, int side)
+static int pixel_policy(struct policy *out, const struct source *train, const struct source *test,
+                        int side)
 {
     struct config config;
-    char text[16];
+    struct shape shape;
+    char text[500];
     config_default(&config);
     snprintf(text, sizeof text, "%d", side);
     int rc = side ? config_set(&config, "side", text, FROM_FLAG) : MOCO_OK;
     if (!rc)
-        rc = views_resolve(&config, source, NULL);
-    return rc ? rc : config_policy(out, &config.value, source->channels);
+        rc = views_resolve(&config, train, NULL);
+    if (!rc)
+        rc = config_policy(out, &config.value, train->channels);
+    if (!rc)
+        rc = shape_of(&shape, train);
+    if (rc)
+        return rc;
+    if (test && embed_expands(train->channels, test->channels))
+        spread(out, test->channels);
+    if (side)
+        shape_square(out, &shape);
+    else
+        shape_pixels(out, &shape);
+    shape_text(text, sizeof text, &shape, train);
+    if (text[0])
+        fprintf(stderr, "moco: %s; the whole image is compared, as %d x %d pixels\n", text,
+                out->plain_height, out->plain_width);
+    return MOCO_OK;
+}
+
+static int check_channels(const struct policy *policy, const struct source *source)
+{
+    if (source->channels == policy->channels)
+        return MOCO_OK;
+    if (!embed_expands(source->channels, policy->channels))
+        return error_set(MOCO_EARG, "images of %.300s have %d channels, those that they are "
+                                    "compared with %d", source->where, source->channels,
+                         policy->channels);
+    fprintf(stderr, "moco: %s is grey: it is taken as three equal channels\n", source->where);
+    return MOCO_OK;
+}
+
+/* What both sets are seen as, by the first of them. */
+static int see(struct probe *probe, const struct probe_job *job)
+{
+    const struct source *train = probe->sets.train.source, *test = probe->sets.test.source;
+    if (test == train)
+        test = NULL;
+    if (!probe->has_model) {
+        int rc = pixel_policy(&probe->policy, train, test, job->side);
+        if (!rc)
+            rc = check_channels(&probe->policy, train);
+        return rc || !test ? rc : check_channels(&probe->policy, test);
+    }
+    int rc = model_see(&probe->policy, train);
+    return rc || !test ? rc : check_channels(&probe->policy, test);
 }
 
 static int open_model(struct probe *probe, const char *weights, const struct moco_simd *simd)
@@ -76,7 +136,7 @@ int probe_open(struct probe *probe, const struct probe_job *job, const struct mo
         cli_note(probe->sets.test.source, 1);
     if (probe->sets.only[0])
         fprintf(stderr, "moco: %s\n", probe->sets.only);
-    return pixels ? pixel_policy(&probe->policy, probe->sets.train.source, job->side) : MOCO_OK;
+    return see(probe, job);
 }
 
 void probe_missing(const struct probe *probe)

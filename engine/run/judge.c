@@ -63,9 +63,27 @@ static int look_at_side(const struct run *run, const struct score_side *side)
     return rc;
 }
 
+/* Known without reading: grey sets are expanded, which is told; others are refused. */
+static int check_channels(const struct run *run, const struct score_side *side)
+{
+    const struct source *source = side->source;
+    int wanted = run->policy.channels, channels = source ? source->channels : wanted;
+    if (channels == wanted)
+        return MOCO_OK;
+    if (!embed_expands(channels, wanted))
+        return error_set(MOCO_EARG, "kNN during the run: images of %.300s have %d channels, the "
+                                    "encoder takes %d", source->where, channels, wanted);
+    run_notice(run->hooks, "%.300s is grey: kNN takes it as three equal channels", source->where);
+    return MOCO_OK;
+}
+
 int judge_check(const struct run *run)
 {
-    int rc = look_at_side(run, &run->sets.train);
+    int rc = check_channels(run, &run->sets.train);
+    if (!rc && run->sets.test.source != run->sets.train.source)
+        rc = check_channels(run, &run->sets.test);
+    if (!rc)
+        rc = look_at_side(run, &run->sets.train);
     return rc ? rc : look_at_side(run, &run->sets.test);
 }
 

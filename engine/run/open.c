@@ -11,6 +11,7 @@
 #include "engine/data/format/raw.h"
 #include "engine/data/missing.h"
 #include "engine/data/order.h"
+#include "engine/data/shape.h"
 #include "engine/data/summary.h"
 #include "engine/run/labels.h"
 #include "engine/run/run.h"
@@ -152,6 +153,16 @@ int train_folder(const char *path)
     return MOCO_OK;
 }
 
+/* Evaluation's view, by the images that are evaluated; random views do not look at it. */
+static int see_whole(struct run *run)
+{
+    struct shape shape;
+    int rc = shape_of(&shape, run->sets.train.source);
+    if (!rc)
+        shape_square(&run->policy, &shape);
+    return rc;
+}
+
 static int open_data(struct run *run)
 {
     const struct run_config *c = run->c;
@@ -177,6 +188,8 @@ static int open_data(struct run *run)
         rc = config_schedule(&run->schedule, c);
     if (!rc)
         rc = open_scores(run);
+    if (!rc && run->scored)
+        rc = see_whole(run);
     return rc || !run->scored ? rc : judge_check(run);
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/shape.h"
 #include "engine/data/missing.h"
 #include "engine/run/run.h"
 
@@ -62,19 +63,26 @@ static int resolve_normalisation(struct config *config, const struct source *sou
     return rc;
 }
 
-/* Views as large as the images, up to 224; above 64 pixels the large stem. */
-static int resolve_side(struct config *config, const struct source *source)
+/* Views as large as the images mostly are, up to 224; above 64 pixels the large stem. */
+static int resolve_side(struct config *config, const struct source *source,
+                        const struct train_hooks *hooks)
 {
-    char text[32];
-    int side = source->height < source->width ? source->height : source->width;
+    char text[500];
+    struct shape shape;
+    int rc = shape_of(&shape, source), side = shape.shorter;
+    if (rc)
+        return rc;
     if (side <= 0 || side > 224)
         side = 224;
     if (side < 8)
         side = 8;
     snprintf(text, sizeof text, "%d", side);
-    int rc = config_set(config, "side", text, FROM_DATA);
+    rc = config_set(config, "side", text, FROM_DATA);
     if (!rc && config->value.side > 64)
         rc = config_set(config, "stem", "imagenet", FROM_DATA);
+    shape_text(text, sizeof text, &shape, source);
+    if (text[0])
+        run_notice(hooks, "%s; views show such squares, evaluation the whole image", text);
     return rc;
 }
 
@@ -287,7 +295,7 @@ int views_resolve(struct config *config, const struct source *source,
     if (source->channels <= 0)
         return error_set(MOCO_EARG, "the images of %s differ in their number of channels; views "
                                     "are made of images of one kind", source->where);
-    int rc = resolve_side(config, source);
+    int rc = resolve_side(config, source, hooks);
     if (!rc)
         rc = config_check_views(config);
     if (!rc)
@@ -305,7 +313,7 @@ int train_resolve(struct config *config, const struct source *source,
     if (source->channels <= 0)
         return error_set(MOCO_EARG, "the images of %s differ in their number of channels; train "
                                     "on images of one kind", source->where);
-    int rc = resolve_side(config, source);
+    int rc = resolve_side(config, source, hooks);
     if (!rc)
         rc = resolve_sizes(config, source_samples(source));
     if (!rc)

@@ -35,8 +35,8 @@ struct tree {
 /* By what the name ends in. */
 enum tree_kind tree_kind_of(const char *name);
 
-/* Finds the files of `kind`; none is no error. An empty tree is {0}. A folder that cannot be read to
- * its end is an error, as is what this process lacks; one that may not be opened is left out. */
+/* Finds the files of `kind`; none is no error. An empty tree is {0}. A folder that cannot be read
+ * to the end is an error, as is what this process lacks; one that may not be opened is left out. */
 int tree_open(struct tree *tree, const char *dir, enum tree_kind kind);
 void tree_close(struct tree *tree);
 

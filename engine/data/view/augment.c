@@ -296,7 +296,7 @@ static size_t apply_floats(const struct image *image, const struct view *view,
                            const struct span *columns)
 {
     int side = policy->side;
-    size_t most = resample_floats(image, rows, columns, side), more = 0;
+    size_t most = resample_floats(image, rows, columns), more = 0;
     if (view->sigma > 0.0f)
         more = colour_blur_floats(side, blur_taps(policy));
     most = most > more ? most : more;
@@ -310,8 +310,8 @@ int augment_apply(float *dst, const struct image *image, const struct view *view
     int side = policy->side;
     struct colour colour = { .x = dst, .channels = policy->channels,
                              .n = (size_t)side * (size_t)side };
-    struct span rows = { view->top, view->height, side, 0, policy->aliased };
-    struct span columns = { view->left, view->width, side, 0, policy->aliased };
+    struct span rows = { view->top, view->height, side, 0, side, policy->aliased };
+    struct span columns = { view->left, view->width, side, 0, side, policy->aliased };
     int rc = image_check(image, policy);
 
     if (!rc)
@@ -323,7 +323,7 @@ int augment_apply(float *dst, const struct image *image, const struct view *view
     if (rc)
         return rc;
 
-    resample(dst, image, &rows, &columns, side, mirrors(view), colour.simd, scratch->floats);
+    resample(dst, image, &rows, &columns, mirrors(view), colour.simd, scratch->floats);
     move_pixels(dst, view, policy, scratch->floats);
     if (view->jitter)
         jitter_apply(&colour, view);
@@ -346,7 +346,7 @@ static struct span plain_span(int count, int shorter, int side)
     int from = count > most ? (int)((count - most) / 2) : 0;
     count -= 2 * from;
     int to = (int)((int64_t)side * count / shorter);
-    return (struct span){ from, count, to, (int)lrint((to - side) / 2.0), 0 };
+    return (struct span){ from, count, to, (int)lrint((to - side) / 2.0), side, 0 };
 }
 
 int augment_plain(float *dst, const struct image *image, const struct policy *policy,
@@ -360,14 +360,18 @@ int augment_plain(float *dst, const struct image *image, const struct policy *po
     int shorter = image->height < image->width ? image->height : image->width;
     struct span rows = plain_span(image->height, shorter, policy->side);
     struct span columns = plain_span(image->width, shorter, policy->side);
+    if (policy->plain_height) { /* the whole image, however its sides then change */
+        rows = (struct span){ 0, image->height, policy->plain_height, 0, policy->plain_height, 0 };
+        columns = (struct span){ 0, image->width, policy->plain_width, 0, policy->plain_width, 0 };
+    }
     struct colour colour = { .x = dst, .channels = policy->channels,
-                             .n = (size_t)policy->side * (size_t)policy->side };
-    rc = scratch_reserve(scratch, resample_floats(image, &rows, &columns, policy->side));
+                             .n = (size_t)rows.keep * (size_t)columns.keep };
+    rc = scratch_reserve(scratch, resample_floats(image, &rows, &columns));
     if (!rc)
         rc = find_kernels(&colour.simd, policy, scratch);
     if (rc)
         return rc;
-    resample(dst, image, &rows, &columns, policy->side, 0, colour.simd, scratch->floats);
+    resample(dst, image, &rows, &columns, 0, colour.simd, scratch->floats);
     colour_normalise(&colour, policy->mean, policy->std);
     return 0;
 }

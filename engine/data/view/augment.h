@@ -25,6 +25,8 @@ enum { AUGMENT_CHANNELS_MAX = 256 };
 /* What may happen to a view; one per run. All fields 0 = resize and normalise only. */
 struct policy {
     int side;                       /* H = W of the views */
+    int plain_height, plain_width;  /* of evaluation's view, which then is the whole image, its axes
+                                     * scaled apart; 0, 0: the centre, side x side */
     int channels;                   /* of the data; saturation and hue need 3 (else they are off) */
     float scale_lo, scale_hi;       /* area of the crop; 0, 0: the whole image is resized */
     float ratio_lo, ratio_hi;       /* aspect ratio of the crop, 3/4 and 4/3 */
@@ -87,8 +89,9 @@ void augment_draw(struct view *out, const struct policy *policy, int height, int
 int augment_apply(float *dst, const struct image *image, const struct view *view,
                   const struct policy *policy, struct augment_scratch *scratch);
 
-/* dst: (C, side, side) = the whole image (shorter side resized to `side`, centre crop), normalised:
- * what evaluation sees. An image that has the size already is only normalised. */
+/* dst: (C, side, side) = the image (shorter side resized to `side`, centre crop), normalised: what
+ * evaluation sees; with plain_height (C, plain_height, plain_width) = the whole image. An image that
+ * has the size already is only normalised. */
 int augment_plain(float *dst, const struct image *image, const struct policy *policy,
                   struct augment_scratch *scratch);
 

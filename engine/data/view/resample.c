@@ -1,7 +1,7 @@
 /* resample.c: the two passes of the resize, fused by blocks of rows.
  *
  * The weights of both axes are computed once per view. Each output row is first blended from its
- * input rows (only the columns of the crop), and blocks of such rows then become `side` wide:
+ * input rows (only the columns of the crop), and blocks of such rows then become as wide as is kept:
  *   dst[y][x] = sum_j h(x, j) sum_i v(y, i) in[i][j].
  * Rows of bytes become floats when a blend first asks for them; a ring holds as many as one blend
  * reads. A mirrored view only has the weights of an axis listed backwards, so a flip costs
@@ -15,8 +15,8 @@ enum { BLOCK = MOCO_RESIZE_ROWS, COLOURS = 3, LINE = 16 /* floats of a cache lin
 /* The weights of one axis: output o reads pixels start[o]..start[o]+taps-1 with weights[o*taps]. */
 struct axis {
     int taps;
-    int32_t *start; /* (side) */
-    float *weights; /* (side, taps) */
+    int32_t *start; /* (keep) */
+    float *weights; /* (keep, taps) */
 };
 
 /* All that a resize works with; behind the first three it lies in the scratch. */
@@ -66,9 +66,9 @@ static size_t together(const struct image *image)
     return image->bytes ? COLOURS : 1;
 }
 
-static size_t axis_floats(const struct span *span, int side)
+static size_t axis_floats(const struct span *span)
 {
-    return up((size_t)side * ((size_t)span_taps(span) + 1));
+    return up((size_t)span->keep * ((size_t)span_taps(span) + 1));
 }
 
 static size_t ring_floats(const struct image *image, size_t taps, size_t ld)
@@ -77,10 +77,10 @@ static size_t ring_floats(const struct image *image, size_t taps, size_t ld)
 }
 
 size_t resample_floats(const struct image *image, const struct span *rows,
-                       const struct span *columns, int side)
+                       const struct span *columns)
 {
     size_t taps = (size_t)span_taps(rows), ld = up((size_t)columns->count);
-    return axis_floats(rows, side) + axis_floats(columns, side)
+    return axis_floats(rows) + axis_floats(columns)
            + up(taps * sizeof(float *) / sizeof(float)) + up(taps) + ring_floats(image, taps, ld)
            + together(image) * BLOCK * ld + moco_resize_scratch((size_t)columns->count);
 }
@@ -106,26 +106,27 @@ static int axis_output(float *weights, const struct span *span, int taps, int o)
 }
 
 /* Fills `axis` in `memory`; returns what is behind it. */
-static float *axis_build(struct axis *axis, const struct span *span, int side, int flip,
-                         float *memory)
+static float *axis_build(struct axis *axis, const struct span *span, int flip, float *memory)
 {
+    int keep = span->keep;
+
     axis->taps = span_taps(span);
     axis->start = (int32_t *)memory; /* as wide as a float */
-    axis->weights = memory + side;
-    for (int i = 0; i < side; i++) {
-        int slot = flip ? side - 1 - i : i;
+    axis->weights = memory + keep;
+    for (int i = 0; i < keep; i++) {
+        int slot = flip ? keep - 1 - i : i;
         axis->start[slot] = axis_output(axis->weights + (size_t)slot * (size_t)axis->taps, span,
                                         axis->taps, span->first + i);
     }
-    return memory + axis_floats(span, side);
+    return memory + axis_floats(span);
 }
 
 /* The columns that are read at all: fewer than the part has where the centre is cut out. */
-static void narrow(struct resize *z, const struct span *columns, int side)
+static void narrow(struct resize *z, const struct span *columns)
 {
-    int a = z->h.start[0], b = z->h.start[side - 1], first = a < b ? a : b;
+    int a = z->h.start[0], b = z->h.start[columns->keep - 1], first = a < b ? a : b;
 
-    for (int x = 0; x < side; x++)
+    for (int x = 0; x < columns->keep; x++)
         z->h.start[x] -= first;
     z->left = columns->from + first;
     z->width = (size_t)((a < b ? b : a) - first + z->h.taps);
@@ -133,14 +134,14 @@ static void narrow(struct resize *z, const struct span *columns, int side)
 }
 
 static void open_resize(struct resize *z, const struct span *rows, const struct span *columns,
-                        int side, int mirror, float *scratch)
+                        int mirror, float *scratch)
 {
-    float *at = axis_build(&z->v, rows, side, mirror & MIRROR_ROWS, scratch);
+    float *at = axis_build(&z->v, rows, mirror & MIRROR_ROWS, scratch);
     size_t taps = (size_t)z->v.taps;
 
-    at = axis_build(&z->h, columns, side, mirror & MIRROR_COLUMNS, at);
+    at = axis_build(&z->h, columns, mirror & MIRROR_COLUMNS, at);
     z->top = rows->from;
-    narrow(z, columns, side);
+    narrow(z, columns);
     z->row = (const float **)(void *)at;
     z->held = (int *)(at += up(taps * sizeof(float *) / sizeof(float)));
     z->ring = at += up(taps);
@@ -188,20 +189,19 @@ static void blend_row(struct resize *z, float *out, size_t c, int y)
 }
 
 void resample(float *dst, const struct image *image, const struct span *rows,
-              const struct span *columns, int side, int mirror, const struct moco_simd *simd,
-              float *scratch)
+              const struct span *columns, int mirror, const struct moco_simd *simd, float *scratch)
 {
     struct resize z = { .simd = simd, .image = image };
-    size_t width = (size_t)side, planes = together(image);
+    size_t height = (size_t)rows->keep, width = (size_t)columns->keep, planes = together(image);
 
-    open_resize(&z, rows, columns, side, mirror, scratch);
+    open_resize(&z, rows, columns, mirror, scratch);
     for (size_t c = 0; c < (size_t)image->channels; c += planes)
-        for (int y = 0; y < side; y += BLOCK) {
-            int count = side - y < BLOCK ? side - y : BLOCK;
+        for (int y = 0; y < rows->keep; y += BLOCK) {
+            int count = rows->keep - y < BLOCK ? rows->keep - y : BLOCK;
             for (int i = 0; i < count; i++)
                 blend_row(&z, z.blended + (size_t)i * z.ld, c, y + i);
             for (size_t p = 0; p < planes; p++)
-                simd->resize(dst + ((c + p) * width + (size_t)y) * width, width,
+                simd->resize(dst + ((c + p) * height + (size_t)y) * width, width,
                              z.blended + p * BLOCK * z.ld, z.ld, z.width, z.h.start, z.h.weights,
                              (size_t)z.h.taps, (size_t)count, width, z.turned);
         }

@@ -4,17 +4,17 @@
  *   w(o, j) ~ max(0, 1 - |j + 1/2 - scale (o + 1/2)| / max(1, scale)),  scale = count / to,
  * normalised over the pixels of the part: PyTorch's _upsample_bilinear2d_aa. An aliased axis has
  * the divisor 1 in place of max(1, scale), so two pixels an output: PyTorch's upsample_bilinear2d.
- * In: (C, H, W), or bytes. Out: (C, side, side). */
+ * In: (C, H, W), or bytes. Out: (C, height, width). */
 #ifndef MOCO_ENGINE_DATA_VIEW_RESAMPLE_H
 #define MOCO_ENGINE_DATA_VIEW_RESAMPLE_H
 
 #include "engine/data/source.h"
 #include "simd/simd.h"
 
-/* One axis: pixels from..from+count-1 become `to` pixels, of which first..first+side-1 are kept. */
+/* One axis: pixels from..from+count-1 become `to` pixels, of which first..first+keep-1 are kept. */
 struct span {
     int from, count;
-    int to, first;
+    int to, first, keep;
     int aliased;
 };
 
@@ -23,11 +23,10 @@ enum { MIRROR_COLUMNS = 1 /* left and right change places */, MIRROR_ROWS = 2 };
 
 /* Floats of scratch that resample() needs, 64-byte aligned. */
 size_t resample_floats(const struct image *image, const struct span *rows,
-                       const struct span *columns, int side);
+                       const struct span *columns);
 
-/* dst: (C, side, side); mirror: the bits above. */
+/* dst: (C, rows->keep, columns->keep); mirror: the bits above. */
 void resample(float *dst, const struct image *image, const struct span *rows,
-              const struct span *columns, int side, int mirror, const struct moco_simd *simd,
-              float *scratch);
+              const struct span *columns, int mirror, const struct moco_simd *simd, float *scratch);
 
 #endif

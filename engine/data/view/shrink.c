@@ -58,17 +58,17 @@ static int shrink_values(struct shrink *shrink, const struct image *image, int s
                          const struct moco_simd *simd)
 {
     int shorter = shorter_of(image);
-    struct span rows = { 0, image->height, scaled(image->height, side, shorter), 0, 0 };
-    struct span columns = { 0, image->width, scaled(image->width, side, shorter), 0, 0 };
+    struct span rows = { 0, image->height, scaled(image->height, side, shorter), 0, side, 0 };
+    struct span columns = { 0, image->width, scaled(image->width, side, shorter), 0, side, 0 };
     size_t square = whole_lines((size_t)image->channels * (size_t)side * (size_t)side);
-    int rc = make_room(shrink, square + whole_lines(resample_floats(image, &rows, &columns, side)));
+    int rc = make_room(shrink, square + whole_lines(resample_floats(image, &rows, &columns)));
     if (rc == MOCO_OK)
         rc = image_resize(&shrink->image, image->channels, rows.to, columns.to);
     for (int top = 0; rc == MOCO_OK && top < rows.to; top += side)
         for (int left = 0; left < columns.to; left += side) {
             rows.first = top < rows.to - side ? top : rows.to - side;
             columns.first = left < columns.to - side ? left : columns.to - side;
-            resample(shrink->floats, image, &rows, &columns, side, 0, simd,
+            resample(shrink->floats, image, &rows, &columns, 0, simd,
                      shrink->floats + square);
             place(&shrink->image, shrink->floats, rows.first, columns.first, side);
         }
