@@ -16,6 +16,23 @@ static inline int open_again(const char *path, int flags, mode_t mode)
     return fd;
 }
 
+/* Up to `bytes` of them, fewer at the end of the file; -1 and errno. */
+static inline ssize_t read_again(int fd, void *data, size_t bytes)
+{
+    size_t got = 0;
+    while (got < bytes) {
+        ssize_t n = read(fd, (char *)data + got, bytes - got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        got += (size_t)n;
+    }
+    return (ssize_t)got;
+}
+
 /* All of it: 0, or -1 and errno. */
 static inline int write_again(int fd, const void *data, size_t bytes)
 {

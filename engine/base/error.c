@@ -23,11 +23,24 @@ int error_memory(const char *what, size_t bytes)
                      (double)bytes / (1024.0 * 1024.0));
 }
 
+int error_is_shortage(int number)
+{
+    return number == ENOMEM || number == EMFILE || number == ENFILE || number == EAGAIN ||
+           number == ENOLCK;
+}
+
+/* What the system's own words leave open: whose limit it is. */
+static const char *advice(int number)
+{
+    if (number == EMFILE)
+        return "; this process may have no more files open, raise its limit (ulimit -n)";
+    return number == ENFILE ? "; this machine may have no more files open" : "";
+}
+
 int error_system(const char *doing, const char *path, int number)
 {
-    int limit = number == EMFILE || number == ENFILE || number == EAGAIN || number == ENOLCK;
-    return error_set(number == ENOMEM ? MOCO_ENOMEM : limit ? MOCO_ELIMIT : MOCO_EIO, "%s %s: %s",
-                     doing, path, strerror(number));
+    int code = number == ENOMEM ? MOCO_ENOMEM : error_is_shortage(number) ? MOCO_ELIMIT : MOCO_EIO;
+    return error_set(code, "%s %s: %s%s", doing, path, strerror(number), advice(number));
 }
 
 const char *error_text(void)

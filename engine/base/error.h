@@ -14,6 +14,10 @@ int error_set(int code, const char *format, ...) __attribute__((format(printf, 2
 /* error_set(MOCO_ENOMEM, …) for `what` of `bytes` bytes. */
 int error_memory(const char *what, size_t bytes);
 
+/* Whether errno `number` tells of what this process or machine lacks. Libraries that do not say why
+ * they failed are asked so: errno is 0 before the call. */
+int error_is_shortage(int number);
+
 /* "DOING PATH: REASON" for a call that ended with errno `number`: MOCO_ENOMEM or MOCO_ELIMIT where
  * this process lacks something, so that nobody takes it for a fault of the file, else MOCO_EIO. */
 int error_system(const char *doing, const char *path, int number);

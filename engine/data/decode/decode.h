@@ -112,4 +112,7 @@ int tga_image(struct image *out, const struct decode_file *file,
 /* stb.c: what stb_image allocates in this thread from here on stays below `bytes`. */
 void stb_budget(size_t bytes);
 
+/* What stb_image gave up on since then: memory that the system lacks, or decode_fail(). */
+int stb_refuse(const struct decode_file *file, int code, const char *why);
+
 #endif

@@ -13,6 +13,7 @@
 #include "engine/base/error.h"
 
 #ifdef MOCO_JPEG
+#include <errno.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,8 +114,9 @@ static int code_of(int message)
     case JERR_ARITH_NOTIMPL:
     case JERR_NOT_COMPILED:
     case JERR_CONVERSION_NOTIMPL:
-    case JERR_OUT_OF_MEMORY: /* its budget */
         return MOCO_EFORMAT;
+    case JERR_OUT_OF_MEMORY: /* the system's, or more at once than the library ever asks for */
+        return errno == ENOMEM ? MOCO_ENOMEM : MOCO_EFORMAT;
     default:
         return MOCO_EDAMAGED;
     }
@@ -164,6 +166,7 @@ static boolean no_more(j_decompress_ptr jpeg)
 static void start(struct reader *reader, const struct decode_file *file)
 {
     struct jpeg_decompress_struct *jpeg = &reader->jpeg;
+    errno = 0;
     jpeg_create_decompress(jpeg); /* clears all but err and client_data */
     reader->progress.progress_monitor = count_scans;
     jpeg->progress = &reader->progress;
@@ -193,6 +196,8 @@ static int finish(struct reader *reader, int rc)
 
 static int refused(struct reader *reader)
 {
+    if (reader->code == MOCO_ENOMEM)
+        return finish(reader, error_memory(reader->file->name, reader->file->size));
     return finish(reader, decode_fail(reader->code, reader->file, reader->why));
 }
 
@@ -320,7 +325,7 @@ int jpeg_header(struct decode_header *out, const struct decode_file *file)
     stb_budget((size_t)4 << 20);
     if (!stbi_info_from_memory(file->bytes, (int)file->size, &out->width, &out->height,
                                &out->file_channels))
-        return decode_refuse(file, stbi_failure_reason());
+        return stb_refuse(file, MOCO_EFORMAT, stbi_failure_reason());
     out->channels = out->file_channels == 1 ? 1 : 3;
     out->orientation = jpeg_orientation(file->bytes, file->size);
     return MOCO_OK;
@@ -346,7 +351,7 @@ int jpeg_image(struct image *out, const struct decode_file *file,
     unsigned char *data = stbi_load_from_memory(file->bytes, (int)file->size, &width, &height,
                                                 &from, header->channels);
     if (!data)
-        return decode_fail(MOCO_EDAMAGED, file, stbi_failure_reason());
+        return stb_refuse(file, MOCO_EDAMAGED, stbi_failure_reason());
     int rc = decode_aim(&target, out, header, channels, part, 1);
     for (int y = target.top; rc == MOCO_OK && y < target.top + target.height; y++)
         decode_put8(out, &target, y, channels,

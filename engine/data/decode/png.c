@@ -175,7 +175,7 @@ int png_image(struct image *out, const struct decode_file *file,
     void *data = load(&filled, header, &from);
     free(copy);
     if (!data)
-        return decode_fail(MOCO_EDAMAGED, file, stbi_failure_reason());
+        return stb_refuse(file, MOCO_EDAMAGED, stbi_failure_reason());
     rc = decode_aim(&target, out, header, channels, part, 1);
     for (int y = target.top; rc == MOCO_OK && y < target.top + target.height; y++) {
         size_t first = ((size_t)y * width + (size_t)target.left) * (size_t)from;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/error.h"
+
 /* In front of each block; as large as the strictest alignment. */
 union block {
     size_t bytes;
@@ -17,11 +19,13 @@ union block {
 };
 
 static _Thread_local size_t budget, held;
+static _Thread_local size_t lacking; /* bytes that the system, not the budget, refused */
 
 void stb_budget(size_t bytes)
 {
     budget = bytes;
     held = 0; /* what an earlier image held is freed in full before this */
+    lacking = 0;
 }
 
 static void *budget_realloc(void *old, size_t bytes)
@@ -31,8 +35,10 @@ static void *budget_realloc(void *old, size_t bytes)
     if (bytes > budget || held - before > budget - bytes)
         return NULL;
     union block *fresh = realloc(block, sizeof *block + bytes);
-    if (!fresh)
+    if (!fresh) {
+        lacking = bytes;
         return NULL;
+    }
     fresh->bytes = bytes;
     held += bytes - before;
     return fresh + 1;
@@ -44,6 +50,11 @@ static void budget_free(void *old)
         return;
     held -= ((union block *)old - 1)->bytes;
     free((union block *)old - 1);
+}
+
+int stb_refuse(const struct decode_file *file, int code, const char *why)
+{
+    return lacking ? error_memory(file->name, lacking) : decode_fail(code, file, why);
 }
 
 #define STBI_MALLOC(bytes) budget_realloc(NULL, bytes)

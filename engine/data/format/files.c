@@ -25,10 +25,10 @@ int files_take_path(struct files *files, char *words, const char *path, const ch
     struct stat info;
     raw_split_colon(file, words, path);
     if (stat(file, &info) != 0)
-        return error_set(MOCO_EIO, "opening %s: %s", path, strerror(errno));
+        return error_system("opening", path, errno);
     files->channels = S_ISDIR(info.st_mode);
     if (files->channels && !realpath(file, files->tree.root))
-        return error_set(MOCO_EIO, "opening the folder %s: %s", file, strerror(errno));
+        return error_system("opening the folder", file, errno);
     if (!files->channels)
         snprintf(files->single, sizeof files->single, "%s", file);
     char *pages = strstr(words, "pages=");

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/base/again.h"
 #include "engine/base/error.h"
 #include "engine/base/half.h"
 
@@ -22,7 +23,7 @@ int raw_check_file(const char *path)
 {
     struct stat info;
     if (stat(path, &info) != 0)
-        return error_set(MOCO_EIO, "opening %s: %s", path, strerror(errno));
+        return error_system("opening", path, errno);
     return S_ISREG(info.st_mode) ? MOCO_OK : error_set(MOCO_EIO, "opening %s: it is no file", path);
 }
 
@@ -37,7 +38,7 @@ int mapping_open(struct mapping *mapping, const char *path)
     struct stat info;
     void *bytes = NULL;
     *mapping = (struct mapping){ 0 };
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open_again(path, O_RDONLY | O_CLOEXEC, 0);
     if (fd < 0 || fstat(fd, &info) != 0)
         goto fail;
     if (!S_ISREG(info.st_mode)) {
@@ -55,7 +56,7 @@ fail:;
     int saved = errno;
     if (fd >= 0)
         close(fd);
-    return error_set(MOCO_EIO, "opening %s: %s", path, strerror(saved));
+    return error_system("opening", path, saved);
 }
 
 void mapping_close(struct mapping *mapping)

@@ -8,12 +8,15 @@
 #include "engine/data/source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "engine/base/again.h"
 #include "engine/base/error.h"
 #include "engine/data/decode/decode.h"
 #include "engine/data/format/raw.h"
@@ -31,28 +34,29 @@ struct folder {
 /* *out: the first `most` bytes of the file or all there are, for free(). */
 static int load_file(unsigned char **out, struct decode_file *file, const char *path, size_t most)
 {
-    struct stat info;
-    FILE *stream = fopen(path, "rb");
+    struct stat info = { .st_size = 0 };
+    int fd = open_again(path, O_RDONLY | O_CLOEXEC, 0), number = 0, rc = MOCO_OK;
     *out = NULL;
-    if (!stream || fstat(fileno(stream), &info) != 0)
-        goto fail;
-    errno = EFBIG;
-    if (info.st_size < 0 || info.st_size > DECODE_FILE_MAX)
-        goto fail;
+    if (fd < 0 || fstat(fd, &info) != 0)
+        number = errno;
+    else if (info.st_size < 0 || info.st_size > DECODE_FILE_MAX)
+        number = EFBIG;
     size_t whole = (size_t)info.st_size, size = whole < most ? whole : most;
-    *out = malloc(size + 1);
-    errno = EIO;
-    if (!*out || fread(*out, 1, size, stream) != size)
-        goto fail;
-    fclose(stream);
+    if (!number && !(*out = malloc(size + 1)))
+        rc = error_memory(path, size + 1);
+    ssize_t got = *out ? read_again(fd, *out, size) : 0;
+    if (*out && got != (ssize_t)size)
+        number = got < 0 ? errno : EIO; /* EIO: it has shrunk */
+    if (fd >= 0)
+        close(fd);
+    if (rc == MOCO_OK && number)
+        rc = error_system("reading", path, number);
     *file = (struct decode_file){ *out, size, whole, path };
-    return MOCO_OK;
-fail:
-    free(*out);
-    *out = NULL;
-    if (stream)
-        fclose(stream);
-    return error_set(MOCO_EIO, "reading %s: %s", path, strerror(errno));
+    if (rc != MOCO_OK) {
+        free(*out);
+        *out = NULL;
+    }
+    return rc;
 }
 
 static void full_path(char *path, const struct source *source, size_t index)
@@ -74,7 +78,8 @@ static int read_header(struct decode_header *out, size_t *size, const char *path
     free(bytes);
     *size = file.whole;
     /* A header that goes on behind the start of the file, as one with a large preview does. */
-    return rc != MOCO_OK && file.size < file.whole ? read_header(out, size, path, file.whole) : rc;
+    return source_is_bad(rc) && file.size < file.whole ? read_header(out, size, path, file.whole)
+                                                       : rc;
 }
 
 struct tally {
