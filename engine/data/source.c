@@ -10,15 +10,16 @@
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "engine/base/error.h"
 #include "engine/data/format/content.h"
+#include "engine/data/format/gunzip.h"
 #include "engine/data/format/pack.h"
 #include "engine/data/format/raw.h"
 #include "engine/data/format/tree.h"
@@ -138,14 +139,11 @@ static const char *kind_of_dir(const char *dir)
     return kind == TREE_TIFF ? "tiff" : kind == TREE_FITS ? "fits" : "folder";
 }
 
-/* gzread() passes a file that is not gzip through as it is. */
-static const char *kind_of_file(const char *path)
+/* *number: errno where the system, not the file, is to blame that it is not known. */
+static const char *kind_of_file(const char *path, int *number)
 {
     unsigned char head[9] = { 0 };
-    gzFile file = gzopen(path, "rb");
-    int got = file ? gzread(file, head, sizeof head) : 0;
-    if (file)
-        gzclose(file);
+    int got = gunzip_head(head, sizeof head, path, number), failed = 0;
     if (got >= 6 && !memcmp(head, "\x93NUMPY", 6))
         return "npy";
     if (got >= 4 && !memcmp(head, "PK\3\4", 4))
@@ -153,7 +151,8 @@ static const char *kind_of_file(const char *path)
     if (got >= 4 && (!memcmp(head, "II*\0", 4) || !memcmp(head, "MM\0*", 4) ||
                      !memcmp(head, "II+\0", 4) || !memcmp(head, "MM\0+", 4)))
         return "tiff";
-    enum content content = content_of_file(path, NULL);
+    enum content content = content_of_file(path, &failed);
+    *number = *number ? *number : failed;
     if (content == CONTENT_HDF5 || content == CONTENT_MATLAB73)
         return "hdf5"; /* MATLAB's and others', behind a block of text, too */
     if (got == 9 && !memcmp(head, "SIMPLE  =", 9))
@@ -173,6 +172,8 @@ static int recognise(const struct kind **out, const char *spec)
     struct stat info;
     snprintf(path, sizeof path, "%s", spec);
     while (stat(path, &info) != 0) {
+        if (error_is_shortage(errno))
+            return error_system("opening", path, errno);
         char *comma = strrchr(path, ','), *colon = strrchr(path, ':');
         char *cut = comma > colon ? comma : colon;
         if (!cut)
@@ -180,7 +181,10 @@ static int recognise(const struct kind **out, const char *spec)
                              "one of " KINDS, spec);
         *cut = '\0';
     }
-    const char *name = S_ISDIR(info.st_mode) ? kind_of_dir(path) : kind_of_file(path);
+    int number = 0;
+    const char *name = S_ISDIR(info.st_mode) ? kind_of_dir(path) : kind_of_file(path, &number);
+    if (!name && number)
+        return error_system("reading", path, number);
     if (!name)
         return error_set(MOCO_EFORMAT, "%s starts neither like .npy, .npz, TIFF, HDF5, FITS or a "
                          "packed file nor like IDX (plain or .gz); images belong in a directory",

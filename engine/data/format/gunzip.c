@@ -11,9 +11,9 @@
 
 enum { FIRST = 1 << 16, PIECE = 1 << 28 };
 
-static int explain(gzFile file, const char *path)
+int gunzip_explain(gzFile file, int system, const char *path)
 {
-    int number = Z_OK, system = errno;
+    int number = Z_OK;
     const char *text = gzerror(file, &number);
     if (number == Z_OK)
         return MOCO_OK;
@@ -50,26 +50,42 @@ static int check(const unsigned char *bytes, size_t size, uint64_t most, const c
     return MOCO_OK;
 }
 
+/* *number: errno of a read that failed; the library can not go on behind one that a signal
+ * interrupted. */
+static int unpack(unsigned char **out, size_t *used, uint64_t most, const char *path, int *number)
+{
+    size_t room = 0;
+    int rc = MOCO_OK, got = 1;
+    *out = NULL;
+    *used = 0;
+    errno = 0;
+    gzFile file = gzopen(path, "rb");
+    *number = errno;
+    if (!file)
+        return errno ? error_system("opening", path, errno) : error_memory(path, FIRST);
+    while (rc == MOCO_OK && got > 0 && *used <= most) {
+        rc = *used == room ? grow(out, &room, most, path) : MOCO_OK;
+        size_t want = room - *used < PIECE ? room - *used : PIECE;
+        got = rc == MOCO_OK ? gzread(file, *out + *used, (unsigned)want) : 0;
+        *number = got < 0 ? errno : 0;
+        *used += got > 0 ? (size_t)got : 0;
+    }
+    if (rc == MOCO_OK)
+        rc = gunzip_explain(file, *number, path);
+    gzclose(file);
+    return rc;
+}
+
 int gunzip_file(void **bytes, size_t *size, uint64_t most, const char *start, const char *what,
                 const char *path)
 {
-    unsigned char *out = NULL;
-    size_t used = 0, room = 0;
-    int rc = MOCO_OK, got = 1;
-    gzFile file = gzopen(path, "rb");
+    unsigned char *out;
+    size_t used;
+    int number, rc;
     *bytes = NULL;
     *size = 0;
-    if (!file)
-        return errno ? error_system("opening", path, errno) : error_memory(path, FIRST);
-    while (rc == MOCO_OK && got > 0 && used <= most) {
-        rc = used == room ? grow(&out, &room, most, path) : MOCO_OK;
-        size_t want = room - used < PIECE ? room - used : PIECE;
-        got = rc == MOCO_OK ? gzread(file, out + used, (unsigned)want) : 0;
-        used += got > 0 ? (size_t)got : 0;
-    }
-    if (rc == MOCO_OK)
-        rc = explain(file, path);
-    gzclose(file);
+    while ((rc = unpack(&out, &used, most, path, &number)) == MOCO_EIO && number == EINTR)
+        free(out);
     if (rc == MOCO_OK)
         rc = check(out, used, most, start, what, path);
     if (rc != MOCO_OK) {
@@ -79,4 +95,18 @@ int gunzip_file(void **bytes, size_t *size, uint64_t most, const char *start, co
     *bytes = out;
     *size = used;
     return MOCO_OK;
+}
+
+int gunzip_head(void *bytes, unsigned size, const char *path, int *number)
+{
+    int got;
+    do {
+        errno = 0;
+        gzFile file = gzopen(path, "rb");
+        got = file ? gzread(file, bytes, size) : -1;
+        *number = got < 0 ? errno : 0;
+        if (file)
+            gzclose(file);
+    } while (*number == EINTR);
+    return got;
 }

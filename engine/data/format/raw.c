@@ -333,12 +333,15 @@ int raw_names_file(struct source *source, const char *dir, const char *file, siz
     snprintf(path, sizeof path, "%s/%s", dir, file);
     FILE *stream = fopen(path, "r");
     if (!stream)
-        return MOCO_OK;
+        return errno == ENOENT ? MOCO_OK : error_system("opening", path, errno);
     while (n < classes && fgets(lines[n], sizeof lines[n], stream)) {
         lines[n][strcspn(lines[n], "\r\n")] = '\0';
         names[n] = lines[n];
         n += lines[n][0] != '\0';
     }
+    int failed = ferror(stream) ? errno : 0;
     fclose(stream);
+    if (failed)
+        return error_system("reading", path, failed);
     return n == classes ? raw_take_names(source, names, n) : MOCO_OK;
 }

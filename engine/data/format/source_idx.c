@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <zlib.h>
 
 #include "engine/base/error.h"
+#include "engine/data/format/gunzip.h"
 #include "engine/data/format/raw.h"
 
 enum { DIMS_MAX = 4, DEFLATE_RATIO = 1032, PIECE = 1 << 24 };
@@ -42,9 +44,12 @@ static int read_bytes(gzFile file, unsigned char *out, size_t bytes, const char 
     for (size_t at = 0; at < bytes;) {
         int code = 0, got = gzread(file, out + at, bytes - at < PIECE ? (unsigned)(bytes - at)
                                                                       : (unsigned)PIECE);
+        int system = errno;
+        const char *text = got < 0 ? gzerror(file, &code) : "";
+        if (got < 0 && (code == Z_ERRNO || code == Z_MEM_ERROR))
+            return gunzip_explain(file, system, path);
         if (got < 0)
-            return error_set(MOCO_EFORMAT, "%s: %s; the file is damaged", path,
-                             gzerror(file, &code));
+            return error_set(MOCO_EFORMAT, "%s: %s; the file is damaged", path, text);
         if (got == 0)
             return error_set(MOCO_EFORMAT, "%s: the content ends %zu bytes early; the file is "
                              "truncated", path, bytes - at);
@@ -93,31 +98,47 @@ static int check_size(struct idx *idx, const char *path)
 static int read_data(gzFile file, struct idx *idx, const char *path)
 {
     unsigned char extra;
+    int more;
     idx->data = malloc(idx->bytes);
     if (!idx->data)
         return error_memory(path, idx->bytes);
     int rc = read_bytes(file, idx->data, idx->bytes, path);
-    if (rc == MOCO_OK && gzread(file, &extra, 1) != 0)
-        return error_set(MOCO_EFORMAT, "%s: content goes on behind the %zu bytes that the header "
+    if (rc != MOCO_OK || (more = gzread(file, &extra, 1)) == 0)
+        return rc;
+    int system = errno, code = Z_OK;
+    gzerror(file, &code);
+    if (more < 0 && (code == Z_ERRNO || code == Z_MEM_ERROR))
+        return gunzip_explain(file, system, path);
+    return error_set(MOCO_EFORMAT, "%s: content goes on behind the %zu bytes that the header "
                          "promises, or its checksum is wrong; the file is damaged", path,
                          idx->bytes);
-    return rc;
 }
 
-static int idx_read(struct idx *idx, const char *path)
+/* errno is EINTR behind a failure of which a signal is the cause; zlib can not go on then. */
+static int read_file(struct idx *idx, const char *path)
 {
+    errno = 0;
     gzFile file = gzopen(path, "rb");
-    if (!file || access(path, R_OK) != 0) {
-        if (file)
-            gzclose(file);
-        return error_set(MOCO_EIO, "opening %s: no such file, or not readable", path);
-    }
+    if (!file)
+        return error_system("opening", path, errno ? errno : ENOMEM);
     int rc = read_header(file, idx, path);
     if (rc == MOCO_OK)
         rc = check_size(idx, path);
     if (rc == MOCO_OK)
         rc = read_data(file, idx, path);
+    int number = errno;
     gzclose(file);
+    errno = number;
+    return rc;
+}
+
+static int idx_read(struct idx *idx, const char *path)
+{
+    int rc;
+    while ((rc = read_file(idx, path)) == MOCO_EIO && errno == EINTR) {
+        free(idx->data);
+        idx->data = NULL;
+    }
     return rc;
 }
 
@@ -212,7 +233,7 @@ static void find_sibling(char *labels, const char *images)
         return;
     strcpy(labels, images);
     memcpy(labels + (hit - images), to, sizeof to - 1);
-    if (access(labels, F_OK) != 0)
+    if (access(labels, F_OK) != 0 && errno == ENOENT)
         labels[0] = '\0';
 }
 

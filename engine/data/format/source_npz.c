@@ -19,7 +19,7 @@
 #include "engine/data/format/raw.h"
 
 enum { MEMBERS_MAX = 1 << 16, NAME_SIZE = 128, DEFLATE_RATIO = 1032, PIECE = 1 << 24 };
-enum { STORED = 0, DEFLATED = 8 };
+enum { STORED = 0, DEFLATED = 8, INFLATE_BYTES = 1 << 15 };
 #define NPZ_BYTES_MAX ((uint64_t)1 << 32)
 
 struct member {
@@ -182,7 +182,8 @@ static int read_directory(struct npz *npz, const char *path)
 
 /* ---- members ---- */
 
-/* Inflates the first `size` bytes of a member; *got are those that there were. */
+/* Inflates the first `size` bytes of a member; *got are those that there were. MOCO_ENOMEM and
+ * MOCO_EDAMAGED come without a sentence. */
 static int inflate_some(unsigned char *out, uint64_t size, uint64_t *got,
                         const struct member *member)
 {
@@ -202,7 +203,9 @@ static int inflate_some(unsigned char *out, uint64_t size, uint64_t *got,
         *got += room - stream.avail_out;
     }
     inflateEnd(&stream);
-    return state == Z_OK || state == Z_STREAM_END;
+    if (state == Z_MEM_ERROR)
+        return MOCO_ENOMEM;
+    return state == Z_OK || state == Z_STREAM_END ? MOCO_OK : MOCO_EDAMAGED;
 }
 
 static int inflate_all(unsigned char **out, const struct member *member, const char *path)
@@ -217,12 +220,15 @@ static int inflate_all(unsigned char **out, const struct member *member, const c
     if (!*out)
         return error_memory(path, member->size);
     /* One byte more than promised shows a member that goes on. */
-    int ok = inflate_some(*out, member->size + 1, &got, member);
-    uLong checksum = crc32_z(0, *out, (size_t)(ok && got == member->size ? got : 0));
-    if (ok && got == member->size && checksum == member->checksum)
+    int rc = inflate_some(*out, member->size + 1, &got, member);
+    int ok = rc == MOCO_OK && got == member->size;
+    uLong checksum = crc32_z(0, *out, (size_t)(ok ? got : 0));
+    if (ok && checksum == member->checksum)
         return MOCO_OK;
     free(*out);
     *out = NULL;
+    if (rc == MOCO_ENOMEM)
+        return error_memory(path, INFLATE_BYTES);
     return error_set(MOCO_EFORMAT, "%s: the member %s does not inflate to the %llu bytes and the "
                      "checksum in the directory; the file is damaged", path, member->name,
                      (unsigned long long)member->size);
@@ -251,7 +257,7 @@ static void keep_reason(struct member *member, const char *path)
 }
 
 /* What a member's header says; one that cannot be read is no candidate. */
-static void describe(struct candidate *out, struct member *member, const char *path)
+static int describe(struct candidate *out, struct member *member, const char *path)
 {
     unsigned char head[NPY_HEADER_MAX + 12];
     const unsigned char *bytes = member->bytes;
@@ -260,17 +266,22 @@ static void describe(struct candidate *out, struct member *member, const char *p
     *out = (struct candidate){ .name = member->name };
     if (member->method == DEFLATED) {
         bytes = head;
-        if (!inflate_some(head, size < sizeof head ? size : sizeof head, &size, member))
-            return;
+        int rc = inflate_some(head, size < sizeof head ? size : sizeof head, &size, member);
+        if (rc != MOCO_OK)
+            snprintf(member->why, sizeof member->why, "its beginning does not inflate");
+        out->why = rc != MOCO_OK ? member->why : NULL;
+        if (rc != MOCO_OK)
+            return rc == MOCO_ENOMEM ? error_memory(path, INFLATE_BYTES) : MOCO_OK;
     }
     if (npy_header(&npy, bytes, (size_t)size, path) != MOCO_OK) {
         keep_reason(member, path);
         out->why = member->why;
-        return;
+        return MOCO_OK;
     }
     out->rank = npy.dims;
     out->column = npy_is_column(&out->count, &npy);
     out->numbers = 1;
+    return MOCO_OK;
 }
 
 /* Floats that nobody named are labels only where they are whole. */
@@ -301,9 +312,11 @@ static int open_arrays(struct source *source, const char *names, const char *pat
     struct candidate *all = calloc(npz->count + 1, sizeof *all);
     if (!all)
         return error_memory("the members of an archive", npz->count * sizeof *all);
-    for (size_t i = 0; i < npz->count; i++)
-        describe(&all[i], &npz->members[i], path);
-    int rc = choose_arrays(&images, &labels, all, npz->count, names, path);
+    int rc = MOCO_OK;
+    for (size_t i = 0; rc == MOCO_OK && i < npz->count; i++)
+        rc = describe(&all[i], &npz->members[i], path);
+    if (rc == MOCO_OK)
+        rc = choose_arrays(&images, &labels, all, npz->count, names, path);
     if (rc == MOCO_OK)
         rc = open_member(&npz->npy, &npz->inflated, &npz->members[images], path);
     if (rc == MOCO_OK)
