@@ -49,31 +49,32 @@ static int changed(const char *path)
 }
 
 /* Channels from `done` on. */
-static int read_page(struct image *out, int done, TIFF *tif, const struct tiff_layout *l,
-                     const struct page *page, const struct tiffs *state, const char *text,
-                     const char *path)
+static int read_page(struct image *out, int done, struct tiff_file *file,
+                     const struct tiff_layout *l, const struct page *page,
+                     const struct tiffs *state)
 {
     float *planes = out->pixels + (size_t)done * (size_t)l->width * (size_t)l->height;
     const struct nodata *nodata = page->declared ? &state->nodata.at[page->declared - 1] : NULL;
     if (!page->plane)
-        return tiff_read(planes, &out->missing, tif, l, nodata, text, path);
-    if (!tiff_stack_possible(tif, l))
-        return changed(path);
-    return tiff_stack_read(planes, &out->missing, tif, l, page->plane, nodata, path);
+        return tiff_read(planes, &out->missing, file, l, nodata);
+    if (!tiff_stack_possible(file->tif, l))
+        return changed(file->path);
+    return tiff_stack_read(planes, &out->missing, file->tif, l, page->plane, nodata, file->path);
 }
 
 /* Page `first`, or all of its file. */
-static int read_pages(const struct source *source, size_t first, struct image *out, TIFF *tif,
-                      const char *text, const char *path)
+static int read_pages(const struct source *source, size_t first, struct image *out,
+                      struct tiff_file *file)
 {
     const struct tiffs *state = source->state;
+    const char *path = file->path;
     int done = 0;
     size_t end = state->files.channels ? state->n : first + 1;
     for (size_t p = first; p < end && state->pages[p].file == state->pages[first].file; p++) {
         struct tiff_layout l;
-        if (!TIFFSetSubDirectory(tif, state->pages[p].offset))
-            return tiff_refuse(path, text);
-        int rc = tiff_layout(&l, tif, path);
+        if (!TIFFSetSubDirectory(file->tif, state->pages[p].offset))
+            return tiff_refuse(file);
+        int rc = tiff_layout(&l, file->tif, path);
         if (rc != MOCO_OK)
             return rc;
         if (l.samples > source->channels - done)
@@ -85,7 +86,7 @@ static int read_pages(const struct source *source, size_t first, struct image *o
             return rc;
         if (l.width != out->width || l.height != out->height)
             return changed(path);
-        rc = read_page(out, done, tif, &l, &state->pages[p], state, text, path);
+        rc = read_page(out, done, file, &l, &state->pages[p], state);
         if (rc != MOCO_OK)
             return rc;
         done += l.samples;
@@ -95,17 +96,13 @@ static int read_pages(const struct source *source, size_t first, struct image *o
 
 static int read_image(const struct source *source, size_t index, struct image *out)
 {
-    char path[PATH_MAX], text[TIFF_TEXT];
+    char path[PATH_MAX];
+    struct tiff_file file;
     size_t first;
-    TIFF *tif;
     int rc = files_find(path, &first, source, index);
     if (rc == MOCO_OK)
-        rc = tiff_open(&tif, text, path);
-    if (rc != MOCO_OK)
-        return rc;
-    rc = read_pages(source, first, out, tif, text, path);
-    TIFFClose(tif);
-    return rc;
+        rc = tiff_open(&file, path);
+    return rc == MOCO_OK ? tiff_close(&file, read_pages(source, first, out, &file)) : rc;
 }
 
 /* ---- opening ---- */
@@ -209,16 +206,16 @@ static int left_out(const struct scan *scan)
 }
 
 /* The pages of an open file, from the first directory on. */
-static int scan_pages(struct scan *scan, char *text)
+static int scan_pages(struct scan *scan, struct tiff_file *file)
 {
     size_t directories = 0;
-    for (; text[0] = '\0', TIFFReadDirectory(scan->tif); directories++) {
+    for (; file->text[0] = '\0', TIFFReadDirectory(scan->tif); directories++) {
         int rc = left_out(scan) ? MOCO_OK : scan_page(scan);
         if (rc != MOCO_OK)
             return rc;
     }
-    if (text[0])
-        return tiff_refuse(scan->path, text);
+    if (file->text[0] || file->number)
+        return tiff_refuse(file);
     if (!scan->channels)
         return error_set(MOCO_EFORMAT, directories ? "%s holds only masks and pages of reduced "
                          "resolution" : "%s holds no page; it is truncated or damaged", scan->path);
@@ -235,16 +232,13 @@ static int scan_pages(struct scan *scan, char *text)
 
 static int scan_file(struct source *source, size_t file, const char *path)
 {
-    char text[TIFF_TEXT];
+    struct tiff_file open;
     struct tiffs *state = source->state;
     struct scan scan = { .source = source, .state = state, .file = file, .start = state->n,
                          .path = path };
-    int rc = tiff_open(&scan.tif, text, path);
-    if (rc != MOCO_OK)
-        return rc;
-    rc = scan_pages(&scan, text);
-    TIFFClose(scan.tif);
-    return rc;
+    int rc = tiff_open(&open, path);
+    scan.tif = open.tif;
+    return rc == MOCO_OK ? tiff_close(&open, scan_pages(&scan, &open)) : rc;
 }
 
 static void close_tiff(struct source *source)

@@ -5,62 +5,12 @@
 #define _GNU_SOURCE
 #include "engine/data/format/tiff_page.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/base/error.h"
 
 /* LZW shrinks at most some 1350 times, deflate 1032, PackBits 64. */
 enum { RATIO_MAX = 1400 };
-static const uint64_t strile_bytes_max = (uint64_t)RAW_NUMBERS_MAX * 8;
-
-/* ---- libtiff ---- */
-
-/* The first message of a call goes to `user`, TIFF_TEXT bytes; nothing goes to standard error. */
-static int keep_error(TIFF *tif, void *user, const char *module, const char *format, va_list args)
-    __attribute__((format(printf, 4, 0)));
-
-static int keep_error(TIFF *tif, void *user, const char *module, const char *format, va_list args)
-{
-    char *text = user;
-    (void)tif, (void)module;
-    if (!text[0])
-        vsnprintf(text, TIFF_TEXT, format, args);
-    return 1;
-}
-
-static int no_warning(TIFF *tif, void *user, const char *module, const char *format, va_list args)
-{
-    (void)tif, (void)user, (void)module, (void)format, (void)args;
-    return 1;
-}
-
-int tiff_refuse(const char *path, const char *text)
-{
-    return error_set(MOCO_EDAMAGED, "%s: not a readable TIFF (%s); it is truncated or damaged",
-                     path, text[0] ? text : "no reason given");
-}
-
-/* "h": no directory is read yet; "m": no mapping of the file, which may shrink. */
-int tiff_open(TIFF **out, char *text, const char *path)
-{
-    int rc = raw_check_file(path);
-    text[0] = '\0';
-    *out = NULL;
-    if (rc != MOCO_OK)
-        return rc;
-    TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
-    if (!options)
-        return error_memory("a TIFF file", sizeof *out);
-    TIFFOpenOptionsSetErrorHandlerExtR(options, keep_error, text);
-    TIFFOpenOptionsSetWarningHandlerExtR(options, no_warning, NULL);
-    TIFFOpenOptionsSetMaxSingleMemAlloc(options, (tmsize_t)strile_bytes_max);
-    *out = TIFFOpenExt(path, "rhm", options);
-    TIFFOpenOptionsFree(options);
-    return *out ? MOCO_OK : tiff_refuse(path, text);
-}
 
 /* ---- what a page is ---- */
 
@@ -127,7 +77,7 @@ static int check_size(const struct tiff_layout *l, TIFF *tif, const char *path)
         return error_set(MOCO_ETRUNCATED, "%s: the header promises %d x %d x %d numbers, more than "
                          "a file of %llu bytes can hold; it is truncated or damaged", path,
                          l->samples, l->height, l->width, (unsigned long long)file);
-    if (strile == 0 || strile > strile_bytes_max)
+    if (strile == 0 || strile > tiff_strile_max)
         return error_set(MOCO_EFORMAT, "%s: a strip or tile of %llu bytes is too large", path,
                          (unsigned long long)strile);
     for (uint32_t i = 0; i < n; i++) {
@@ -260,17 +210,17 @@ static int read_tiles(struct target *to, unsigned char *buffer, uint64_t room, T
     return 1;
 }
 
-int tiff_read(float *planes, size_t *missing, TIFF *tif, const struct tiff_layout *l,
-              const struct nodata *nodata, const char *text, const char *path)
+int tiff_read(float *planes, size_t *missing, struct tiff_file *file, const struct tiff_layout *l,
+              const struct nodata *nodata)
 {
     struct target to = { .planes = planes, .nodata = nodata };
-    int tiled = TIFFIsTiled(tif);
-    uint64_t room = tiled ? TIFFTileSize64(tif) : TIFFStripSize64(tif);
+    int tiled = TIFFIsTiled(file->tif);
+    uint64_t room = tiled ? TIFFTileSize64(file->tif) : TIFFStripSize64(file->tif);
     unsigned char *buffer = malloc(room);
     if (!buffer)
-        return error_memory(path, room);
-    int ok = (tiled ? read_tiles : read_strips)(&to, buffer, room, tif, l);
+        return error_memory(file->path, room);
+    int ok = (tiled ? read_tiles : read_strips)(&to, buffer, room, file->tif, l);
     free(buffer);
     *missing += to.missing;
-    return ok ? MOCO_OK : tiff_refuse(path, text);
+    return ok ? MOCO_OK : tiff_refuse(file);
 }

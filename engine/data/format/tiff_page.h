@@ -2,12 +2,11 @@
 #ifndef MOCO_ENGINE_DATA_FORMAT_TIFF_PAGE_H
 #define MOCO_ENGINE_DATA_FORMAT_TIFF_PAGE_H
 
-#include <tiffio.h>
-
 #include "engine/data/format/nodata.h"
 #include "engine/data/format/raw.h"
+#include "engine/data/format/tiff_file.h"
 
-enum { TIFF_TEXT = 200 };
+#define tiff_strile_max ((uint64_t)RAW_NUMBERS_MAX * 8) /* bytes */
 
 /* What a directory says of its page. */
 struct tiff_layout {
@@ -18,20 +17,13 @@ struct tiff_layout {
     enum source_dtype dtype;
 };
 
-/* Opens without reading a directory. text: TIFF_TEXT bytes that belong to the open file, for the
- * first message of a call. A file that shrinks meanwhile ends in a sentence. */
-int tiff_open(TIFF **out, char *text, const char *path);
-
-/* The sentence for a file that libtiff cannot read, with its message. */
-int tiff_refuse(const char *path, const char *text);
-
 /* Of the directory that is current; refuses what is not read, and what the file cannot hold. */
 int tiff_layout(struct tiff_layout *out, TIFF *tif, const char *path);
 
 /* planes: (samples, height, width) of the current directory. Numbers that `nodata` (or NULL)
  * declares missing become NaN and are added to *missing. */
-int tiff_read(float *planes, size_t *missing, TIFF *tif, const struct tiff_layout *l,
-              const struct nodata *nodata, const char *text, const char *path);
+int tiff_read(float *planes, size_t *missing, struct tiff_file *file, const struct tiff_layout *l,
+              const struct nodata *nodata);
 
 /* What tags of a set declare missing, each once. */
 struct tiff_nodata {
