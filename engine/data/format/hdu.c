@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,19 +22,38 @@ enum { AXES_MAX = 9, RATIO_MAX = 4096, IMAGES_MAX = 1 << 26 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-void hdu_lock(void)
+/* The library takes a read that a signal interrupts for damage, so signals wait, but for those that
+ * the thread itself raises. */
+void hdu_lock(sigset_t *signals)
 {
+    static const int own[] = { SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGABRT };
+    sigset_t others;
     pthread_mutex_lock(&lock);
+    sigfillset(&others);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&others, own[i]);
+    pthread_sigmask(SIG_BLOCK, &others, signals);
 }
 
-void hdu_unlock(void)
+void hdu_unlock(const sigset_t *signals)
 {
+    pthread_sigmask(SIG_SETMASK, signals, NULL);
     pthread_mutex_unlock(&lock);
+}
+
+int hdu_system_failed(void)
+{
+    return errno == EIO || error_is_shortage(errno);
 }
 
 int hdu_refuse(const char *path, int status)
 {
     char text[FLEN_ERRMSG] = "";
+    int number = status == MEMORY_ALLOCATION ? ENOMEM : hdu_system_failed() ? errno : 0;
+    if (number) {
+        fits_clear_errmsg();
+        return error_system("reading", path, number);
+    }
     if (!fits_read_errmsg(text) || !text[0])
         fits_get_errstatus(status, text);
     fits_clear_errmsg();
@@ -76,6 +96,7 @@ int hdu_open(struct hdu_file *out, struct hdu_unpacked *kept, const char *path)
         return error_set(MOCO_EFORMAT, "%s does not start like a FITS file", path);
     if (strlen(path) >= FLEN_FILENAME)
         return error_set(MOCO_EIO, "the path %.60s... is too long for FITS", path);
+    errno = 0; /* hdu_system_failed() asks it from here on */
     if (content == CONTENT_FITS)
         return fits_open_diskfile(&out->fits, path, READONLY, &status) ? hdu_refuse(path, status)
                                                                        : MOCO_OK;
@@ -83,6 +104,7 @@ int hdu_open(struct hdu_file *out, struct hdu_unpacked *kept, const char *path)
     if (rc != MOCO_OK)
         return rc;
     out->size = kept->size;
+    errno = 0;
     fits_open_memfile(&out->fits, "unpacked.fits", READONLY, &kept->bytes, &kept->size, 0, NULL,
                       &status);
     return status ? hdu_refuse(path, status) : MOCO_OK;
@@ -110,6 +132,8 @@ int hdu_go_to(const struct hdu_file *file, const char *name)
     else
         fits_movabs_hdu(file->fits, (int)number + 1, NULL, &status);
     fits_get_hdu_type(file->fits, &type, &status);
+    if (status && hdu_system_failed())
+        return hdu_refuse(file->path, status);
     fits_clear_errmsg();
     if (!status && (type == IMAGE_HDU || fits_is_compressed_image(file->fits, &status)))
         return MOCO_OK;
@@ -222,6 +246,8 @@ int hdu_cube(struct hdu_cube *out, int *shape, const struct hdu_file *file, int 
         rc = take_axes(out, size, axes, channels, file->path);
     *shape = rc != MOCO_OK;
     out->packed = fits_is_compressed_image(file->fits, &status);
+    if (status)
+        return hdu_refuse(file->path, status);
     out->reals = bits < 0 && !out->packed;
     if (rc == MOCO_OK)
         rc = check_size(out, file, bits);

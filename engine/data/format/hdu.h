@@ -2,16 +2,17 @@
  * says of its image.
  *
  * The library shares what it knows of a file between those who opened it: all calls stand between
- * hdu_lock() and hdu_unlock(). */
+ * hdu_lock() and hdu_unlock(), which keep the signals that wait meanwhile. */
 #ifndef MOCO_ENGINE_DATA_FORMAT_HDU_H
 #define MOCO_ENGINE_DATA_FORMAT_HDU_H
 
 #include <fitsio.h>
+#include <signal.h>
 
 #include "engine/data/source.h"
 
-void hdu_lock(void);
-void hdu_unlock(void);
+void hdu_lock(sigset_t *signals);
+void hdu_unlock(const sigset_t *signals);
 
 /* The newest file that was unpacked, kept for the next image of it. */
 struct hdu_unpacked {
@@ -30,8 +31,11 @@ int hdu_open(struct hdu_file *out, struct hdu_unpacked *kept, const char *path);
 void hdu_close(struct hdu_file *file);
 void hdu_forget(struct hdu_unpacked *kept);
 
-/* The sentence for what the library cannot read. */
+/* The sentence for what the library cannot read, or for why the system did not let it. */
 int hdu_refuse(const char *path, int status);
+
+/* Whether a failure since hdu_open() is one of the system: errno tells, the library does not. */
+int hdu_system_failed(void);
 
 /* What a header says. */
 struct hdu_cube {

@@ -114,17 +114,18 @@ static int read_image(const struct source *source, size_t index, struct image *o
     char path[PATH_MAX];
     struct fits *state = source->state;
     struct hdu_file file;
+    sigset_t signals;
     size_t place;
     int rc = files_find(path, &place, source, index);
     if (rc != MOCO_OK)
         return rc;
     const struct run *run = run_of(state, place);
-    hdu_lock();
+    hdu_lock(&signals);
     rc = hdu_open(&file, &state->kept, path);
     if (rc == MOCO_OK)
         rc = read_plane(out, source, &file, run->hdu, place - run->first);
     hdu_close(&file);
-    hdu_unlock();
+    hdu_unlock(&signals);
     return rc;
 }
 
@@ -231,7 +232,7 @@ static int scan_all(struct scan *scan)
         rc = scan_hdu(scan, type);
     if (rc != MOCO_OK)
         return rc;
-    if (status != END_OF_FILE)
+    if (status != END_OF_FILE || hdu_system_failed())
         return hdu_refuse(scan->file.path, status);
     fits_clear_errmsg();
     note_hdus(scan->source, scan);
@@ -255,14 +256,15 @@ static int scan_file(struct source *source, size_t index, const char *path)
 {
     struct fits *state = source->state;
     struct scan scan = { .source = source, .state = state, .index = index };
-    hdu_lock();
+    sigset_t signals;
+    hdu_lock(&signals);
     int rc = hdu_open(&scan.file, &state->kept, path);
     if (rc == MOCO_OK)
         rc = state->hdu[0] ? scan_named(&scan) : scan_all(&scan);
     hdu_close(&scan.file);
     if (state->kept.size > source->decoder_bytes)
         source->decoder_bytes = state->kept.size;
-    hdu_unlock();
+    hdu_unlock(&signals);
     return rc;
 }
 

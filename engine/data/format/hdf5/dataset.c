@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "engine/data/format/hdf5/dataset.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,18 +18,31 @@ enum { DEFLATE_RATIO = 1032, CHUNK_BYTES_MAX = 1 << 30, WORD = 32 };
 /* ---- the library ---- */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int lacking; /* errno of a shortage since hdf5_begin(); under the lock */
+
+/* Comes behind each call that fails, also where what it asks for is then taken for absent. */
+static herr_t keep_shortage(hid_t stack, void *user)
+{
+    (void)stack, (void)user;
+    if (!lacking && error_is_shortage(errno))
+        lacking = errno;
+    return 0;
+}
 
 void hdf5_begin(struct hdf5_quiet *quiet)
 {
     pthread_mutex_lock(&lock);
     H5Eget_auto2(H5E_DEFAULT, &quiet->print, &quiet->data);
-    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    H5Eset_auto2(H5E_DEFAULT, keep_shortage, NULL);
+    lacking = errno = 0;
 }
 
-void hdf5_end(const struct hdf5_quiet *quiet)
+int hdf5_end(const struct hdf5_quiet *quiet, int rc, const char *path)
 {
+    int number = lacking;
     H5Eset_auto2(H5E_DEFAULT, quiet->print, quiet->data);
     pthread_mutex_unlock(&lock);
+    return number && rc != MOCO_ENOMEM ? error_system("reading", path, number) : rc;
 }
 
 /* The innermost of the library's messages comes first. */
@@ -42,6 +56,8 @@ static herr_t keep_first(unsigned n, const H5E_error2_t *error, void *user)
 int hdf5_refuse(const char *path, const char *what)
 {
     char text[HDF5_TEXT] = "no reason given";
+    if (errno == EIO)
+        return error_system("reading", path, errno);
     H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_first, text);
     return error_set(MOCO_EFORMAT, "%s: %s cannot be read (%s); the file is truncated, damaged or "
                      "no HDF5", path, what, text);

@@ -14,6 +14,7 @@
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,7 +77,7 @@ static int read_image(const struct source *source, size_t index, struct image *o
     int rc = state->each.n ? hdf5_one_read(out, &bytes, source, state->file,
                                            state->each.names[index], &numbers)
                            : read_of_one(out, &bytes, source, index);
-    hdf5_end(&quiet);
+    rc = hdf5_end(&quiet, rc, source->where);
     if (rc == MOCO_OK)
         rc = hdf5_planes(out, bytes, &numbers);
     free(bytes);
@@ -99,7 +100,10 @@ static int open_file(struct source *source, const char *names, const char *path)
     H5Pset_file_locking(access, 1, 1); /* no failure where the file system cannot lock */
 #endif
     H5Pset_elink_file_cache_size(access, FILES_KEPT);
-    state->file = H5Fopen(path, H5F_ACC_RDONLY, access);
+    do { /* the library repeats reads that a signal interrupts, not this */
+        errno = 0;
+        state->file = H5Fopen(path, H5F_ACC_RDONLY, access);
+    } while (state->file < 0 && errno == EINTR);
     H5Pclose(access);
     return state->file < 0 ? hdf5_refuse(path, "the file") : hdf5_take(source, names, path);
 }
@@ -113,7 +117,7 @@ static void close_hdf5(struct source *source)
         H5Dclose(state->dataset);
     if (state->file >= 0)
         H5Fclose(state->file);
-    hdf5_end(&quiet);
+    (void)hdf5_end(&quiet, MOCO_ENOMEM, source->where); /* nobody hears it */
     hdf5_each_close(&state->each);
     free(state);
 }
@@ -137,8 +141,7 @@ int source_open_hdf5(struct source *source, const char *path)
     if (rc != MOCO_OK)
         return rc;
     hdf5_begin(&quiet);
-    rc = open_file(source, names, file);
-    hdf5_end(&quiet);
+    rc = hdf5_end(&quiet, open_file(source, names, file), file);
     source->decode_bytes = raw_size(state->numbers.dtype);
     return rc;
 }
