@@ -406,7 +406,8 @@ static void test_resume(void)
     CHECK_MSG(!strncmp(sum, "sha256:", 7) && !strcmp(sum + 7, digits), "the hash is %s", sum);
 
     CHECK(again("w.safetensors", 1) == TRAIN_INTERRUPTED);
-    CHECK_MSG(again("w.safetensors", 1) == TRAIN_INTERRUPTED && !strstr(said, "--init"), "%s", said);
+    CHECK_MSG(again("w.safetensors", 1) == TRAIN_INTERRUPTED && !strstr(said, "--init"), "%s",
+              said);
     copy_file("w.safetensors", "mlp/weights.safetensors");
     CHECK_MSG(again("w.safetensors", 1) == TRAIN_INTERRUPTED, "%s", error_text());
     tells("was started from other weights than");

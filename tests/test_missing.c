@@ -150,10 +150,10 @@ static void test_pair(void)
     struct source *source = NULL;
     char spec[1400];
     snprintf(spec, sizeof spec, "%s", spec_of("npy", "gaps.npy", ""));
-    CHECK(!source_open_pair(&source, spec, spec_of("npy", "gaps.npy", "")));
+    CHECK(!source_open_pair(&source, spec, spec_of("npy", "gaps.npy", ""), 0));
     must_not_read(source, 3, "image 1: NaN or infinite in 1 of 8");
     source_close(&source);
-    CHECK(!source_open_pair(&source, spec, spec_of("npy", "gaps.npy", "")));
+    CHECK(!source_open_pair(&source, spec, spec_of("npy", "gaps.npy", ""), 0));
     missing_allow(source, 0.25);
     for (size_t i = 0; source && i < 4; i++)
         CHECK(source->read(source, i, &image) == MOCO_OK);

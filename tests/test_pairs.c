@@ -127,6 +127,7 @@ static void put_positive(void)
         x[i] = (float)(i / 32 * 10 + 1);
     put_npy("p.npy", "<f4", "13, 8, 4", x, sizeof x); /* of another size */
     put_npy("p3.npy", "<f4", "13, 3, 8, 4", x, 0);
+    put_npy("p2.npy", "<f4", "13, 2, 8, 2", x, sizeof x);
     put_npy("short.npy", "<f4", "12, 8, 4", x, sizeof x / N * 12);
 }
 
@@ -136,14 +137,14 @@ static struct source *open_pair(const char *spec, const char *positive)
     char first[1400], second[1400];
     snprintf(first, sizeof first, "%s", spec);
     snprintf(second, sizeof second, "%s", positive);
-    CHECK_MSG(source_open_pair(&source, first, second) == MOCO_OK, "%s", error_text());
+    CHECK_MSG(source_open_pair(&source, first, second, 0) == MOCO_OK, "%s", error_text());
     return source;
 }
 
 static void refuse_pair(const char *spec, const char *positive, const char *part)
 {
     struct source *source = NULL;
-    CHECK(source_open_pair(&source, spec, positive) == MOCO_EARG && source == NULL);
+    CHECK(source_open_pair(&source, spec, positive, 0) == MOCO_EARG && source == NULL);
     CHECK_MSG(strstr(error_text(), part), "no \"%s\" in \"%s\"", part, error_text());
 }
 
@@ -176,8 +177,8 @@ static void test_pair(void)
     loader_close(&loader);
     source_close(&source);
     refuse_pair(at("one.npy"), at("short.npy"), "has 12: both need the same number");
-    refuse_pair(spec_of("npy", "x.npy", ":views"), spec_of("npy", "x.npy", ""), "39 images");
-    refuse_pair(at("one.npy"), at("x.npy"), "have 1 channels, those of");
+    refuse_pair(spec_of("npy", "x.npy", ":views"), spec_of("npy", "x.npy", ""), "several images a sample");
+    refuse_pair(at("one.npy"), at("p2.npy"), "have 1 channels, those of");
 }
 
 /* ---- crops are not shared ---- */
@@ -253,6 +254,58 @@ static void test_train(void)
               error_text());
 }
 
+/* ---- by name ---- */
+
+/* A grey level of 16 n in n.pgm, or in n.ppm. */
+static void put_level(const char *folder, int n, int colour)
+{
+    char name[60];
+    unsigned char bytes[16 + 16 * 3];
+    int head = snprintf((char *)bytes, 16, "P%d 4 4 255\n", colour ? 6 : 5);
+    memset(bytes + head, 16 * n, 16 * 3);
+    snprintf(name, sizeof name, "%s/%02d.%s", folder, n, colour ? "ppm" : "pgm");
+    put(name, bytes, (size_t)head + (colour ? 48 : 16));
+}
+
+static void test_names(void)
+{
+    struct source *source;
+    struct image image = { 0 };
+    mkdir(at("A"), 0777), mkdir(at("A/x"), 0777), mkdir(at("A/y"), 0777);
+    mkdir(at("B"), 0777), mkdir(at("B/x"), 0777), mkdir(at("B/y"), 0777);
+    for (int n = 1; n < 15; n++)
+        put_level(n < 8 ? "A/x" : "A/y", n, 0);
+    for (int n = 0; n < 14; n++)
+        put_level(n < 8 ? "B/x" : "B/y", n, 1); /* other endings, colours beside grey */
+    source = open_pair(spec_of("folder", "A", ""), spec_of("folder", "B", ""));
+    CHECK(source && source->count == 2 * 13 && source->channels == 3 && source->classes == 2);
+    for (size_t i = 0; source && i < source->count; i++) {
+        CHECK(!source->read(source, i, &image) && image.channels == 3);
+        CHECK(lrintf(image.pixels[47] * 255) == 16 * (long)(i / 2 + 1)); /* 1 to 13 */
+        CHECK(source_label(source, i) == (i / 2 + 1 < 8 ? 0 : 1));
+    }
+    CHECK(source && account_total(&source->account) == 2);
+    CHECK_MSG(source && strstr(source->note, "y/14.pgm") && strstr(source->note, "x/00.ppm"), "%s",
+              source ? source->note : "");
+    source_close(&source);
+    /* The old way, as it was asked for. */
+    CHECK(!source_open_pair(&source, spec_of("folder", "A", ""), spec_of("folder", "B", ""), 1));
+    CHECK(source && source->count == 2 * 14);
+    CHECK(source && !source->read(source, 1, &image) && lrintf(image.pixels[0] * 255) == 0);
+    source_close(&source);
+    put_level("B/y", 13, 0); /* 13.pgm beside 13.ppm */
+    refuse_pair(spec_of("folder", "A", ""), spec_of("folder", "B", ""), "--positive-by index");
+    mkdir(at("C"), 0777);
+    put_level("C", 1, 0);
+    refuse_pair(spec_of("folder", "A", ""), spec_of("folder", "C", ""), "no image of");
+    /* One side without names: by order. */
+    put_npy("levels.npy", "<f4", "14, 4, 4", (float[14 * 16]){ 0 }, 14 * 16 * 4);
+    source = open_pair(spec_of("folder", "A", ""), spec_of("npy", "levels.npy", ""));
+    CHECK(source && source->count == 28);
+    source_close(&source);
+    image_close(&image);
+}
+
 int main(void)
 {
     if (files_begin())
@@ -266,6 +319,7 @@ int main(void)
     test_geometry();
     test_split();
     test_train();
+    test_names();
     files_end();
     return check_summary("pairs");
 }

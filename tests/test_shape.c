@@ -2,6 +2,7 @@
  * what takes colours. */
 #include "tests/files.h"
 
+#include "engine/data/grey.h"
 #include "engine/data/shape.h"
 #include "engine/eval/embed.h"
 #include "engine/run/train.h"
@@ -146,8 +147,8 @@ static void test_grey(void)
     policy.channels = 1;
     CHECK(embed_decode(a, three, NULL, 1, &policy, NULL) == MOCO_EARG);
     CHECK(strstr(error_text(), "3 channels"));
-    CHECK(embed_expands(1, 3) && embed_expands(2, 4) && !embed_expands(3, 1) &&
-          !embed_expands(1, 4));
+    CHECK(grey_expands(1, 3) && grey_expands(2, 4) && !grey_expands(3, 1) &&
+          !grey_expands(1, 4));
     source_close(&one);
     source_close(&three);
 }

@@ -1,5 +1,5 @@
-/* sha256.c: see sha256.h. Whole blocks are hashed where they lie; the rest of the data, a one, zeros
- * and the length in bits make one or two more. */
+/* sha256.c: see sha256.h. Whole blocks are hashed where they lie; the rest of the data, a one,
+ * zeros and the length in bits make one or two more. */
 #include "engine/base/sha256.h"
 
 #include <stdint.h>

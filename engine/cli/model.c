@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/grey.h"
 #include "engine/data/shape.h"
 
 enum { EVAL_BATCH = 128 };
@@ -81,7 +82,7 @@ static int see_channels(const struct policy *policy, const struct source *source
 {
     if (source->channels == policy->channels)
         return MOCO_OK;
-    if (!embed_expands(source->channels, policy->channels))
+    if (!grey_expands(source->channels, policy->channels))
         return error_set(MOCO_EARG, "images of %.300s have %d channels, the encoder takes %d",
                          source->where, source->channels, policy->channels);
     fprintf(stderr, "moco: %s is grey: it is taken as three equal channels\n", source->where);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "engine/base/error.h"
+#include "engine/data/grey.h"
 #include "engine/data/shape.h"
 #include "engine/run/train.h"
 
@@ -38,7 +39,7 @@ static int pixel_policy(struct policy *out, const struct source *train, const st
         rc = shape_of(&shape, train);
     if (rc)
         return rc;
-    if (test && embed_expands(train->channels, test->channels))
+    if (test && grey_expands(train->channels, test->channels))
         spread(out, test->channels);
     if (side)
         shape_square(out, &shape);
@@ -55,7 +56,7 @@ static int check_channels(const struct policy *policy, const struct source *sour
 {
     if (source->channels == policy->channels)
         return MOCO_OK;
-    if (!embed_expands(source->channels, policy->channels))
+    if (!grey_expands(source->channels, policy->channels))
         return error_set(MOCO_EARG, "images of %.300s have %d channels, those that they are "
                                     "compared with %d", source->where, source->channels,
                          policy->channels);

@@ -205,7 +205,8 @@ static int choose_channels(struct views *v)
 static int open_views(struct views *v, const struct moco_simd *simd)
 {
     const struct train_hooks hooks = { .notice = on_notice };
-    int rc = source_open_pair(&v->source, v->config.value.data, v->config.value.positive);
+    int rc = source_open_pair(&v->source, v->config.value.data, v->config.value.positive,
+                              !strcmp(v->config.value.positive_by, "index"));
     if (!rc)
         missing_allow(v->source, v->config.value.max_missing);
     if (!rc)

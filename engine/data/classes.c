@@ -76,7 +76,8 @@ static int by_name(const void *a, const void *b)
 
 static int by_value(const void *a, const void *b)
 {
-    int x = value_of(((const struct place *)a)->name), y = value_of(((const struct place *)b)->name);
+    int x = value_of(((const struct place *)a)->name);
+    int y = value_of(((const struct place *)b)->name);
     return (x > y) - (x < y);
 }
 

@@ -3,8 +3,8 @@
  * In: a reference, whose labels stay what they are, and other sources. Out: for each of these, what
  * its labels are in that numbering. Classes with names are aligned by name. A source whose labels
  * are numbers without names counts as one whose names are "0", "1", ... where the others' names are
- * whole numbers; where these are words, label i is the i-th of them, which `note` says. Classes that
- * the reference lacks are numbered behind its own. */
+ * whole numbers; where these are words, label i is the i-th of them, which `note` says. Classes
+ * that the reference lacks are numbered behind its own. */
 #ifndef MOCO_ENGINE_DATA_CLASSES_H
 #define MOCO_ENGINE_DATA_CLASSES_H
 

@@ -97,6 +97,8 @@ void digest_files(struct digest *out, const struct source *source)
     if (source->part[0] && source->part[1]) {
         add_source(&sums, source->part[0]);
         add_source(&sums, source->part[1]);
+        for (size_t i = 0; i < source->count && source->name; i++) /* who is whose partner */
+            add_name(&sums.names, source->name(source, i));
     } else {
         add_source(&sums, source);
     }

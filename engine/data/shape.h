@@ -15,8 +15,8 @@ struct shape {
 int shape_of(struct shape *out, const struct source *source);
 
 /* Where images are elongated, evaluation sees all of them: as `side` squares, as a network takes
- * them, or, for the pixels themselves, in their own shape and at most as many pixels as 224 squared.
- * Otherwise nothing changes. */
+ * them, or, for the pixels themselves, in their own shape and at most as many pixels as 224
+ * squared. Otherwise nothing changes. */
 void shape_square(struct policy *policy, const struct shape *shape);
 void shape_pixels(struct policy *policy, const struct shape *shape);
 

@@ -11,6 +11,7 @@
 #include "engine/base/arena.h"
 #include "engine/base/error.h"
 #include "engine/base/watch.h"
+#include "engine/data/grey.h"
 #include "engine/data/missing.h"
 #include "engine/data/part.h"
 
@@ -46,30 +47,6 @@ static int least_side(const struct policy *policy)
     return !height ? policy->side : height < width ? height : width;
 }
 
-int embed_expands(int channels, int wanted)
-{
-    return (channels == 1 && wanted == 3) || (channels == 2 && wanted == 4);
-}
-
-/* A grey image as three equal channels, an alpha channel behind them. */
-static int expand(struct image *image, int wanted)
-{
-    size_t n = (size_t)image->height * (size_t)image->width, from = (size_t)image->channels;
-    if (!embed_expands(image->channels, wanted))
-        return MOCO_OK;
-    float *grey = malloc(from * n * sizeof *grey);
-    if (!grey)
-        return error_memory("a grey image", from * n * sizeof *grey);
-    memcpy(grey, image->pixels, from * n * sizeof *grey);
-    size_t missing = image->missing;
-    int rc = image_resize(image, wanted, image->height, image->width);
-    for (size_t c = 0; c < (size_t)wanted && !rc; c++)
-        memcpy(image->pixels + c * n, grey + (c == 3 ? n : 0), n * sizeof *grey);
-    image->missing = missing * (from == 1 ? 3 : 1);
-    free(grey);
-    return rc;
-}
-
 /* draw: NULL for an evaluation view. */
 static int view_of(float *dst, const struct source *source, size_t index,
                    const struct policy *policy, const struct view_draw *draw, struct image *image,
@@ -79,7 +56,7 @@ static int view_of(float *dst, const struct source *source, size_t index,
     int rc = draw ? source->read(source, index, image)
                   : part_whole(source, index, image, least_side(policy));
     if (!rc)
-        rc = expand(image, policy->channels);
+        rc = grey_expand(image, policy->channels);
     if (rc)
         return rc;
     if (image->channels != policy->channels)

@@ -17,10 +17,6 @@ int embed_feature_named(enum embed_feature *out, const char *name);
 /* Columns of the features. */
 size_t embed_dim(const struct net *net, enum embed_feature feature);
 
-/* Whether images of so many channels are taken by what wants others: grey ones by what takes
- * colours, as three equal channels. */
-int embed_expands(int channels, int wanted);
-
 /* Columns of the raw-pixel baseline: C * side * side, or of the whole image. */
 size_t embed_pixel_dim(const struct policy *policy);
 

@@ -3,7 +3,8 @@
  * In: a file of weights, moco's or another's, or the folder of a run. Out: settings that the file
  * tells, where nobody gave them; a step whose encoders begin with the file's numbers. Everything
  * else starts as ever: predictor, what the method trains, dictionary, optimiser. The file is read
- * at the start alone: a resumed run has its state, and the hash of the file, from its checkpoint. */
+ * at the start alone: a resumed run has its state, and the hash of the file, from its checkpoint.
+ * */
 #ifndef MOCO_ENGINE_RUN_INIT_H
 #define MOCO_ENGINE_RUN_INIT_H
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/base/error.h"
+#include "engine/data/grey.h"
 #include "engine/run/run.h"
 
 enum { LOOKED_AT = 16 }; /* images of each set, spread over it */
@@ -70,7 +71,7 @@ static int check_channels(const struct run *run, const struct score_side *side)
     int wanted = run->policy.channels, channels = source ? source->channels : wanted;
     if (channels == wanted)
         return MOCO_OK;
-    if (!embed_expands(channels, wanted))
+    if (!grey_expands(channels, wanted))
         return error_set(MOCO_EARG, "kNN during the run: images of %.300s have %d channels, the "
                                     "encoder takes %d", source->where, channels, wanted);
     run_notice(run->hooks, "%.300s is grey: kNN takes it as three equal channels", source->where);

@@ -168,7 +168,8 @@ static int open_data(struct run *run)
     const struct run_config *c = run->c;
     int rc = init_open(run);
     if (!rc)
-        rc = source_open_pair(&run->source, c->data, c->positive);
+        rc = source_open_pair(&run->source, c->data, c->positive,
+                              !strcmp(c->positive_by, "index"));
     if (!rc)
         missing_allow(run->source, c->max_missing);
     if (!rc)

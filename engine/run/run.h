@@ -81,7 +81,7 @@ void notice_missing(const struct source *source, const struct train_hooks *hooks
  * checkpoint, or a fresh start. */
 int state_check(const struct run *run);
 int state_keep_normalisation(struct run *run);
-const char *state_saved(const struct run *run); /* its checkpoint, or the weights of its end; or NULL */
+const char *state_saved(const struct run *run); /* checkpoint, or the weights of its end; or NULL */
 int state_open(struct run *run);
 
 /* judge.c. Looks at some images of the evaluation's sets before the first step; part of opening. */

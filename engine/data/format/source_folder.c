@@ -1,9 +1,10 @@
 /* source_folder.c: a folder of image files.
  *
- * DIR[:alpha=drop|keep]: JPEG, PNG, BMP, PNM, GIF, WebP and TGA, found and labelled as tree.h says. A set of grey images has 1 channel, any other 3; with alpha=keep one more, also
- * where no image has alpha, so that all sets of a kind agree. decode.h has the rules for pixels.
- * Files are opened once for their headers, then again for every read. One without a header that can
- * be read is an image all the same, whose every read fails; raw.h says how many there may be. */
+ * DIR[:alpha=drop|keep]: JPEG, PNG, BMP, PNM, GIF, WebP and TGA, found and labelled as tree.h says.
+ * A set of grey images has 1 channel, any other 3; with alpha=keep one more, also where no image
+ * has alpha, so that all sets of a kind agree. decode.h has the rules for pixels. Files are opened
+ * once for their headers, then again for every read. One without a header that can be read is an
+ * image all the same, whose every read fails; raw.h says how many there may be. */
 #define _GNU_SOURCE
 #include "engine/data/source.h"
 

@@ -1,10 +1,10 @@
 /* tree.h: the files of one kind below a folder, and the classes that their folders are.
  *
  * Nested as deep as one likes; the first folder below the root is the class, files directly in the
- * root have none. Order is by names, bytewise, folder by folder. Links are followed, to files and to
- * folders, wherever they lead; a folder that a chain of folders comes back to is left out there. A
- * file whose name does not say that it is of the kind is looked at: its first bytes decide. What is
- * left out goes to the account, by reason. */
+ * root have none. Order is by names, bytewise, folder by folder. Links are followed, to files and
+ * to folders, wherever they lead; a folder that a chain of folders comes back to is left out there.
+ * A file whose name does not say that it is of the kind is looked at: its first bytes decide. What
+ * is left out goes to the account, by reason. */
 #ifndef MOCO_ENGINE_DATA_FORMAT_TREE_H
 #define MOCO_ENGINE_DATA_FORMAT_TREE_H
 

@@ -122,7 +122,8 @@ static int leave_undecoded(struct tree *tree, enum content content)
     return 1;
 }
 
-/* Which kind a file is of: what its name says where that is the kind looked for, else its content. */
+/* Which kind a file is of: what its name says where that is the kind looked for, else its content.
+ * */
 static int meet(struct tree *tree, const char *name, const char *path)
 {
     enum tree_kind kind = tree_kind_of(name);

@@ -90,8 +90,8 @@ int augment_apply(float *dst, const struct image *image, const struct view *view
                   const struct policy *policy, struct augment_scratch *scratch);
 
 /* dst: (C, side, side) = the image (shorter side resized to `side`, centre crop), normalised: what
- * evaluation sees; with plain_height (C, plain_height, plain_width) = the whole image. An image that
- * has the size already is only normalised. */
+ * evaluation sees; with plain_height (C, plain_height, plain_width) = the whole image. An image
+ * that has the size already is only normalised. */
 int augment_plain(float *dst, const struct image *image, const struct policy *policy,
                   struct augment_scratch *scratch);
 

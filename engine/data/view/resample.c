@@ -1,7 +1,8 @@
 /* resample.c: the two passes of the resize, fused by blocks of rows.
  *
  * The weights of both axes are computed once per view. Each output row is first blended from its
- * input rows (only the columns of the crop), and blocks of such rows then become as wide as is kept:
+ * input rows (only the columns of the crop), and blocks of such rows then become as wide as is
+ * kept:
  *   dst[y][x] = sum_j h(x, j) sum_i v(y, i) in[i][j].
  * Rows of bytes become floats when a blend first asks for them; a ring holds as many as one blend
  * reads. A mirrored view only has the weights of an axis listed backwards, so a flip costs

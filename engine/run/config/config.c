@@ -29,7 +29,10 @@ static const struct setting rows[] = {
     PATH("init", init, "FILE",
          "weights that training starts from, or the folder of a run: its backbone, and its head "
          "where that fits; arch, width and stem follow from it"),
-    PATH("positive", positive, "DATA", "data whose image i is the other view of image i"),
+    PATH("positive", positive, "DATA",
+         "data whose images are the other views of those that have their names"),
+    TEXT("positive-by", positive_by, 0,
+         "images of a pair have the same `name` but for its ending, or the same `index`"),
     TEXT("preset", preset, 1, "`cifar-demo`, `moco-v1`, `moco-v2` or `instdisc-cifar`"),
     TEXT("method", method, 1,
          "`moco`, `moco-v3`, `memory-bank`, `end-to-end`, `parametric`, `margin` or "
@@ -172,7 +175,7 @@ void config_default(struct config *config)
         .method = "moco", .key_encoder = "momentum",
         .arch = "resnet18", .stem = "cifar", .width = 64, .dim = 128, .bn_splits = 8, .side = 32,
         .queue = 4096, .m = 0.99, .T = 0.1, .shuffle_bn = 1, .hidden = 4096,
-        .nce = 1, .negatives = 4096, .nce_z = "first", .bank_momentum = 0.5, .margin = 1.0,
+        .nce = 1, .negatives = 4096, .nce_z = "first", .positive_by = "name", .bank_momentum = 0.5, .margin = 1.0,
         .labels_fraction = 1.0, .optimiser = "sgd", .trust = 0.001, .beta1 = 0.9, .beta2 = 0.999,
         .epsilon = 1e-8,
         .epochs = 200, .batch = 512, .accumulate = 1, .lr = 0.06, .wd = 5e-4, .momentum = 0.9,

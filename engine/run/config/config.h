@@ -36,6 +36,7 @@ struct run_config {
     int negatives;
     double bank_momentum, proximal;
     char nce_z[16];
+    char positive_by[16];
     double margin;
     int pairs_by_label, normalise;
     double consistency, labels_fraction;

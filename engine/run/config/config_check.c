@@ -78,6 +78,8 @@ static int check_words(const struct run_config *c)
     if (!rc)
         rc = optimiser_named(&optimiser, c->optimiser);
     if (!rc)
+        rc = check_word("positive-by", c->positive_by, "name index");
+    if (!rc)
         rc = check_word("nce-z", c->nce_z, "first running");
     if (!rc)
         rc = check_word("arch", c->arch, archs);

@@ -290,6 +290,9 @@ int config_read_text(struct config *config, const char *text, const char *path)
         rc = find_paths(&paths, object, path);
     if (!rc)
         read_files(&config->files, object);
+    if (!rc && cJSON_HasObjectItem(object, "version") &&
+        !cJSON_HasObjectItem(object, "positive-by")) /* of a run before pairs were found by name */
+        rc = config_set(config, "positive-by", "index", FROM_FILE);
     cJSON_ArrayForEach(item, object) {
         if (!rc)
             rc = apply_item(config, item, &paths, path);
