@@ -43,7 +43,7 @@ enum {
     MOCO_EVERSION = -4,     /* a file of another version of moco */
     MOCO_EARG = -5,         /* a setting or an argument that can not be */
     MOCO_EDNNL = -6,        /* oneDNN refused */
-    MOCO_EDIVERGED = -7,    /* a loss or a gradient is no longer finite */
+    MOCO_EDIVERGED = -7,    /* a loss, a gradient or a feature is not finite */
     MOCO_EUNSUPPORTED = -8, /* known, but not built in or not available here */
     MOCO_EDAMAGED = -9,     /* a file that contradicts itself: a checksum, a code, a size */
     MOCO_ETRUNCATED = -10,  /* a file that ends too early */

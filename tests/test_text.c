@@ -1,5 +1,6 @@
 /* test_text.c: texts of any bytes: which are characters, how they go into JSON and come back, and
  * whole numbers of which a double would lose digits. */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,10 +110,28 @@ static void numbers(void)
     CHECK(!json_parse(&wrong, "\"\\udc8\"") && !json_parse(NULL, "-"));
 }
 
+/* JSON has no word for what is not finite. */
+static void doubles(void)
+{
+    static const struct {
+        double value;
+        const char *written;
+    } cases[] = { { 0.5, "0.50" }, { -2, "-2.00" }, { NAN, "null" }, { INFINITY, "null" },
+                  { -INFINITY, "null" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char put[64] = "";
+        FILE *file = fmemopen(put, sizeof put, "w");
+        json_put_number(file, "%.2f", cases[i].value);
+        fclose(file);
+        CHECK_MSG(!strcmp(put, cases[i].written), "%s", put);
+    }
+}
+
 int main(void)
 {
     characters();
     texts();
     numbers();
+    doubles();
     return check_summary("text");
 }

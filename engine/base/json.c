@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "engine/base/json.h"
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,6 +67,14 @@ char *json_print(const cJSON *json, int lines)
     }
     free(printed);
     return text;
+}
+
+void json_put_number(FILE *out, const char *format, double value)
+{
+    if (isfinite(value))
+        fprintf(out, format, value);
+    else
+        fputs("null", out);
 }
 
 /* ---- reading ---- */

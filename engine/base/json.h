@@ -13,6 +13,9 @@
 /* "text", with its quotes. */
 void json_put(FILE *out, const char *text);
 
+/* A number by a format of doubles; null where it is none that JSON has. */
+void json_put_number(FILE *out, const char *format, double value);
+
 /* An item as text, with lines or without; free() it. NULL: no memory. */
 char *json_print(const cJSON *json, int lines);
 

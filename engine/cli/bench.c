@@ -22,12 +22,17 @@ static void print_json(const struct forecast *f, const struct run_config *c,
     printf("{\"method\":\"%s\",\"arch\":\"%s\",\"width\":%d,\"side\":%d,\"batch_size\":%d,"
            "\"accumulate\":%d,\"threads\":%d,\"kernels\":\"%s\"", c->method, c->arch, c->width,
            c->side, c->batch, c->accumulate, omp_get_max_threads(), simd->name);
-    printf(",\"img_s\":%.6g,\"img_s_min\":%.6g,\"img_s_max\":%.6g,\"steps_timed\":%d,"
-           "\"step_s\":%.6g,\"data_share\":%.4g,\"compute_share\":%.4g", f->img_s, f->img_s_min,
-           f->img_s_max, f->timed, f->step_s, f->data_share, 1 - f->data_share);
-    printf(",\"epochs\":%d,\"steps\":%llu,\"evaluations\":%d,\"evaluation_s\":%.6g,"
-           "\"total_s\":%.6g", f->epochs, (unsigned long long)f->steps, f->evaluations,
-           f->evaluation_s, f->total_s);
+    cli_json_number("img_s", "%.6g", f->img_s);
+    cli_json_number("img_s_min", "%.6g", f->img_s_min);
+    cli_json_number("img_s_max", "%.6g", f->img_s_max);
+    printf(",\"steps_timed\":%d", f->timed);
+    cli_json_number("step_s", "%.6g", f->step_s);
+    cli_json_number("data_share", "%.4g", f->data_share);
+    cli_json_number("compute_share", "%.4g", 1 - f->data_share);
+    printf(",\"epochs\":%d,\"steps\":%llu,\"evaluations\":%d", f->epochs,
+           (unsigned long long)f->steps, f->evaluations);
+    cli_json_number("evaluation_s", "%.6g", f->evaluation_s);
+    cli_json_number("total_s", "%.6g", f->total_s);
     printf(",\"memory_predicted\":%zu,\"memory_measured\":%zu", f->predicted, f->measured);
     if (f->limit.bytes != UINT64_MAX)
         printf(",\"memory_available\":%llu", (unsigned long long)f->limit.bytes);

@@ -126,6 +126,8 @@ void cli_bar_end(const struct bar *bar);
 void cli_epoch(const char *what, int epoch, int epochs, double loss);
 
 /* "text" as JSON on standard output. */
+/* ,"KEY":17.5 or ,"KEY":null */
+void cli_json_number(const char *key, const char *format, double value);
 void cli_json_text(const char *text);
 
 /* A trained encoder from weights.safetensors, a checkpoint, or a run folder. */

@@ -326,6 +326,12 @@ void cli_epoch(const char *what, int epoch, int epochs, double loss)
             !terminal || epoch == epochs ? "\n" : "");
 }
 
+void cli_json_number(const char *key, const char *format, double value)
+{
+    printf(",\"%s\":", key);
+    json_put_number(stdout, format, value);
+}
+
 void cli_json_text(const char *text)
 {
     json_put(stdout, text);

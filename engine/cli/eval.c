@@ -4,6 +4,8 @@
 
 #include <math.h>
 
+#include "engine/base/json.h"
+
 /* What moco knn is asked for. */
 struct knn_job {
     struct probe_job probe;
@@ -25,9 +27,11 @@ static void print_knn(double top1, const struct knn_job *job, const struct score
     size_t judged = sets->test.n ? sets->test.n - sets->test.left_out : all;
     char unknown[UNKNOWN_TEXT];
     if (job->json) {
-        printf("{\"top1\":%.4f,\"k\":%d,\"t\":%.9g,\"feature\":\"%s\",\"n_train\":%zu,"
-               "\"n_test\":%zu,\"unknown_class\":%zu", top1, job->k, job->t, feature,
-               votes(sets), judged, sets->unknown);
+        printf("{\"top1\":");
+        json_put_number(stdout, "%.4f", top1);
+        printf(",\"k\":%d,\"t\":%.9g,\"feature\":\"%s\",\"n_train\":%zu,\"n_test\":%zu,"
+               "\"unknown_class\":%zu", job->k, job->t, feature, votes(sets), judged,
+               sets->unknown);
         probe_json_accounts(sets);
         printf("}\n");
     } else if (sets->test.n)

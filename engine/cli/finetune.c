@@ -6,6 +6,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "engine/eval/finetune.h"
 
 static void show_epoch(void *user, int epoch, int epochs, double loss)
@@ -14,22 +15,34 @@ static void show_epoch(void *user, int epoch, int epochs, double loss)
     cli_epoch("finetune", epoch, epochs, loss);
 }
 
+static const char *start_of(const struct finetune_config *config)
+{
+    return config->from_scratch ? "random" : "pretrained";
+}
+
+static void print_json(const struct finetune_result *r, const struct finetune_config *config,
+                       const struct score_sets *sets, double seconds)
+{
+    printf("{\"top1\":");
+    json_put_number(stdout, "%.4f", r->top1);
+    if (!isnan(r->top5)) /* with more than 5 classes */
+        cli_json_number("top5", "%.4f", r->top5);
+    printf(",\"n_train\":%zu,\"n_labelled\":%zu,\"n_test\":%zu,\"fraction\":%.9g,\"start\":\"%s\","
+           "\"epochs\":%d,\"batch\":%d,\"lr\":%.9g", r->n, sets->train.n, sets->test.n,
+           config->fraction, start_of(config), r->epochs, r->batch, config->lr);
+    cli_json_number("loss", "%.6f", r->loss);
+    printf(",\"seconds\":%.2f,\"unknown_class\":%zu", seconds, sets->unknown);
+    probe_json_accounts(sets);
+    printf("}\n");
+}
+
 static void print(const struct finetune_result *r, const struct finetune_config *config,
                   const struct score_sets *sets, double seconds, int json)
 {
     char unknown[UNKNOWN_TEXT];
-    const char *start = config->from_scratch ? "random" : "pretrained";
+    const char *start = start_of(config);
     if (json) {
-        printf("{\"top1\":%.4f", r->top1);
-        if (!isnan(r->top5))
-            printf(",\"top5\":%.4f", r->top5);
-        printf(",\"n_train\":%zu,\"n_labelled\":%zu,\"n_test\":%zu,\"fraction\":%.9g,"
-               "\"start\":\"%s\",\"epochs\":%d,\"batch\":%d,\"lr\":%.9g,\"loss\":%.6f,"
-               "\"seconds\":%.2f,\"unknown_class\":%zu", r->n, sets->train.n, sets->test.n,
-               config->fraction, start, r->epochs, r->batch, config->lr, r->loss, seconds,
-               sets->unknown);
-        probe_json_accounts(sets);
-        printf("}\n");
+        print_json(r, config, sets, seconds);
         return;
     }
     printf("finetune top-1 %.2f %%", r->top1);

@@ -7,6 +7,7 @@
 
 #include "engine/base/clock.h"
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "engine/eval/linear.h"
 
 enum { EPOCHS = 100, LR = 30 }; /* of MoCo's protocol */
@@ -20,16 +21,21 @@ static void print_json(const struct linear_result *r, const struct class_score *
                        const struct probe *probe, const char *protocol, double seconds)
 {
     const struct score_sets *sets = &probe->sets;
-    printf("{\"top1\":%.4f", r->top1);
-    if (!isnan(r->top5))
-        printf(",\"top5\":%.4f", r->top5);
+    printf("{\"top1\":");
+    json_put_number(stdout, "%.4f", r->top1);
+    if (!isnan(r->top5)) /* with more than 5 classes */
+        cli_json_number("top5", "%.4f", r->top5);
     printf(",\"n_train\":%zu,\"n_test\":%zu,\"feature\":\"%s\",\"protocol\":\"%s\"", sets->train.n,
            sets->test.n, probe->feature, protocol);
-    if (protocol[0] == 's')
-        printf(",\"l2\":%.6g,\"gradient\":%.3g,\"iterations\":%d,\"converged\":%s", r->l2,
-               r->gradient, r->iterations, r->converged ? "true" : "false");
-    printf(",\"loss\":%.6f,\"columns\":%zu,\"seconds\":%.2f,\"unknown_class\":%zu", r->loss,
-           r->columns, seconds, sets->unknown);
+    if (protocol[0] == 's') {
+        cli_json_number("l2", "%.6g", r->l2);
+        cli_json_number("gradient", "%.3g", r->gradient);
+        printf(",\"iterations\":%d,\"converged\":%s", r->iterations,
+               r->converged ? "true" : "false");
+    }
+    cli_json_number("loss", "%.6f", r->loss);
+    printf(",\"columns\":%zu,\"seconds\":%.2f,\"unknown_class\":%zu", r->columns, seconds,
+           sets->unknown);
     if (classes) {
         printf(",\"per_class\":[");
         for (int c = 0; c < sets->classes; c++)

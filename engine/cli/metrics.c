@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/base/error.h"
+#include "engine/base/json.h"
 #include "engine/base/watch.h"
 #include "engine/data/missing.h"
 #include "engine/eval/metrics.h"
@@ -39,10 +40,14 @@ static void print(const struct metrics *m, size_t n, size_t D, const char *featu
 {
     double sphere = 1.0 / sqrt((double)D);
     if (json) {
-        printf("{\"alignment\":%.6f,\"uniformity\":%.6f,\"deviation\":%.6f,\"deviation_min\":%.6f,"
-               "\"deviation_sphere\":%.6f,\"pretext_top1\":%.4f,\"images\":%zu,\"columns\":%zu,"
-               "\"feature\":\"%s\"", m->alignment, m->uniformity, m->deviation, m->least, sphere,
-               m->top1, n, D, feature);
+        printf("{\"alignment\":");
+        json_put_number(stdout, "%.6f", m->alignment);
+        cli_json_number("uniformity", "%.6f", m->uniformity);
+        cli_json_number("deviation", "%.6f", m->deviation);
+        cli_json_number("deviation_min", "%.6f", m->least);
+        cli_json_number("deviation_sphere", "%.6f", sphere);
+        cli_json_number("pretext_top1", "%.4f", m->top1);
+        printf(",\"images\":%zu,\"columns\":%zu,\"feature\":\"%s\"", n, D, feature);
         cli_json_account(&source->account, "");
         printf("}\n");
     } else {

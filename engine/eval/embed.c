@@ -14,6 +14,7 @@
 #include "engine/data/grey.h"
 #include "engine/data/missing.h"
 #include "engine/data/part.h"
+#include "engine/eval/finite.h"
 
 enum { BLOCK = 1024 }; /* images between two looks at the watch */
 
@@ -258,13 +259,17 @@ static int work_open(struct work *work, const struct net *net)
     return rc;
 }
 
-/* Embeds the first n rows of work->x into out. */
-static int embed_batch(float *out, const struct embed *embed, struct work *work, size_t n)
+/* Embeds the first n rows of work->x into out. The head's ReLU may hide what the pooled features
+ * show. */
+static int embed_batch(float *out, const struct embed *embed, struct work *work, size_t n,
+                       const struct finite_from *from)
 {
     size_t D = embed_dim(embed->net, embed->feature);
     int backbone = embed->feature == EMBED_BACKBONE;
     int rc = encoder_forward(embed->encoder, embed->net, work->tape, work->features,
-                             backbone ? work->backbone : NULL, work->x, NET_EVAL);
+                             work->backbone, work->x, NET_EVAL);
+    if (!rc)
+        rc = finite_check(work->backbone, NULL, n, net_backbone_dim(embed->net), from);
     if (rc)
         return rc;
     const float *rows = backbone ? work->backbone : work->features;
@@ -272,7 +277,7 @@ static int embed_batch(float *out, const struct embed *embed, struct work *work,
         memcpy(out, rows, n * D * sizeof *out);
     else
         embed->simd->row_normalise(out, work->inv_norm, rows, n, D);
-    return MOCO_OK;
+    return finite_check(out, embed->raw ? NULL : work->inv_norm, n, D, from);
 }
 
 static size_t image_floats(const struct net *net)
@@ -308,7 +313,8 @@ int embed_views(float *out, const struct embed *embed, const struct source *sour
             rc = decode(work.x, source, index, first, rows, policy, draw, embed->bad);
         memset(work.x + rows * size, 0, (B - rows) * size * sizeof(float));
         if (!rc)
-            rc = embed_batch(out + first * D, embed, &work, rows);
+            rc = embed_batch(out + first * D, embed, &work, rows,
+                             &(struct finite_from){ source, index, first, embed->bad });
     }
     clear_bad(out, D, n, embed->bad);
     work_close(&work);
@@ -327,7 +333,8 @@ int embed_array(float *out, const struct embed *embed, const float *x, size_t n)
         size_t rows = n - first < B ? n - first : B;
         memcpy(work.x, x + first * size, rows * size * sizeof(float));
         memset(work.x + rows * size, 0, (B - rows) * size * sizeof(float));
-        rc = embed_batch(out + first * D, embed, &work, rows);
+        rc = embed_batch(out + first * D, embed, &work, rows,
+                         &(struct finite_from){ .first = first });
     }
     work_close(&work);
     return rc;
@@ -351,25 +358,9 @@ int embed_pixels(float *out, const struct source *source, const size_t *index, s
     }
     if (!rc && !raw)
         simd->row_normalise(out, inv_norm, out, n, embed_pixel_dim(policy));
+    if (!rc)
+        rc = finite_check(out, raw ? NULL : inv_norm, n, embed_pixel_dim(policy),
+                          &(struct finite_from){ source, index, 0, bad });
     free(inv_norm);
     return rc;
-}
-
-/* FNV-1a over words instead of bytes; the shift lets high bits reach the low ones. */
-static uint64_t add_words(uint64_t sum, const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &x[i], sizeof bits);
-        sum = (sum ^ bits) * 1099511628211u;
-        sum ^= sum >> 29;
-    }
-    return sum;
-}
-
-uint64_t embed_checksum(const struct encoder *encoder, const struct net *net)
-{
-    uint64_t sum = 1469598103934665603u ^ (uint64_t)encoder->batches;
-    sum = add_words(sum, encoder->params, net_param_count(net));
-    return add_words(sum, encoder->stats, net_stat_count(net));
 }

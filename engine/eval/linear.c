@@ -8,6 +8,7 @@
 
 #include "engine/base/error.h"
 #include "engine/base/watch.h"
+#include "engine/eval/finite.h"
 #include "engine/eval/linear_fit.h"
 
 enum { HELD = 5, STRIP = 16 };
@@ -40,9 +41,7 @@ int linear_row(float *x, const float *f, size_t D, size_t wide, const float *mea
 
 int linear_refuse(const struct score_side *side, size_t at)
 {
-    return error_set(MOCO_EDIVERGED, "the features of image %zu of %s are not finite: the weights "
-                     "are damaged, or its pixels are too large", side->index[at],
-                     side->source->where);
+    return finite_refuse(side->index[at], side->source->where);
 }
 
 /* Numbers the classes that have training images. */

@@ -209,6 +209,8 @@ int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, fl
         err = watch_stopped();
         if (!err)
             err = forward_op(e, net, t, &net->ops[i], mode);
+        if (!err && mode == NET_EVAL)
+            err = net_check_finite(net, &net->ops[i], value_at(net, t, net->ops[i].dst));
         book(net, t, &net->ops[i], CONV_FORWARD, start);
     }
     if (err)
@@ -222,19 +224,6 @@ int encoder_forward(struct encoder *e, const struct net *net, struct tape *t, fl
     return MOCO_OK;
 }
 
-/* Infinite and NaN have all bits of the exponent set, and their upper halves are a bfloat16's. */
-static int all_finite(enum moco_number number, const void *x, size_t n)
-{
-    const uint32_t *floats = x;
-    const moco_bf16 *halves = x;
-    for (size_t i = 0; i < n; i++) {
-        uint32_t upper = number == MOCO_BF16 ? halves[i] : floats[i] >> 16;
-        if ((upper & 0x7f80) == 0x7f80)
-            return 0;
-    }
-    return 1;
-}
-
 int encoder_trace(struct encoder *e, const struct net *net, struct tape *t, float *features,
                   const float *x)
 {
@@ -243,12 +232,12 @@ int encoder_trace(struct encoder *e, const struct net *net, struct tape *t, floa
     for (int i = 0; i < net->op_count; i++) {
         int dst = net->ops[i].dst;
         if (forward_op(e, net, t, &net->ops[i], NET_TRAIN) ||
-            !all_finite(net->config.number, value_at(net, t, dst), net->values[dst].numbers))
+            !net_all_finite(net->config.number, value_at(net, t, dst), net->values[dst].numbers))
             return i;
     }
     pool_forward(net, t);
     head_forward(e, net, &t->head, features, t->pooled, NET_TRAIN);
-    return all_finite(MOCO_FP32, features, (size_t)net->config.batch * D) ? -1 : net->op_count;
+    return net_all_finite(MOCO_FP32, features, (size_t)net->config.batch * D) ? -1 : net->op_count;
 }
 
 /* Where an operation puts a gradient of `value`; finish_gradient() completes it. */

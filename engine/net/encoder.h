@@ -121,7 +121,8 @@ void tape_close(struct tape **tape);
 
 /* features: (B, D) = f(x). x: (B, C, S, S), read again by encoder_backward(): keep it.
  * In NET_TRAIN the running statistics move (momentum 0.1) and `batches` counts.
- * backbone: NULL, or (B, net_backbone_dim()) receives the pooled features. */
+ * backbone: NULL, or (B, net_backbone_dim()) receives the pooled features.
+ * NET_EVAL: MOCO_EDIVERGED with the layer where the first image's activations are not finite. */
 int encoder_forward(struct encoder *encoder, const struct net *net, struct tape *tape,
                     float *features, float *backbone, const float *x, enum net_mode mode);
 

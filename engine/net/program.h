@@ -120,6 +120,14 @@ struct op_clock {
 /* encoder.c */
 struct op_clock *tape_clock(const struct tape *tape, int op);
 
+/* finite.c: whether all numbers are, and the error where those of an operation's first image are
+ * not. */
+int net_all_finite(enum moco_number number, const void *x, size_t n);
+int net_check_finite(const struct net *net, const struct op *op, const void *dst);
+
+/* report.c: the error of an operation whose output is not finite. */
+int layer_overflow(const struct net *net, const struct op *op);
+
 /* A NET_TRAIN pass as far as the first operation whose result is not finite: its index, op_count
  * for pooling and head, -1 where all are finite. */
 int encoder_trace(struct encoder *encoder, const struct net *net, struct tape *tape,

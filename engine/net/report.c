@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "engine/base/error.h"
 #include "engine/net/program.h"
 
 /* The layer whose parameters begin at this offset, without the tensor's last word. */
@@ -37,6 +38,14 @@ static void name_op(char *out, size_t size, const struct net *net, const struct 
         snprintf(out, size, "maxpool");
     else
         name_of(out, size, net, op->kind == OP_CONV ? op->weight : op->gamma);
+}
+
+int layer_overflow(const struct net *net, const struct op *op)
+{
+    char name[64];
+    name_op(name, sizeof name, net, op);
+    return error_set(MOCO_EDIVERGED, "the output of %s is not finite: the weights are damaged or "
+                     "too large, or the image's pixels are", name);
 }
 
 int layer_trace(char name[64], struct encoder *encoder, const struct net *net, struct tape *tape,

@@ -30,7 +30,10 @@ static void note_step(struct watching *w, const struct train_progress *p)
         if (w->steps)
             setvbuf(w->steps, NULL, _IOLBF, 0);
     }
-    if (!w->steps || fprintf(w->steps, "%llu,%.9g\n", (unsigned long long)step, p->step_loss) < 0)
+    char loss[32] = ""; /* a step that judged nothing has none */
+    if (isfinite(p->step_loss))
+        snprintf(loss, sizeof loss, "%.9g", p->step_loss);
+    if (!w->steps || fprintf(w->steps, "%llu,%s\n", (unsigned long long)step, loss) < 0)
         w->failed = errno ? errno : EIO;
 }
 

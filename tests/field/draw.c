@@ -4,7 +4,7 @@
  *   draw npy FILE DTYPE N,C,H,W LEVEL [SPREAD [SEED]]   DTYPE: u1 u2 i2 f4 f8; any number of sizes
  *   draw labels FILE N CLASSES                     i8, image i has label i % CLASSES
  *   draw head FILE N                               cuts the file to its first N bytes
- *   draw weights FROM TO PREFIX all|backbone|nan   see draw_weights.c
+ *   draw weights FROM TO PREFIX all|backbone|nan|large   see draw_weights.c
  *
  * A number is its level and uniform noise up to SPREAD on both sides; equal calls write equal
  * files. */
@@ -20,7 +20,7 @@
 
 static int usage(void)
 {
-    fprintf(stderr, "draw weights FROM TO PREFIX all|backbone|nan | "
+    fprintf(stderr, "draw weights FROM TO PREFIX all|backbone|nan|large | "
                     "png FILE HxWxC LEVELS [SPREAD [SEED]] | npy FILE DTYPE SIZES LEVEL "
                     "[SPREAD [SEED]] | labels FILE N CLASSES | head FILE N\n");
     return 2;

@@ -1,6 +1,6 @@
 /* draw_weights.c: the tensors of a weights file of moco as others would keep them: every name
  * behind a prefix, no metadata. kind: all of them; backbone, without fc; nan, one number of layer3
- * is none. */
+ * is none; large, one of its layers adds what a float just holds. */
 #include "tests/field/draw_weights.h"
 
 #include <math.h>
@@ -13,13 +13,14 @@
 
 enum { NAME = 200 };
 
-static void spoil(struct st_tensor *t, void *room)
+/* The first `count` numbers become `value`. */
+static void spoil(struct st_tensor *t, float *room, size_t count, float value)
 {
-    const float none = NAN;
     if (!room)
         return;
     memcpy(room, t->data, safetensors_bytes(t));
-    memcpy(room, &none, sizeof none);
+    for (size_t i = 0; i < count; i++)
+        room[i] = value;
     t->data = room;
 }
 
@@ -33,7 +34,7 @@ int draw_weights(const char *from, const char *to, const char *prefix, const cha
     size_t n = safetensors_count(file), kept = 0;
     struct st_tensor *tensors = calloc(n, sizeof *tensors);
     char (*names)[NAME] = calloc(n, sizeof *names);
-    void *room = NULL;
+    float *room = NULL;
     for (size_t i = 0; tensors && names && i < n; i++) {
         const struct st_tensor *t = safetensors_at(file, i);
         if (!strcmp(kind, "backbone") && !strncmp(t->name, "fc.", 3))
@@ -42,7 +43,9 @@ int draw_weights(const char *from, const char *to, const char *prefix, const cha
         tensors[kept] = *t;
         tensors[kept].name = names[kept];
         if (!strcmp(kind, "nan") && !strcmp(t->name, "layer3.0.bn1.bias"))
-            spoil(&tensors[kept], room = malloc(safetensors_bytes(t)));
+            spoil(&tensors[kept], room = malloc(safetensors_bytes(t)), 1, NAN);
+        if (!strcmp(kind, "large") && !strcmp(t->name, "layer3.0.bn1.bias"))
+            spoil(&tensors[kept], room = malloc(safetensors_bytes(t)), t->shape[0], 3e38f);
         kept++;
     }
     int rc = tensors && names ? safetensors_write(to, tensors, kept, NULL, 0) : MOCO_ENOMEM;

@@ -13,6 +13,7 @@ status 0 "a run" train "$set_" --out run $small --side 16
 "$draw" weights run/weights.safetensors moco.safetensors module.encoder_q. all
 "$draw" weights run/weights.safetensors backbone.safetensors backbone. backbone
 "$draw" weights run/weights.safetensors nan.safetensors "" nan
+"$draw" weights run/weights.safetensors large.safetensors "" large
 
 # ---- prefixes and heads ----
 for name in plain moco backbone; do
@@ -58,6 +59,17 @@ for command in "embed nan.safetensors npy:x.npy -o n.npy" "metrics nan.safetenso
     # shellcheck disable=SC2086
     status 1 "NaN: $command" $command
     says err "layer3.0.bn1.bias" "which tensor: $command"
+done
+# Weights that are finite and too large; the head's and all ReLUs make zeros of NaN.
+for command in "embed large.safetensors npy:x.npy -o n.npy" \
+    "embed large.safetensors npy:x.npy -o n.npy --raw --feature head" \
+    "metrics large.safetensors npy:x.npy --json" \
+    "knn large.safetensors --train $set_" "knn large.safetensors --train $set_ --feature head" \
+    "linear large.safetensors --train $set_" \
+    "finetune large.safetensors --train $set_ --test $set_"; do
+    # shellcheck disable=SC2086
+    status 1 "overflow: $command" $command
+    says err "not finite|no longer finite" "why: $command"
 done
 check "$(ls -d n.npy n.csv n.safetensors n 2>/dev/null)" "" "nothing is written"
 

@@ -1,8 +1,7 @@
 /* json.c: what moco data found, as one JSON object on a line. */
 #include "engine/cli/audit/audit.h"
 
-#include <math.h>
-
+#include "engine/base/json.h"
 #include "engine/cli/cli.h"
 #include "engine/data/missing.h"
 
@@ -10,10 +9,8 @@ static void numbers(const char *key, const double *x, int n)
 {
     printf(",\"%s\":[", key);
     for (int i = 0; i < n; i++) {
-        if (isfinite(x[i]))
-            printf("%s%.9g", i ? "," : "", x[i]);
-        else
-            printf("%snull", i ? "," : "");
+        printf("%s", i ? "," : "");
+        json_put_number(stdout, "%.9g", x[i]);
     }
     putchar(']');
 }
@@ -75,9 +72,10 @@ static void missing(const struct source *source)
     struct missing_counts n = missing_count(source);
     if (!n.images_with)
         return;
-    printf(",\"missing\":{\"share\":%.9g,\"images\":%llu,\"numbers\":%llu,\"declared\":%llu,"
-           "\"not_declared\":%llu,\"declared_as\":", (double)(n.declared + n.found) /
-           (double)n.numbers, (unsigned long long)n.images_with, (unsigned long long)n.numbers,
+    printf(",\"missing\":{\"share\":");
+    json_put_number(stdout, "%.9g", (double)(n.declared + n.found) / (double)n.numbers);
+    printf(",\"images\":%llu,\"numbers\":%llu,\"declared\":%llu,\"not_declared\":%llu,"
+           "\"declared_as\":", (unsigned long long)n.images_with, (unsigned long long)n.numbers,
            (unsigned long long)n.declared, (unsigned long long)n.found);
     cli_json_text(source->declared);
     putchar('}');
