@@ -177,7 +177,8 @@ static void test_pair(void)
     loader_close(&loader);
     source_close(&source);
     refuse_pair(at("one.npy"), at("short.npy"), "has 12: both need the same number");
-    refuse_pair(spec_of("npy", "x.npy", ":views"), spec_of("npy", "x.npy", ""), "several images a sample");
+    refuse_pair(spec_of("npy", "x.npy", ":views"), spec_of("npy", "x.npy", ""),
+                "several images a sample");
     refuse_pair(at("one.npy"), at("p2.npy"), "have 1 channels, those of");
 }
 

@@ -80,9 +80,11 @@ static void put_set(void)
     }
 }
 
+/* part NULL: nothing but what the data are. */
 static void tells(const char *part)
 {
-    CHECK_MSG(part ? strstr(said, part) != NULL : !said[0], "no '%s' in '%s'", part ? part : "",
+    static const char usual[] = "16 images, 2 classes, 3 channels\n";
+    CHECK_MSG(part ? strstr(said, part) != NULL : !strcmp(said, usual), "no '%s' in '%s'", part ? part : "",
               said);
 }
 

@@ -92,9 +92,9 @@ struct source {
 /* Opens `spec`; on success *out is owned by the caller. */
 int source_open(struct source **out, const char *spec);
 
-/* An image of `positive`, another data argument, is the other view of that image of `spec` which has
- * its name but for the ending, or its place (by_index, or where one of both has no names): a source
- * of two images a sample. With "" it is source_open(). */
+/* An image of `positive`, another data argument, is the other view of that image of `spec` which
+ * has its name but for the ending, or its place (by_index, or where one of both has no names): a
+ * source of two images a sample. With "" it is source_open(). */
 int source_open_pair(struct source **out, const char *spec, const char *positive, int by_index);
 
 /* The same as source_open() for one who looks at every image: files that would refuse a folder, too

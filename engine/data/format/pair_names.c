@@ -100,8 +100,9 @@ static void join(struct pair_names *out, size_t *partner, const struct entry *x,
 
 static int none(const struct source *a, const struct source *b)
 {
-    return error_set(MOCO_EARG, "no image of %.300s has a partner of its name in %.300s (%.150s and "
-                                "%.150s are the first); --positive-by index pairs them in order",
+    return error_set(MOCO_EARG, "no image of %.300s has a partner of its name in %.300s (%.150s "
+                                "and %.150s are the first); --positive-by index pairs them in "
+                                "order",
                      a->where, b->where, a->name(a, 0), b->name(b, 0));
 }
 

@@ -131,7 +131,8 @@ static void note_alone(struct source *out, const struct pair *pair)
         account_leave(&out->account, pair->names.alone[side], "images without a partner");
         used += (size_t)snprintf(out->note + used, sizeof out->note - used,
                                  "%sof %.100s %zu of %zu images are left out, without a partner "
-                                 "(the first: %.60s)", used ? "; " : "", part->where, pair->names.alone[side], part->count,
+                                 "(the first: %.60s)", used ? "; " : "", part->where,
+                                 pair->names.alone[side], part->count,
                                  part->name(part, pair->names.first[side]));
     }
 }
