@@ -84,8 +84,8 @@ static void put_set(void)
 static void tells(const char *part)
 {
     static const char usual[] = "16 images, 2 classes, 3 channels\n";
-    CHECK_MSG(part ? strstr(said, part) != NULL : !strcmp(said, usual), "no '%s' in '%s'", part ? part : "",
-              said);
+    CHECK_MSG(part ? strstr(said, part) != NULL : !strcmp(said, usual), "no '%s' in '%s'",
+              part ? part : "", said);
 }
 
 /* ---- log.csv ---- */

@@ -22,6 +22,7 @@
 #include "engine/data/format/gunzip.h"
 #include "engine/data/format/pack.h"
 #include "engine/data/format/raw.h"
+#include "engine/data/format/refuse.h"
 #include "engine/data/format/tree.h"
 #include "engine/data/missing.h"
 #include "engine/data/view/augment.h"
@@ -162,7 +163,7 @@ static const char *kind_of_file(const char *path, int *number)
     if (got >= 4 && head[0] == 0 && head[1] == 0 && head[2] >= 8 && head[2] <= 14 &&
         head[3] >= 1 && head[3] <= 4)
         return "idx";
-    return NULL;
+    return content >= CONTENT_JPEG && content <= CONTENT_WEBP ? "folder" : NULL; /* of one image */
 }
 
 /* Behind the path may stand ",LABELS", ":test" or ":nhwc": they are cut until something exists. */
@@ -181,14 +182,17 @@ static int recognise(const struct kind **out, const char *spec)
                              "one of " KINDS, spec);
         *cut = '\0';
     }
-    int number = 0;
+    int number = 0, rc = S_ISDIR(info.st_mode) ? refuse_known(path) : MOCO_OK;
+    if (rc)
+        return rc;
     const char *name = S_ISDIR(info.st_mode) ? kind_of_dir(path) : kind_of_file(path, &number);
     if (!name && number)
         return error_system("reading", path, number);
+    if (!name && (rc = refuse_known(path)) != MOCO_OK)
+        return rc;
     if (!name)
-        return error_set(MOCO_EFORMAT, "%s starts neither like .npy, .npz, TIFF, HDF5, FITS or a "
-                         "packed file nor like IDX (plain or .gz); images belong in a directory",
-                         path);
+        return error_set(MOCO_EFORMAT, "%s starts neither like an image, .npy, .npz, TIFF, HDF5, "
+                         "FITS or a packed file nor like IDX (plain or .gz)", path);
     *out = kind_named(name, strlen(name));
     return MOCO_OK;
 }
@@ -227,6 +231,27 @@ static int parse(const struct kind **kind, const char **path, const char *spec)
     return MOCO_OK;
 }
 
+/* What a file is that a format could not make sense of, where that is known; its own sentence else.
+ * path: with words behind it. */
+static int explain(int rc, const char *path)
+{
+    char file[RAW_PATH], sentence[1024];
+    struct stat info;
+    if (rc != MOCO_EFORMAT && rc != MOCO_EDAMAGED && rc != MOCO_ETRUNCATED && rc != MOCO_EIO)
+        return rc;
+    snprintf(sentence, sizeof sentence, "%s", error_text());
+    snprintf(file, sizeof file, "%s", path);
+    while (stat(file, &info) != 0) {
+        char *comma = strrchr(file, ','), *colon = strrchr(file, ':');
+        char *cut = comma > colon ? comma : colon;
+        if (!cut)
+            return error_set(rc, "%s", sentence);
+        *cut = '\0';
+    }
+    int known = refuse_known(file);
+    return known ? known : error_set(rc, "%s", sentence);
+}
+
 static int open_source(struct source **out, const char *spec, int lenient)
 {
     const struct kind *kind = NULL;
@@ -245,7 +270,7 @@ static int open_source(struct source **out, const char *spec, int lenient)
     snprintf(source->kind, sizeof source->kind, "%s", kind->name);
     snprintf(source->where, sizeof source->where, "%s", path);
     source->lenient = lenient;
-    rc = kind->open(source, path);
+    rc = explain(kind->open(source, path), path);
     if (rc == MOCO_OK && source->count == 0)
         rc = error_set(MOCO_EFORMAT, "%s holds no image", spec);
     if (rc == MOCO_OK && source->channels > AUGMENT_CHANNELS_MAX)

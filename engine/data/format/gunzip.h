@@ -11,8 +11,8 @@
 int gunzip_file(void **bytes, size_t *size, uint64_t most, const char *start, const char *what,
                 const char *path);
 
-/* The first up to `size` bytes of a file, unpacked where it is gzip; -1 where that fails, with errno
- * as *number where the system did. */
+/* The first up to `size` bytes of a file, unpacked where it is gzip; -1 where that fails, with
+ * errno as *number where the system did. */
 int gunzip_head(void *bytes, unsigned size, const char *path, int *number);
 
 /* The sentence for a gzread() of `file` that failed with errno `system`, MOCO_OK without one. */

@@ -1,4 +1,5 @@
-/* tiff_file.h: an open TIFF file: libtiff, its first message, and what the system had against it. */
+/* tiff_file.h: an open TIFF file: libtiff, its first message, and what the system had against it.
+ * */
 #ifndef MOCO_ENGINE_DATA_FORMAT_TIFF_FILE_H
 #define MOCO_ENGINE_DATA_FORMAT_TIFF_FILE_H
 
@@ -18,8 +19,8 @@ struct tiff_file {
 /* Opens without reading a directory. A file that shrinks meanwhile ends in a sentence. */
 int tiff_open(struct tiff_file *out, const char *path);
 
-/* Closes it behind what ended with `rc`. Returns that, or, whatever libtiff made of it, the sentence
- * for memory or files that this process lacked meanwhile. */
+/* Closes it behind what ended with `rc`. Returns that, or, whatever libtiff made of it, the
+ * sentence for memory or files that this process lacked meanwhile. */
 int tiff_close(struct tiff_file *file, int rc);
 
 /* The sentence for a file that libtiff cannot read, with its message or the system's. */

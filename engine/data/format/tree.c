@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "engine/base/error.h"
 #include "engine/data/decode/decode.h"
@@ -69,12 +70,18 @@ static void name_gone(struct tree *tree)
     }
 }
 
+static int is_file(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
 int tree_open(struct tree *tree, const char *dir, enum tree_kind kind)
 {
     tree->kind = kind;
     if (!realpath(dir, tree->root))
         return error_system("opening the folder", dir, errno);
-    int rc = tree_walk(tree);
+    int rc = is_file(tree->root) ? tree_single(tree) : tree_walk(tree);
     if (rc == MOCO_OK && tree->count > 0)
         qsort(tree->names, tree->count, sizeof *tree->names, compare);
     if (rc == MOCO_OK && tree->folder_count > 0)

@@ -57,7 +57,9 @@ int tree_none(const struct tree *tree, const char *dir);
 
 /* ---- between the files of the tree ---- */
 
-/* tree_walk.c: fills names, folders, seen and account. */
+/* tree_walk.c: fills names, folders, seen and account. The root is a folder, or one file, whose
+ * folder becomes the root. */
 int tree_walk(struct tree *tree);
+int tree_single(struct tree *tree);
 
 #endif

@@ -275,3 +275,12 @@ int tree_walk(struct tree *tree)
     const struct chain root = { info.st_dev, info.st_ino, NULL, 0 };
     return walk(tree, "", &root);
 }
+
+int tree_single(struct tree *tree)
+{
+    char path[PATH_MAX];
+    memcpy(path, tree->root, sizeof path);
+    char *slash = strrchr(tree->root, '/');
+    slash[slash == tree->root] = '\0';
+    return meet(tree, strrchr(path, '/') + 1, path);
+}

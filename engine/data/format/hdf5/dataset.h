@@ -21,8 +21,8 @@ struct hdf5_quiet {
 
 void hdf5_begin(struct hdf5_quiet *quiet);
 
-/* Returns the rc of what was done since, or the sentence for memory or files that this process lacked
- * meanwhile, whatever the library made of it. */
+/* Returns the rc of what was done since, or the sentence for memory or files that this process
+ * lacked meanwhile, whatever the library made of it. */
 int hdf5_end(const struct hdf5_quiet *quiet, int rc, const char *path);
 
 /* The sentence for what cannot be read, with the library's own message. */
