@@ -13,6 +13,10 @@ const struct command commands[] = {
      "A flag beats `--config`, which beats `--preset`, which beats what follows from the data: "
      "side and stem from the size of the images, mean and deviation from their pixels, batch, "
      "BatchNorm groups, queue and momentum from their number. What is on, `--no-`NAME turns off.\n"
+     "With `--init` training starts from weights, moco's or of others (torchvision, timm, official "
+     "MoCo), so a run that has ended goes on for more epochs: architecture, width and stem follow "
+     "from them; the head is taken where it has the run's shapes, and a first convolution for "
+     "other channels is summed or repeated.\n"
      "Interrupted (Ctrl-C, SIGTERM, SIGHUP, a closed pipe) it saves and ends, on SIGUSR1 it saves "
      "and goes on; after that, a crash or a reboot the same command with `--resume` goes on, to "
      "the same bytes as if nothing had happened. The settings may come from the run's own "
@@ -22,6 +26,7 @@ const struct command commands[] = {
      "moco train folder:DIR --out run\n"
      "moco train folder:DIR --out run --resume\n"
      "moco train --config run/config.json --resume\n"
+     "moco train folder:DIR --out more --init run --epochs 100\n"
      "moco train cifar10:DIR:train --preset cifar-demo --out run\n"
      "moco train npy:X.npy --out run --jitter 0 --grey 0\n"},
     {"bench", "DATA [SETTINGS of train]",
