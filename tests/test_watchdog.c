@@ -22,7 +22,8 @@ static void notice(void *user, const char *sentence)
 {
     (void)user;
     size_t used = strlen(said);
-    snprintf(said + used, sizeof said - used, "%s\n", sentence);
+    if (!strstr(sentence, " images, 4 classes, ")) /* what the data are, which is always told */
+        snprintf(said + used, sizeof said - used, "%s\n", sentence);
 }
 
 static const struct train_hooks hooks = { .notice = notice };
@@ -198,10 +199,10 @@ static void pixel(void)
     for (size_t i = 0; i < sizeof x / sizeof *x; i++)
         x[i] = (float)rng_normal(&rng);
     for (size_t i = 17 * 256; i < 18 * 256; i++)
-        x[i] = INFINITY;
-    put_images("inf.npy", x, 64, 16);
-    pairs given = { { "mean", "0" }, { "std", "1" }, { "jitter", "0" }, { NULL, NULL } };
-    ends(train(at("inf.npy"), "inf", given), "a view of image 17, the first of all,");
+        x[i] = 3e38f; /* infinite only where the deviation divides it */
+    put_images("large.npy", x, 64, 16);
+    pairs given = { { "mean", "0" }, { "std", "0.1" }, { "jitter", "0" }, { NULL, NULL } };
+    ends(train(at("large.npy"), "large", given), "a view of image 17, the first of all,");
 }
 
 /* ---- the layer that is named ---- */
