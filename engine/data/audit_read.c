@@ -6,6 +6,7 @@
 #include "engine/data/audit.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,8 +127,18 @@ struct pass {
     struct sums *sums;   /* (chunks, channels) */
     audit_progress *progress;
     void *user;
-    int rc;
+    int rc; /* of a failure that is none of an image's */
+    char sentence[1024];
 };
+
+static void take_failure(struct pass *pass, int rc)
+{
+#pragma omp critical(audit_failure)
+    {
+        pass->rc = rc;
+        snprintf(pass->sentence, sizeof pass->sentence, "%s", error_text());
+    }
+}
 
 static void look_at_chunk(struct pass *pass, size_t k, struct sums *scratch, struct image *image)
 {
@@ -140,6 +151,9 @@ static void look_at_chunk(struct pass *pass, size_t k, struct sums *scratch, str
     for (size_t i = k * CHUNK; i < end; i++) {
         pass->audit->images[i].index = i;
         look(&pass->audit->images[i], chunk, scratch, image, source);
+        int rc = pass->audit->images[i].rc;
+        if (rc != MOCO_OK && !source_is_bad(rc))
+            take_failure(pass, rc);
     }
 #pragma omp critical(audit_progress)
     {
@@ -156,10 +170,8 @@ static void look_at_all(struct pass *pass)
     {
         struct image image = { 0 };
         struct sums *scratch = malloc(channels * sizeof *scratch);
-        if (!scratch) {
-#pragma omp critical(audit_progress)
-            pass->rc = MOCO_ENOMEM;
-        }
+        if (!scratch)
+            take_failure(pass, error_memory("statistics of an image", channels * sizeof *scratch));
 #pragma omp for schedule(dynamic)
         for (size_t k = 0; k < pass->chunks; k++)
             if (scratch)
@@ -191,15 +203,16 @@ int audit_read(struct audit *out, audit_progress *progress, void *user)
     struct pass pass = { .audit = out, .chunks = chunks, .progress = progress, .user = user };
     pass.chunk = calloc(chunks, sizeof *pass.chunk);
     pass.sums = malloc(chunks * channels * sizeof *pass.sums);
-    int rc = pass.chunk && pass.sums ? MOCO_OK : MOCO_ENOMEM;
-    if (rc == MOCO_OK) {
+    int rc = pass.chunk && pass.sums ? MOCO_OK
+                                     : error_memory("statistics of the data",
+                                                    chunks * channels * sizeof *pass.sums);
+    if (rc == MOCO_OK)
         look_at_all(&pass);
-        rc = pass.rc;
-    }
+    if (rc == MOCO_OK && pass.rc != MOCO_OK)
+        rc = error_set(pass.rc, "%s", pass.sentence);
     if (rc == MOCO_OK)
         take_statistics(out, &pass);
     free(pass.chunk);
     free(pass.sums);
-    return rc == MOCO_OK ? rc : error_memory("statistics of the data",
-                                             chunks * channels * sizeof *pass.sums);
+    return rc;
 }

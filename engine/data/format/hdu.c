@@ -49,7 +49,8 @@ int hdu_system_failed(void)
 int hdu_refuse(const char *path, int status)
 {
     char text[FLEN_ERRMSG] = "";
-    int number = status == MEMORY_ALLOCATION ? ENOMEM : hdu_system_failed() ? errno : 0;
+    int memory = status == MEMORY_ALLOCATION || status == ARRAY_TOO_BIG; /* for its own tables */
+    int number = memory ? ENOMEM : hdu_system_failed() ? errno : 0;
     if (number) {
         fits_clear_errmsg();
         return error_system("reading", path, number);

@@ -1,8 +1,8 @@
 /* tiff_file.c: see tiff_file.h.
  *
  * libtiff reads through functions of here, so that a signal interrupts nothing and a disk's failure
- * is told as such. It goes on without tags that it had no memory for, and warns: a warning while
- * errno tells of a shortage is kept for tiff_close(). */
+ * is told as such. It goes on without tags that it could not read or had no memory for, and warns:
+ * what the system had against a read, or lacked when a warning came, is kept for tiff_close(). */
 #define _GNU_SOURCE
 #include "engine/data/format/tiff_file.h"
 
@@ -130,6 +130,6 @@ int tiff_close(struct tiff_file *file, int rc)
         TIFFClose(file->tif);
     if (file->fd >= 0)
         close(file->fd);
-    int lacking = rc != MOCO_ENOMEM && error_is_shortage(file->number);
-    return lacking ? error_system("reading", file->path, file->number) : rc;
+    int failed = file->number && (rc == MOCO_OK || error_is_shortage(file->number));
+    return failed && rc != MOCO_ENOMEM ? error_system("reading", file->path, file->number) : rc;
 }

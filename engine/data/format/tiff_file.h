@@ -20,7 +20,7 @@ struct tiff_file {
 int tiff_open(struct tiff_file *out, const char *path);
 
 /* Closes it behind what ended with `rc`. Returns that, or, whatever libtiff made of it, the
- * sentence for memory or files that this process lacked meanwhile. */
+ * sentence for memory or files that this process lacked meanwhile and for reads that failed. */
 int tiff_close(struct tiff_file *file, int rc);
 
 /* The sentence for a file that libtiff cannot read, with its message or the system's. */
