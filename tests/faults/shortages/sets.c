@@ -244,14 +244,14 @@ static void make_packed(void)
 const struct set sets[] = {
     { "", "folder", "", make_folder, 1, 0 },
 #ifdef MOCO_TIFF
-    { "", "tiff", "", make_tiff, 1, 0 },
-    { "tiff", "tiff", ":pages=views", make_tiff, 1, 0 },
+    { "", "tiff", "", make_tiff, 1, 1 },
+    { "tiff", "tiff", ":pages=views", make_tiff, 1, 1 },
 #endif
 #ifdef MOCO_FITS
     { "", "fits", "", make_fits, 1, 1 },
 #endif
 #ifdef MOCO_HDF5
-    { "", "a.h5", "", make_hdf5, 0, 1 },
+    { "", "a.h5", "", make_hdf5, 0, 2 },
 #endif
     { "", "x.npy", "", make_npy, 0, 0 },
     { "npy", "x.npy", ",y.npy", make_npy, 0, 0 },

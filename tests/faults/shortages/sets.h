@@ -8,8 +8,8 @@
 struct set {
     const char *kind, *path, *rest; /* of the data argument */
     void (*make)(void);
-    int opens; /* files are opened for every image */
-    int warm;  /* the library keeps memory for later */
+    int opens;   /* files are opened for every image */
+    int library; /* 1: it keeps memory for later, and may crash without; 2: it also may not end */
 };
 
 /* Ends with one without a path. */
