@@ -151,9 +151,8 @@ static void look_at_chunk(struct pass *pass, size_t k, struct sums *scratch, str
     for (size_t i = k * CHUNK; i < end; i++) {
         pass->audit->images[i].index = i;
         look(&pass->audit->images[i], chunk, scratch, image, source);
-        int rc = pass->audit->images[i].rc;
-        if (rc != MOCO_OK && !source_is_bad(rc))
-            take_failure(pass, rc);
+        if (source_is_short(pass->audit->images[i].rc))
+            take_failure(pass, pass->audit->images[i].rc);
     }
 #pragma omp critical(audit_progress)
     {

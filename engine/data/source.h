@@ -137,6 +137,12 @@ static inline int source_is_bad(int rc)
            rc == MOCO_EDAMAGED || rc == MOCO_ETRUNCATED || rc == MOCO_ENOTFINITE;
 }
 
+/* Whether it is one of the process, which ends what is done whatever else is let pass. */
+static inline int source_is_short(int rc)
+{
+    return rc == MOCO_ENOMEM || rc == MOCO_ELIMIT;
+}
+
 /* Memory of one who reads images one after the other: the largest, and what decodes it. */
 size_t source_reader_bytes(const struct source *source);
 

@@ -197,7 +197,7 @@ static int leave_out(struct writer *w, const struct slot *slot, size_t sample)
     struct pack_report *report = w->report;
     size_t samples = source_samples(w->source);
     double bad = (double)(report->bad + 1), count = (double)samples;
-    if (!source_is_bad(slot->rc))
+    if (source_is_short(slot->rc))
         return error_set(slot->rc, "%s", slot->sentence);
     if (report->bad < PACK_NAMED)
         memcpy(report->sentence[report->bad], slot->sentence, PACK_SENTENCE);

@@ -36,11 +36,6 @@ static uint64_t sum_of(const struct image *image)
     return add(add(1469598103, size, sizeof size), image->pixels, n * sizeof(float)) | 1;
 }
 
-static int is_own(int rc)
-{
-    return rc == MOCO_ENOMEM || rc == MOCO_ELIMIT;
-}
-
 /* All images that there are; one that fails by itself does not end it. */
 static void read_images(struct result *out, const struct source *source)
 {
@@ -62,7 +57,7 @@ static void read_images(struct result *out, const struct source *source)
         }
         out->bad++;
         out->rc = out->rc == MOCO_OK ? rc : out->rc;
-        out->own |= is_own(rc);
+        out->own |= source_is_short(rc);
     }
     image_close(&image);
 }
@@ -73,7 +68,7 @@ static struct result look(const char *spec)
     struct source *source = NULL;
     error_set(MOCO_OK, "%s", "");
     out.rc = source_open(&source, spec);
-    out.own = is_own(out.rc);
+    out.own = source_is_short(out.rc);
     if (out.rc == MOCO_OK)
         read_images(&out, source);
     source_close(&source);
