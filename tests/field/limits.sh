@@ -11,7 +11,7 @@ status 0 "a run" train set --out run $small --epochs 1
 
 status 0 "all rows" embed run set -o all.npy
 
-# few ARGS...: with hardly more files than standard streams take. Either it ends with the sentence, or
+# few ARGS...: with hardly more files than standard streams take. It ends with the sentence, or
 # nothing is missing.
 few() {
     told=0
