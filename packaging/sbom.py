@@ -32,6 +32,7 @@ KNOWN = {
     "LibTIFF": ("libtiff.so", "libtiff", "https://libtiff.gitlab.io/libtiff"),
     "HDF5": ("libhdf5", "LicenseRef-HDF5", "https://www.hdfgroup.org/solutions/hdf5"),
     "CFITSIO": ("libcfitsio.so", "CFITSIO", "https://heasarc.gsfc.nasa.gov/fitsio"),
+    "libwebp": ("libwebp", "BSD-3-Clause", "https://chromium.googlesource.com/webm/libwebp"),
     "libgomp": ("libgomp.so", "GPL-3.0-or-later WITH GCC-exception-3.1", "https://gcc.gnu.org"),
     "libomp": (("libomp.so", "libiomp5.so"), "Apache-2.0 WITH LLVM-exception",
                "https://openmp.llvm.org"),

@@ -1,6 +1,6 @@
-/* test_refuse: what is known and not read: archives, tables, volumes, pickles, stores. Each gets one
- * sentence that says what it is and what to do, whatever its name is and whichever kind was asked
- * for; NumPy's archives and what is merely damaged keep theirs. */
+/* test_refuse: what is known and not read: archives, tables, volumes, pickles, stores. Each gets
+ * one sentence that says what it is and what to do, whatever its name is and whichever kind was
+ * asked for; NumPy's archives and what is merely damaged keep theirs. */
 #include "tests/files.h"
 
 #include <zlib.h>

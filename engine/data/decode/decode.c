@@ -14,12 +14,20 @@ struct format {
                  const struct decode_header *header, int channels, struct part *part);
 };
 
+#ifdef MOCO_WEBP
+#define OPEN_WEBP webp_header, webp_image
+#else
+#define OPEN_WEBP NULL, NULL
+#endif
+
 /* By enum decode_format. */
 static const struct format formats[] = {
     { "\xff\xd8\xff", 3, jpeg_header, jpeg_image },
     { "\x89PNG\r\n\x1a\n", 8, png_header, png_image },
     { "BM", 2, bmp_header, bmp_image },
     { "P", 1, pnm_header, pnm_image },
+    { "GIF8", 4, gif_header, gif_image },
+    { "RIFF", 4, OPEN_WEBP }, /* content.h looks on */
     { NULL, 0, tga_header, tga_image },
 };
 
@@ -36,7 +44,8 @@ int decode_refuse(const struct decode_file *file, const char *why)
 int decode_reads(enum content content)
 {
     return content == CONTENT_JPEG || content == CONTENT_PNG || content == CONTENT_BMP ||
-           content == CONTENT_PNM;
+           content == CONTENT_PNM || content == CONTENT_GIF ||
+           (content == CONTENT_WEBP && formats[DECODE_WEBP].header);
 }
 
 static int find_format(enum decode_format *out, const struct decode_file *file)
@@ -45,7 +54,9 @@ static int find_format(enum decode_format *out, const struct decode_file *file)
     for (int i = DECODE_JPEG; i < DECODE_TGA; i++) {
         const struct format *f = &formats[i];
         *out = (enum decode_format)i;
-        if (file->size >= f->length && !memcmp(file->bytes, f->magic, f->length))
+        if (i == DECODE_WEBP && content_of(file->bytes, file->size) != CONTENT_WEBP)
+            continue;
+        if (f->header && file->size >= f->length && !memcmp(file->bytes, f->magic, f->length))
             return MOCO_OK;
     }
     *out = DECODE_TGA;
@@ -55,7 +66,7 @@ static int find_format(enum decode_format *out, const struct decode_file *file)
         return decode_fail(MOCO_ETRUNCATED, file, "the file is empty");
     enum content content = content_of(file->bytes, file->size);
     if (content == CONTENT_UNKNOWN)
-        return decode_refuse(file, "it starts like no JPEG, PNG, BMP, PGM or PPM");
+        return decode_refuse(file, "it starts like no JPEG, PNG, BMP, GIF, WebP, PGM or PPM");
     return error_set(MOCO_EFORMAT, "%s: %s, which %s; convert or remove it", file->name,
                      content_name(content),
                      content == CONTENT_TIFF   ? "tiff:DIR reads and a folder of images does not"
@@ -108,6 +119,10 @@ size_t decode_bytes(const struct decode_header *header, size_t file_size)
 #endif
     case DECODE_PNG: /* compressed and filtered bytes, both in growing buffers; pixels, a pass */
         return small + 4 * file_size + pixels * (header->deep ? 32 : 16);
+    case DECODE_GIF: /* indices and the table of codes */
+        return small + pixels + pads;
+    case DECODE_WEBP: /* pixels, those of the decoder, the canvas of an animation */
+        return small + 4 * file_size + 16 * pixels + pads;
     default:
         return pads;
     }

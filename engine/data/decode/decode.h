@@ -1,13 +1,13 @@
 /* decode.h: one image file in memory: what its header says, its pixels.
  *
- * JPEG is decoded by libjpeg-turbo where the build has it, else by stb_image, as is PNG; BMP, TGA
- * and binary PNM are read here. Formats are told by their first bytes, TGA, which has none of its
+ * JPEG is decoded by libjpeg-turbo where the build has it, else by stb_image, as is PNG; WebP by
+ * libwebp where the build has it; BMP, TGA, GIF and binary PNM are read here. Formats are told by their first bytes, TGA, which has none of its
  * own, by its name. The rules:
- *   orientation  a JPEG is turned as its EXIF data say; sizes here are those after turning
+ *   orientation  JPEG and WebP are turned as their EXIF data say; sizes here are those after turning
  *   colour       grey stays one channel, palettes are expanded, CMYK and YCCK become RGB
  *   alpha        dropped, not blended; or the last of 2 or 4 channels, full where there is none
  *   depth        8 bits, or 16 in a PNG or PNM that has more than 8
- *   frames       the first one of an animated PNG
+ *   frames       the first one of an animated PNG, GIF or WebP
  *   damage       a file that is cut off or damaged is refused, not filled up
  * Headers are checked before anything is allocated: DECODE_PIXELS_MAX pixels, at most as many as
  * the bytes of the file can give, and a budget of memory while decoding (decode_bytes()). All
@@ -25,7 +25,9 @@ enum {
     DECODE_SCANS_MAX = 100,     /* of a progressive JPEG; encoders write about ten */
 };
 
-enum decode_format { DECODE_JPEG, DECODE_PNG, DECODE_BMP, DECODE_PNM, DECODE_TGA };
+enum decode_format {
+    DECODE_JPEG, DECODE_PNG, DECODE_BMP, DECODE_PNM, DECODE_GIF, DECODE_WEBP, DECODE_TGA
+};
 
 struct decode_file {
     const unsigned char *bytes; /* borrowed */
@@ -89,6 +91,10 @@ void decode_put8(struct image *out, const struct decode_target *target, int row,
 void decode_put16(float *pixels, const struct decode_target *target, int row, int channels,
                   const uint16_t *in, int from);
 
+/* The orientation in EXIF data, which begin with "II" or "MM"; 1 where they say nothing that makes
+ * sense. */
+int exif_orientation(const unsigned char *bytes, size_t size);
+
 /* EXIF's orientation of a JPEG, 1 where it says nothing that makes sense. */
 int jpeg_orientation(const unsigned char *bytes, size_t size);
 
@@ -105,6 +111,12 @@ int bmp_image(struct image *out, const struct decode_file *file,
 int pnm_header(struct decode_header *out, const struct decode_file *file);
 int pnm_image(struct image *out, const struct decode_file *file,
               const struct decode_header *header, int channels, struct part *part);
+int gif_header(struct decode_header *out, const struct decode_file *file);
+int gif_image(struct image *out, const struct decode_file *file,
+              const struct decode_header *header, int channels, struct part *part);
+int webp_header(struct decode_header *out, const struct decode_file *file); /* with libwebp alone */
+int webp_image(struct image *out, const struct decode_file *file,
+               const struct decode_header *header, int channels, struct part *part);
 int tga_header(struct decode_header *out, const struct decode_file *file);
 int tga_image(struct image *out, const struct decode_file *file,
               const struct decode_header *header, int channels, struct part *part);

@@ -44,7 +44,7 @@ static uint32_t number(const struct tiff *tiff, size_t at, int width)
 }
 
 /* Orientation is tag 0x0112, one SHORT, of the first directory. */
-static int tiff_orientation(const unsigned char *bytes, size_t size)
+int exif_orientation(const unsigned char *bytes, size_t size)
 {
     struct tiff tiff = { bytes, size, size > 0 && bytes[0] == 'I' };
     size_t at = number(&tiff, 4, 4), count = number(&tiff, at, 2);
@@ -73,7 +73,7 @@ int jpeg_orientation(const unsigned char *bytes, size_t size)
         if (marker == 0xda || length < 2 || length > size - at - 2)
             return 1;
         if (marker == 0xe1 && length >= 16 && !memcmp(bytes + at + 4, "Exif\0\0", 6))
-            return tiff_orientation(bytes + at + 10, length - 8);
+            return exif_orientation(bytes + at + 10, length - 8);
         at += 2 + length;
     }
     return 1;

@@ -1,5 +1,5 @@
-/* refuse.c: sentences about what is known and not read; see refuse.h. Each says what the file is and
- * which command or lines of Python make of it what is read. */
+/* refuse.c: sentences about what is known and not read; see refuse.h. Each says what the file is
+ * and which command or lines of Python make of it what is read. */
 #define _GNU_SOURCE
 #include "engine/data/format/refuse.h"
 
@@ -14,7 +14,8 @@
 
 /* What to do; %s is the file. Where there is none, the kind has a function below. */
 static const char *const advice[CONTENT_KINDS] = {
-    [CONTENT_BZIP2] = "unpack it (tar -xf %s, or bunzip2 where it is no archive) and give folder:DIR",
+    [CONTENT_BZIP2] = "unpack it (tar -xf %s, or bunzip2 where it is no archive) and give "
+                      "folder:DIR",
     [CONTENT_XZ] = "unpack it (tar -xf %s, or unxz where it is no archive) and give folder:DIR",
     [CONTENT_ZSTD] = "unpack it (tar -xf %s, or unzstd where it is no archive) and give folder:DIR",
     [CONTENT_7Z] = "unpack it (7z x %s) and give folder:DIR",
@@ -26,7 +27,8 @@ static const char *const advice[CONTENT_KINDS] = {
         "open(f\"{d}/{i}\", \"wb\").write(r[\"image\"][\"bytes\"])",
     [CONTENT_ARROW] =
         "write its images into a folder and give folder:DIR. In Python: from datasets import "
-        "Dataset; for i, r in enumerate(Dataset.from_file(\"%s\")): r[\"image\"].save(f\"DIR/{i}.png\")",
+        "Dataset; for i, r in enumerate(Dataset.from_file(\"%s\")): "
+        "r[\"image\"].save(f\"DIR/{i}.png\")",
     [CONTENT_DICOM] =
         "make an array of it. In Python: import numpy, pydicom; "
         "numpy.save(\"x.npy\", pydicom.dcmread(\"%s\").pixel_array[None]), then give npy:x.npy",
@@ -35,20 +37,24 @@ static const char *const advice[CONTENT_KINDS] = {
         "numpy.moveaxis(nibabel.load(\"%s\").get_fdata(dtype=\"f4\"), 2, 0).copy()), then give "
         "npy:x.npy",
     [CONTENT_MATLAB5] =
-        "save it from MATLAB with -v7.3, or in Python: import numpy, scipy.io; numpy.save(\"x.npy\", "
+        "save it from MATLAB with -v7.3, or in Python: import numpy, scipy.io; "
+        "numpy.save(\"x.npy\", "
         "scipy.io.loadmat(\"%s\")[\"images\"]), then give npy:x.npy",
     [CONTENT_TFRECORD] =
         "write its images into a folder. In Python: import tensorflow as tf; for i, r in "
         "enumerate(tf.data.TFRecordDataset(\"%s\")): e = tf.train.Example.FromString(r.numpy()); "
-        "open(f\"DIR/{i}\", \"wb\").write(e.features.feature[\"image/encoded\"].bytes_list.value[0])",
+        "open(f\"DIR/{i}\", "
+        "\"wb\").write(e.features.feature[\"image/encoded\"].bytes_list.value[0])",
     [CONTENT_LMDB] =
         "write its images into a folder. In Python: import lmdb; for i, (k, v) in enumerate("
         "lmdb.open(\"%s\", subdir=False, readonly=True).begin().cursor()): "
         "open(f\"DIR/{i}\", \"wb\").write(v)",
     [CONTENT_SQLITE] = "write its images into a folder and give folder:DIR (%s)",
-    [CONTENT_AVIF] = "convert it (magick %s x.png)", [CONTENT_HEIF] = "convert it (magick %s x.png)",
+    [CONTENT_AVIF] = "convert it (magick %s x.png)", [CONTENT_HEIF] = "convert it (magick %s "
+        "x.png)",
     [CONTENT_JXL] = "convert it (djxl %s x.png)", [CONTENT_JP2] = "convert it (magick %s x.png)",
-    [CONTENT_PSD] = "convert it (magick %s[0] x.png)", [CONTENT_EXR] = "convert it (magick %s x.tif)",
+    [CONTENT_PSD] = "convert it (magick %s[0] x.png)", [CONTENT_EXR] = "convert it (magick %s "
+        "x.tif)",
     [CONTENT_SVG] = "draw it (rsvg-convert %s -o x.png)",
     [CONTENT_ICO] = "convert it (magick %s[0] x.png)",
     [CONTENT_PDF] = "draw its pages (pdftoppm -png %s DIR/page) and give folder:DIR",
@@ -65,14 +71,16 @@ static int refuse_archive(const char *path, const struct archive *a, const char 
     const char *kind = a->tiffs == a->images ? "tiff" : "folder";
     if (a->images && a->readable && 2 * a->tables >= a->images)
         return error_set(MOCO_EUNSUPPORTED, "%s is a %s archive of %lu images and their labels in "
-                         "files of their own, as WebDataset has them: unpack it (%s) and give %s:DIR",
+                         "files of their own, as WebDataset has them: unpack it (%s) and give "
+                         "%s:DIR",
                          path, what, a->images, unpack, kind);
     if (a->images)
         return error_set(MOCO_EUNSUPPORTED, "%s is a %s archive of images (%s%lu%s, the first is a "
                          "%s): unpack it (%s) and give %s:DIR", path, what,
                          a->readable ? "" : "cut off or damaged; ", a->images,
                          a->readable ? "" : " or more", a->ending, unpack, kind);
-    return error_set(MOCO_EUNSUPPORTED, "%s is a %s archive, in which no image was found: unpack it "
+    return error_set(MOCO_EUNSUPPORTED, "%s is a %s archive, in which no image was found: unpack "
+                                        "it "
                      "(%s) and give what is in it", path, what, unpack);
 }
 
@@ -114,7 +122,8 @@ static int refuse_gzip(const char *path)
     if (content == CONTENT_TAR)
         return refuse_tar(path, "tar.gz");
     if (content == CONTENT_NIFTI)
-        return error_set(MOCO_EUNSUPPORTED, "%s is a NIfTI volume behind gzip: make an array of its "
+        return error_set(MOCO_EUNSUPPORTED, "%s is a NIfTI volume behind gzip: make an array of "
+                                            "its "
                          "slices. In Python: import numpy, nibabel; numpy.save(\"x.npy\", numpy."
                          "moveaxis(nibabel.load(\"%s\").get_fdata(dtype=\"f4\"), 2, 0).copy()), "
                          "then give npy:x.npy", path, path);
@@ -132,13 +141,16 @@ static int refuse_pickle(const char *path)
     size_t got = file ? fread(head, 1, sizeof head, file) : 0;
     if (file)
         fclose(file);
-    if (got == sizeof head && !memcmp(head + 2, "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 12))
+    if (got == sizeof head &&
+        !memcmp(head + 2, "\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", 12))
         return error_set(MOCO_EUNSUPPORTED, "%s is a PyTorch file. For images in it, in Python: "
                          "import numpy, torch; numpy.save(\"x.npy\", torch.load(\"%s\")[\"x\"]"
                          ".numpy()), then give npy:x.npy", path, path);
     return error_set(MOCO_EUNSUPPORTED, "%s is a Python pickle. Of CIFAR take the binary version "
-                     "(cifar10:DIR), or in Python: import numpy, pickle; d = pickle.load(open(\"%s\", "
-                     "\"rb\"), encoding=\"bytes\"); numpy.save(\"x.npy\", d[b\"data\"].reshape(-1, 3, "
+                     "(cifar10:DIR), or in Python: import numpy, pickle; d = "
+                     "pickle.load(open(\"%s\", "
+                     "\"rb\"), encoding=\"bytes\"); numpy.save(\"x.npy\", "
+                     "d[b\"data\"].reshape(-1, 3, "
                      "32, 32)); numpy.save(\"y.npy\", d[b\"labels\"]), then give npy:x.npy,y.npy",
                      path, path);
 }
@@ -162,7 +174,8 @@ static int refuse_folder(const char *dir)
     if (has(dir, "data.mdb"))
         return error_set(MOCO_EUNSUPPORTED, "%s is an LMDB database: write its images into a "
                          "folder. In Python: import lmdb; for i, (k, v) in enumerate(lmdb.open("
-                         "\"%s\", readonly=True).begin().cursor()): open(f\"DIR/{i}\", \"wb\").write"
+                         "\"%s\", readonly=True).begin().cursor()): open(f\"DIR/{i}\", "
+                         "\"wb\").write"
                          "(v)", dir, dir);
     if (has(dir, "dataset_info.json") && has(dir, "state.json"))
         return error_set(MOCO_EUNSUPPORTED, "%s is a data set as Hugging Face's library saves it: "
