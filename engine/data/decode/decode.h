@@ -1,9 +1,9 @@
 /* decode.h: one image file in memory: what its header says, its pixels.
  *
  * JPEG is decoded by libjpeg-turbo where the build has it, else by stb_image, as is PNG; WebP by
- * libwebp where the build has it; BMP, TGA, GIF and binary PNM are read here. Formats are told by their first bytes, TGA, which has none of its
- * own, by its name. The rules:
- *   orientation  JPEG and WebP are turned as their EXIF data say; sizes here are those after turning
+ * libwebp where the build has it; BMP, TGA, GIF and binary PNM are read here. Formats are told by
+ * their first bytes, TGA, which has none of its own, by its name. The rules:
+ *   orientation  JPEG and WebP are turned as EXIF says; sizes here are those after turning
  *   colour       grey stays one channel, palettes are expanded, CMYK and YCCK become RGB
  *   alpha        dropped, not blended; or the last of 2 or 4 channels, full where there is none
  *   depth        8 bits, or 16 in a PNG or PNM that has more than 8
