@@ -20,18 +20,20 @@ static int median(int *values, size_t n)
     return values[n / 2];
 }
 
-/* 0: the image cannot be read. */
+/* Sizes are 0 where the image cannot be read; what this process lacks is an error. */
 static int look(int *height, int *width, const struct source *source, size_t index,
                 struct image *image)
 {
     int rc;
     *height = *width = 0;
-    if (source->size)
-        return source->size(source, index, height, width) == MOCO_OK && *height > 0;
-    rc = source->read(source, index, image);
-    *height = image->height;
-    *width = image->width;
-    return rc == MOCO_OK;
+    if (source->size) {
+        rc = source->size(source, index, height, width);
+    } else {
+        rc = source->read(source, index, image);
+        *height = rc ? 0 : image->height;
+        *width = rc ? 0 : image->width;
+    }
+    return rc && source_is_bad(rc) ? MOCO_OK : rc;
 }
 
 static int is_elongated(int height, int width)
@@ -45,10 +47,12 @@ static int measure(struct shape *out, const struct source *source, int *sides, s
     struct image image = { 0 };
     int *heights = sides, *widths = sides + most, *shorter = widths + most;
     size_t n = 0, elongated = 0;
-    for (size_t i = 0; i < most; i++) {
+    int rc = MOCO_OK;
+    for (size_t i = 0; i < most && !rc; i++) {
         size_t index = source->size ? i : i * source->count / most;
         int height, width;
-        if (!look(&height, &width, source, index, &image))
+        rc = look(&height, &width, source, index, &image);
+        if (rc || height <= 0)
             continue;
         heights[n] = height;
         widths[n] = width;
@@ -59,7 +63,7 @@ static int measure(struct shape *out, const struct source *source, int *sides, s
     if (n)
         *out = (struct shape){ median(heights, n), median(widths, n), median(shorter, n),
                                2 * elongated >= n };
-    return MOCO_OK;
+    return rc;
 }
 
 int shape_of(struct shape *out, const struct source *source)

@@ -124,20 +124,23 @@ static int has_cifar100(const char *dir)
     return 0;
 }
 
-static const char *kind_of_dir(const char *dir)
+static int kind_of_dir(const char **kind, const char *dir)
 {
     char name[32];
     for (int i = 1; i <= 9; i++) {
         snprintf(name, sizeof name, "data_batch_%d.bin", i);
         if (dir_has(dir, name))
-            return "cifar10";
+            break;
+        name[0] = '\0';
     }
-    if (dir_has(dir, "test_batch.bin"))
-        return "cifar10";
-    if (has_cifar100(dir))
-        return "cifar100";
-    enum tree_kind kind = tree_look(dir);
-    return kind == TREE_TIFF ? "tiff" : kind == TREE_FITS ? "fits" : "folder";
+    *kind = name[0] || dir_has(dir, "test_batch.bin") ? "cifar10"
+            : has_cifar100(dir) ? "cifar100" : "folder";
+    if (strcmp(*kind, "folder"))
+        return MOCO_OK;
+    enum tree_kind found;
+    int rc = tree_look(&found, dir);
+    *kind = found == TREE_TIFF ? "tiff" : found == TREE_FITS ? "fits" : "folder";
+    return rc;
 }
 
 /* *number: errno where the system, not the file, is to blame that it is not known. */
@@ -185,7 +188,13 @@ static int recognise(const struct kind **out, const char *spec)
     int number = 0, rc = S_ISDIR(info.st_mode) ? refuse_known(path) : MOCO_OK;
     if (rc)
         return rc;
-    const char *name = S_ISDIR(info.st_mode) ? kind_of_dir(path) : kind_of_file(path, &number);
+    const char *name = NULL;
+    if (S_ISDIR(info.st_mode))
+        rc = kind_of_dir(&name, path);
+    else
+        name = kind_of_file(path, &number);
+    if (rc)
+        return rc;
     if (!name && number)
         return error_system("reading", path, number);
     if (!name && (rc = refuse_known(path)) != MOCO_OK)

@@ -2,6 +2,7 @@
  * no grey images: all have three channels. */
 #include "engine/data/decode/decode.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <webp/decode.h>
@@ -10,6 +11,13 @@
 #include "engine/base/error.h"
 
 enum { RIFF_HEAD = 8 };
+
+/* NULL from libwebp: for lack of memory, or for what the file is. */
+static int refuse_null(const struct decode_file *file, const char *why)
+{
+    return errno == ENOMEM ? error_memory("a WebP", file->whole)
+                           : decode_fail(MOCO_EDAMAGED, file, why);
+}
 
 static int cut_off(const struct decode_file *file)
 {
@@ -37,10 +45,11 @@ static uint64_t promised(const struct decode_file *file)
 static int read_chunks(struct decode_header *out, const struct decode_file *file)
 {
     const WebPData data = { file->bytes, file->size };
-    WebPDemuxer *demux = WebPDemux(&data);
     WebPChunkIterator chunk;
+    errno = 0;
+    WebPDemuxer *demux = WebPDemux(&data);
     if (!demux)
-        return decode_fail(MOCO_EDAMAGED, file, "a WebP whose chunks make no sense");
+        return refuse_null(file, "a WebP whose chunks make no sense");
     out->frames = (int)WebPDemuxGetI(demux, WEBP_FF_FRAME_COUNT);
     if (WebPDemuxGetChunk(demux, "EXIF", 1, &chunk)) {
         size_t skip = chunk.chunk.size > 6 && !memcmp(chunk.chunk.bytes, "Exif\0\0", 6) ? 6 : 0;
@@ -92,12 +101,13 @@ static int read_animation(unsigned char *rgba, const struct decode_file *file,
 {
     const WebPData data = { file->bytes, file->size };
     WebPAnimDecoderOptions options;
+    errno = 0;
     WebPAnimDecoder *decoder =
         WebPAnimDecoderOptionsInit(&options) ? WebPAnimDecoderNew(&data, &options) : NULL;
     uint8_t *frame;
     int time, rc = MOCO_OK;
     if (!decoder || !WebPAnimDecoderGetNext(decoder, &frame, &time))
-        rc = decode_fail(MOCO_EDAMAGED, file, "a WebP whose first frame makes no sense");
+        rc = refuse_null(file, "a WebP whose first frame makes no sense");
     else
         memcpy(rgba, frame, 4 * (size_t)size->width * (size_t)size->height);
     WebPAnimDecoderDelete(decoder);

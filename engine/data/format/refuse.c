@@ -22,13 +22,13 @@ static const char *const advice[CONTENT_KINDS] = {
     [CONTENT_RAR] = "unpack it (unrar x %s) and give folder:DIR",
     [CONTENT_PARQUET] =
         "write its images into a folder a class and give folder:DIR. In Python: import os, "
-        "pyarrow.parquet as pq; for i, r in enumerate(pq.read_table(\"%s\").to_pylist()): "
-        "d = f\"DIR/{r['label']}\"; os.makedirs(d, exist_ok=True); "
-        "open(f\"{d}/{i}\", \"wb\").write(r[\"image\"][\"bytes\"])",
+        "pyarrow.parquet as pq; [(os.makedirs(f\"DIR/{r['label']}\", exist_ok=True), "
+        "open(f\"DIR/{r['label']}/{i}\", \"wb\").write(r[\"image\"][\"bytes\"])) for i, r in "
+        "enumerate(pq.read_table(\"%s\").to_pylist())]",
     [CONTENT_ARROW] =
         "write its images into a folder and give folder:DIR. In Python: from datasets import "
-        "Dataset; for i, r in enumerate(Dataset.from_file(\"%s\")): "
-        "r[\"image\"].save(f\"DIR/{i}.png\")",
+        "Dataset; [r[\"image\"].save(f\"DIR/{i}.png\") for i, r in "
+        "enumerate(Dataset.from_file(\"%s\"))]",
     [CONTENT_DICOM] =
         "make an array of it. In Python: import numpy, pydicom; "
         "numpy.save(\"x.npy\", pydicom.dcmread(\"%s\").pixel_array[None]), then give npy:x.npy",
@@ -38,17 +38,17 @@ static const char *const advice[CONTENT_KINDS] = {
         "npy:x.npy",
     [CONTENT_MATLAB5] =
         "save it from MATLAB with -v7.3, or in Python: import numpy, scipy.io; "
-        "numpy.save(\"x.npy\", "
-        "scipy.io.loadmat(\"%s\")[\"images\"]), then give npy:x.npy",
+        "numpy.save(\"x.npy\", scipy.io.loadmat(\"%s\")[\"images\"].copy(\"C\")), then give "
+        "npy:x.npy",
     [CONTENT_TFRECORD] =
-        "write its images into a folder. In Python: import tensorflow as tf; for i, r in "
-        "enumerate(tf.data.TFRecordDataset(\"%s\")): e = tf.train.Example.FromString(r.numpy()); "
-        "open(f\"DIR/{i}\", "
-        "\"wb\").write(e.features.feature[\"image/encoded\"].bytes_list.value[0])",
+        "write its images into a folder and give folder:DIR. In Python: import tensorflow as tf; "
+        "[open(f\"DIR/{i}\", \"wb\").write(tf.train.Example.FromString(r.numpy()).features."
+        "feature[\"image/encoded\"].bytes_list.value[0]) for i, r in "
+        "enumerate(tf.data.TFRecordDataset(\"%s\"))]",
     [CONTENT_LMDB] =
-        "write its images into a folder. In Python: import lmdb; for i, (k, v) in enumerate("
-        "lmdb.open(\"%s\", subdir=False, readonly=True).begin().cursor()): "
-        "open(f\"DIR/{i}\", \"wb\").write(v)",
+        "write its images into a folder and give folder:DIR. In Python: import lmdb; "
+        "[open(f\"DIR/{i}\", \"wb\").write(v) for i, (k, v) in enumerate(lmdb.open(\"%s\", "
+        "subdir=False, readonly=True, lock=False).begin().cursor())]",
     [CONTENT_SQLITE] = "write its images into a folder and give folder:DIR (%s)",
     [CONTENT_AVIF] = "convert it (magick %s x.png)", [CONTENT_HEIF] = "convert it (magick %s "
         "x.png)",
@@ -164,24 +164,42 @@ static int has(const char *dir, const char *name)
     return access(path, F_OK) == 0;
 }
 
+/* Zarr keeps arrays and groups of arrays; version 3 says which in zarr.json. */
+static int is_zarr_array(const char *dir)
+{
+    char path[4200], text[8192];
+    if (has(dir, ".zarray"))
+        return 1;
+    snprintf(path, sizeof path, "%s/zarr.json", dir);
+    FILE *file = fopen(path, "rb");
+    size_t n = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    if (file)
+        fclose(file);
+    text[n] = '\0';
+    const char *type = strstr(text, "\"node_type\"");
+    return type && !strncmp(type + strcspn(type, ":") + strspn(type + strcspn(type, ":"), ": \n"),
+                            "\"array\"", 7);
+}
+
 static int refuse_folder(const char *dir)
 {
     if (has(dir, ".zarray") || has(dir, ".zgroup") || has(dir, "zarr.json"))
         return error_set(MOCO_EUNSUPPORTED, "%s is a Zarr store: make an array of it. In Python: "
                          "import numpy, zarr; numpy.save(\"x.npy\", zarr.open(\"%s\")%s[:]), then "
                          "give npy:x.npy", dir, dir,
-                         has(dir, ".zarray") ? "" : "[\"NAME\"]");
+                         is_zarr_array(dir) ? "" : "[\"NAME\"]");
     if (has(dir, "data.mdb"))
-        return error_set(MOCO_EUNSUPPORTED, "%s is an LMDB database: write its images into a "
-                         "folder. In Python: import lmdb; for i, (k, v) in enumerate(lmdb.open("
-                         "\"%s\", readonly=True).begin().cursor()): open(f\"DIR/{i}\", "
-                         "\"wb\").write"
-                         "(v)", dir, dir);
+        return error_set(MOCO_EUNSUPPORTED,
+                         "%s is an LMDB database: write its images into a folder and give "
+                         "folder:DIR. In Python: import lmdb; [open(f\"DIR/{i}\", \"wb\").write(v) "
+                         "for i, (k, v) in enumerate(lmdb.open(\"%s\", readonly=True, lock=False)."
+                         "begin().cursor())]", dir, dir);
     if (has(dir, "dataset_info.json") && has(dir, "state.json"))
-        return error_set(MOCO_EUNSUPPORTED, "%s is a data set as Hugging Face's library saves it: "
-                         "write its images into a folder. In Python: from datasets import "
-                         "load_from_disk; for i, r in enumerate(load_from_disk(\"%s\")): "
-                         "r[\"image\"].save(f\"DIR/{i}.png\")", dir, dir);
+        return error_set(MOCO_EUNSUPPORTED,
+                         "%s is a data set as Hugging Face's library saves it: write its images "
+                         "into a folder and give folder:DIR. In Python: from datasets import "
+                         "load_from_disk; [r[\"image\"].save(f\"DIR/{i}.png\") for i, r in "
+                         "enumerate(load_from_disk(\"%s\"))]", dir, dir);
     if (has(dir, "data_batch_1") || (has(dir, "train") && has(dir, "meta")))
         return error_set(MOCO_EUNSUPPORTED, "%s is CIFAR's version for Python: take the binary "
                          "version (cifar-10-binary.tar.gz or cifar-100-binary.tar.gz)", dir);

@@ -102,17 +102,18 @@ void tree_close(struct tree *tree)
     *tree = (struct tree){ .names = NULL };
 }
 
-enum tree_kind tree_look(const char *dir)
+int tree_look(enum tree_kind *kind, const char *dir)
 {
-    int found = TREE_OTHER;
-    for (int by_name = 1; by_name >= 0 && found == TREE_OTHER; by_name--) {
+    int rc = MOCO_OK;
+    *kind = TREE_OTHER;
+    for (int by_name = 1; by_name >= 0 && *kind == TREE_OTHER && !rc; by_name--) {
         struct tree tree = { .by_name = by_name };
-        int rc = tree_open(&tree, dir, TREE_OTHER);
-        for (int kind = TREE_KINDS - 1; rc == MOCO_OK && kind > TREE_OTHER; kind--)
-            found = tree.seen[kind] > 0 ? kind : found;
+        rc = tree_open(&tree, dir, TREE_OTHER);
+        for (int k = TREE_KINDS - 1; !rc && k > TREE_OTHER; k--)
+            *kind = tree.seen[k] > 0 ? (enum tree_kind)k : *kind;
         tree_close(&tree);
     }
-    return (enum tree_kind)found;
+    return rc;
 }
 
 void tree_path(char *path, const struct tree *tree, size_t index)

@@ -41,7 +41,7 @@ int tree_open(struct tree *tree, const char *dir, enum tree_kind kind);
 void tree_close(struct tree *tree);
 
 /* What a folder is for: images where one is found, else TIFF, else FITS, else nothing. */
-enum tree_kind tree_look(const char *dir);
+int tree_look(enum tree_kind *kind, const char *dir);
 
 /* path: PATH_MAX */
 void tree_path(char *path, const struct tree *tree, size_t index);
