@@ -9,7 +9,7 @@
 #include <webp/mux.h>
 #endif
 
-static unsigned char bytes[1 << 16];
+static unsigned char bytes[1 << 18];
 static size_t used;
 
 static void byte(int value)
@@ -219,6 +219,27 @@ static void test_gif(void)
         }
     source_close(&source);
     image_close(&image);
+    /* A frame beyond the screen makes it larger. */
+    begin_gif(5, 5, 256, 0);
+    put_frame(pixels, 0, 0, 20, 30, 0, 0);
+    byte(0x3b);
+    put("beyond.gif", bytes, used);
+    same_as("beyond.gif", pixels, 20, 30, global, 3);
+    /* One frame longer than what is first read of a file, shown in a loop: no animation. */
+    static unsigned char large[300 * 300];
+    uint32_t state = 1;
+    for (int i = 0; i < 300 * 300; i++)
+        large[i] = (unsigned char)((state = state * 1664525u + 1013904223u) >> 24);
+    begin_gif(300, 300, 256, 0);
+    memcpy(bytes + used, "\x21\xff\x0bNETSCAPE2.0\3\1\0\0\0", 19);
+    used += 19;
+    put_frame(large, 0, 0, 300, 300, 0, 0);
+    byte(0x3b);
+    put("loop.gif", bytes, used);
+    CHECK(used > DECODE_HEAD);
+    source = must_open(at("loop.gif"));
+    CHECK(source && source->traits(source, 0) == 0);
+    source_close(&source);
 }
 
 static void test_gif_damage(void)
@@ -333,10 +354,27 @@ static void test_webp(void)
     put("moving.webp", out.bytes, out.size);
     WebPDataClear(&out);
     WebPAnimEncoderDelete(encoder);
-    WebPPictureFree(&picture);
     source = must_open(at("moving.webp"));
     same_pixels(source, 0, want, 3, 40, 50);
     CHECK(source && (source->traits(source, 0) & TRAIT_ANIMATED));
+    source_close(&source);
+    /* An animation of one frame. */
+    WebPMux *mux = WebPMuxNew();
+    WebPMuxFrameInfo frame = { .id = WEBP_CHUNK_ANMF, .duration = 100 };
+    unsigned char *file;
+    frame.bitstream.size = get(&file, "plain.webp");
+    frame.bitstream.bytes = file;
+    CHECK(mux && WebPMuxPushFrame(mux, &frame, 1) == WEBP_MUX_OK &&
+          WebPMuxSetAnimationParams(mux, &(WebPMuxAnimParams){ 0, 0 }) == WEBP_MUX_OK);
+    CHECK(WebPMuxAssemble(mux, &out) == WEBP_MUX_OK);
+    put("single.webp", out.bytes, out.size);
+    WebPDataClear(&out);
+    WebPMuxDelete(mux);
+    free(file);
+    WebPPictureFree(&picture);
+    source = must_open(at("single.webp"));
+    same_pixels(source, 0, want, 3, 40, 50);
+    CHECK(source && source->traits(source, 0) == 0);
     source_close(&source);
 }
 

@@ -35,7 +35,7 @@ on_nehalem() (
         ./test_conv | ./test_gradient | ./test_knn | ./test_linear) ;;
         ./test_bad | ./test_finetune | ./test_resume | ./test_labels | ./test_judge) ;;
         ./test_study | ./test_watchdog | ./test_events | ./test_report | ./test_state) ;;
-        ./test_library) ;;
+        ./test_library | ./test_classes | ./test_init) ;;
         ./test_augment) emulated "$1" tests/test_augment tests/golden/augment ;;
         ./checksimd) emulated "$1" tests/checksimd --offered ;;
         *) emulated "$1" "tests/${test#./}" ;;
@@ -50,7 +50,7 @@ on_nehalem() (
         --test synthetic:n=64,side=16,split=test
     echo "left out: test_conv, test_gradient, test_knn, test_linear (minutes each; checksimd," \
         "checkwinograd and parity run the same kernels and layers), test_bad, test_finetune," \
-        "test_resume, test_labels, test_judge, test_state, test_study, test_watchdog, test_events," \
+        "test_resume, test_labels, test_judge, test_state, test_classes, test_init, test_study, test_watchdog, test_events," \
         "test_report (whole runs; one is made above), test_library (qemu fails at a fork of" \
         "several threads), test_memory and test_order (qemu keeps no limit of memory)," \
         "test_threads (qemu has a thread of its own), test_awkward (needs images), test_cli.sh" \

@@ -69,18 +69,16 @@ static int take_frame(struct gif *gif, const struct decode_file *file, size_t at
     return MOCO_OK;
 }
 
-/* The first frame, and how many there are as far as the bytes at hand tell: one of a file whose
- * start alone is here and that says that it is shown in a loop counts as animated. */
+/* The first frame, and how many there are. Of the start of a file two are enough to know. */
 static int read_blocks(struct gif *gif, int *frames, const struct decode_file *file, size_t at)
 {
-    int transparent = -1, loops = 0;
+    int transparent = -1;
     *frames = 0;
     while (at && at < file->size && file->bytes[at] != 0x3b) {
         const unsigned char *b = file->bytes + at;
         size_t rest = file->size - at;
         if (b[0] == 0x21 && rest >= 8 && b[1] == 0xf9 && b[2] == 4)
             transparent = b[3] & 1 ? b[6] : -1;
-        loops |= b[0] == 0x21 && rest >= 14 && b[1] == 0xff && !memcmp(b + 3, "NETSCAPE2.0", 11);
         if (b[0] == 0x21) {
             at = skip_blocks(file, at + 2);
             continue;
@@ -97,11 +95,11 @@ static int read_blocks(struct gif *gif, int *frames, const struct decode_file *f
             *gif = frame;
         at = skip_blocks(file, frame.data + 1);
     }
+    if (*frames < 2 && file->size < file->whole)
+        return cut_off(file); /* the whole of it will tell */
     if (!*frames)
-        return file->size < file->whole || at >= file->size
-                   ? cut_off(file) : decode_fail(MOCO_EDAMAGED, file, "a GIF without an image");
-    if (loops && *frames < 2 && file->size < file->whole)
-        *frames = 2;
+        return at >= file->size ? cut_off(file)
+                                : decode_fail(MOCO_EDAMAGED, file, "a GIF without an image");
     return MOCO_OK;
 }
 
@@ -138,9 +136,11 @@ int gif_header(struct decode_header *out, const struct decode_file *file)
         return rc;
     if (!gif.palette)
         return decode_refuse(file, "a GIF without a palette");
-    if (!gif.width || !gif.height || gif.left + gif.width > out->width ||
-        gif.top + gif.height > out->height)
-        return decode_fail(MOCO_EDAMAGED, file, "a GIF whose first frame lies outside of it");
+    if (!gif.width || !gif.height)
+        return decode_fail(MOCO_EDAMAGED, file, "a GIF whose first frame has no pixels");
+    /* A frame that reaches beyond the screen makes it larger, as viewers do it. */
+    out->width = out->width > gif.left + gif.width ? out->width : gif.left + gif.width;
+    out->height = out->height > gif.top + gif.height ? out->height : gif.top + gif.height;
     if ((uint64_t)gif.width * (uint64_t)gif.height / PIXELS_A_BYTE > file->whole)
         return cut_off(file);
     out->channels = is_grey(gif.palette, gif.colours) ? 1 : 3;

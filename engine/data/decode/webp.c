@@ -119,14 +119,18 @@ int webp_image(struct image *out, const struct decode_file *file,
 {
     struct decode_header size = *header; /* as the file has it, before turning */
     struct decode_target target;
+    WebPBitstreamFeatures features;
+    VP8StatusCode status = WebPGetFeatures(file->bytes, file->size, &features);
+    if (status != VP8_STATUS_OK)
+        return refuse(file, status);
     if (header->orientation >= 5)
         size.height = header->width, size.width = header->height;
     size_t row = 4 * (size_t)size.width, bytes = row * (size_t)size.height;
     unsigned char *rgba = malloc(bytes);
     int rc = rgba ? MOCO_OK : error_memory("a WebP", bytes);
     if (!rc)
-        rc = header->frames > 1 ? read_animation(rgba, file, &size)
-                                : read_still(rgba, file, &size);
+        rc = features.has_animation ? read_animation(rgba, file, &size) /* of one frame, too */
+                                    : read_still(rgba, file, &size);
     if (!rc)
         rc = decode_aim(&target, out, header, channels, part, 1);
     for (int y = rc ? 0 : target.top; !rc && y < target.top + target.height; y++)
