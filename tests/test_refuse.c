@@ -54,7 +54,7 @@ static void put_zip(const char *file, const char *const *names, int cut)
     put(file, bytes, used);
 }
 
-static void add_tar(const char *name, unsigned long size)
+static void add_entry(const char *name, unsigned long size, char type)
 {
     unsigned char block[512] = { 0 };
     unsigned sum = 8 * ' ';
@@ -62,15 +62,33 @@ static void add_tar(const char *name, unsigned long size)
     snprintf((char *)block + 100, 8, "0000644");
     snprintf((char *)block + 124, 12, "%011lo", size);
     snprintf((char *)block + 136, 12, "%011o", 0);
-    block[156] = name[strlen(name) - 1] == '/' ? '5' : '0';
+    block[156] = (unsigned char)type;
     memcpy(block + 257, "ustar\00000", 8);
     for (int i = 0; i < 512; i++)
         sum += i >= 148 && i < 156 ? 0 : block[i];
     snprintf((char *)block + 148, 8, "%06o", sum);
     add(block, 512);
     memset(block, 'x', 512);
-    for (unsigned long i = 0; i < size; i += 512)
+    for (unsigned long i = 0; i < size && type != 'L' && type != 'x'; i += 512)
         add(block, 512);
+}
+
+static void add_tar(const char *name, unsigned long size)
+{
+    add_entry(name, size, name[strlen(name) - 1] == '/' ? '5' : '0');
+}
+
+/* A name of more than 100 bytes in front of its file, as GNU's tar and pax write it. */
+static void add_long(int gnu)
+{
+    char text[512] = "", name[200] = "set/a/";
+    memset(name + 6, 'n', 150);
+    memcpy(name + 156, ".png", 5);
+    snprintf(text, sizeof text, gnu ? "%s" : "170 path=%s\n", name);
+    add_entry(gnu ? "././@LongLink" : "set/PaxHeaders/x", strlen(text), gnu ? 'L' : 'x');
+    add(text, 512);
+    name[99] = '\0';
+    add_entry(name, 0, '0');
 }
 
 static void put_tar(const char *file, const char *const *names, int packed)
@@ -126,6 +144,22 @@ static void test_archives(void)
     told("set.tar.gz", "is a tar.gz archive of images (3, the first is a .png)", "tar -xf");
     put_tar("shard.tar", shards, 0);
     told("shard.tar", "as WebDataset has them", "tar -xf");
+    told("set.tar", "give folder:DIR/set", "tar -xf"); /* the classes are in there */
+    for (int gnu = 0; gnu < 2; gnu++) {
+        used = 0;
+        add_long(gnu);
+        memset(bytes + used, 0, 1024);
+        put("long.tar", bytes, used + 1024);
+        told("long.tar", "(1, the first is a .png)", "tar -xf");
+    }
+    put_tar("set.tar", images, 0);
+    unsigned char *whole;
+    size_t size = get(&whole, "set.tar");
+    put("cut.tar", whole, size - 1024 - 300);
+    told("cut.tar", "cut off or damaged", "tar -xf");
+    free(whole);
+    CHECK(mkfifo(at("pipe"), 0666) == 0);
+    must_refuse(at("pipe"), "neither a file nor a folder");
     /* An .npz keeps its own sentence. */
     put_zip("x.npz", (const char *const[]){ "x.npy", NULL }, 0);
     CHECK(refuse_known(at("x.npz")) == MOCO_OK);

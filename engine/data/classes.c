@@ -104,17 +104,21 @@ static int find(const struct place *sorted, int n, const char *name, compare_pla
     return found ? found->class : -1;
 }
 
-/* Whether all names are whole numbers, each another one: then they stand for themselves. */
-static int are_numbers(const char *const *names, int n)
+/* *numbers: whether all names are whole numbers, each another one, and stand for themselves. */
+static int are_numbers(int *numbers, const char *const *names, int n)
 {
-    int numbers = n > 0;
-    for (int c = 0; c < n && numbers; c++)
-        numbers = value_of(names[c]) >= 0;
-    struct place *sorted = numbers ? sort(names, n, by_value) : NULL;
-    for (int c = 1; c < n && sorted; c++)
-        numbers &= by_value(&sorted[c - 1], &sorted[c]) != 0;
+    *numbers = n > 0;
+    for (int c = 0; c < n && *numbers; c++)
+        *numbers = value_of(names[c]) >= 0;
+    if (!*numbers)
+        return MOCO_OK;
+    struct place *sorted = sort(names, n, by_value);
+    if (!sorted)
+        return MOCO_ENOMEM;
+    for (int c = 1; c < n; c++)
+        *numbers &= by_value(&sorted[c - 1], &sorted[c]) != 0;
     free(sorted);
-    return numbers;
+    return MOCO_OK;
 }
 
 /* ---- adding ---- */
@@ -193,9 +197,11 @@ int classes_add(int32_t **map, struct classes *classes, const struct source *sou
         return error_memory("numbers of classes", (size_t)source->classes * sizeof **map);
     if (names && classes->named)
         return add_alike(*map, classes, source, by_name);
-    if (!classes->own || (!names && !classes->named) ||
-        (names ? are_numbers(names, source->classes)
-               : are_numbers((const char *const *)classes->names, classes->own)))
-        return add_alike(*map, classes, source, by_value);
+    int numbers = !classes->own || (!names && !classes->named), rc = MOCO_OK;
+    if (!numbers)
+        rc = names ? are_numbers(&numbers, names, source->classes)
+                   : are_numbers(&numbers, (const char *const *)classes->names, classes->own);
+    if (rc || numbers)
+        return rc ? rc : add_alike(*map, classes, source, by_value);
     return add_in_order(*map, classes, source);
 }

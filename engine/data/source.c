@@ -185,6 +185,8 @@ static int recognise(const struct kind **out, const char *spec)
                              "one of " KINDS, spec);
         *cut = '\0';
     }
+    if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode))
+        return error_set(MOCO_EUNSUPPORTED, "%s is neither a file nor a folder", path);
     int number = 0, rc = S_ISDIR(info.st_mode) ? refuse_known(path) : MOCO_OK;
     if (rc)
         return rc;

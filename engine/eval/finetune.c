@@ -293,7 +293,7 @@ static int judge(struct finetune_result *out, struct tuner *t, const struct poli
         among += place < SCORE_TOP && learnt[y];
     }
     if (!err)
-        score_count_unknown(t->sets, train->labels, train->n, test->labels, test->n);
+        err = score_count_unknown(t->sets, train->labels, train->n, test->labels, test->n);
     free(scores);
     free(learnt);
     out->top1 = 100.0 * (double)first / (double)test->n;

@@ -228,7 +228,6 @@ static void count(struct linear_result *out, struct class_score *classes, const 
             classes[test->labels[i]].right += place == 0;
         }
     }
-    score_count_unknown(p->sets, p->sets->train.labels, p->sets->train.n, test->labels, test->n);
     out->top1 = 100.0 * (double)first / (double)test->n;
     out->top5 = p->sets->classes > SCORE_TOP ? 100.0 * (double)among / (double)test->n : NAN;
 }
@@ -249,6 +248,8 @@ static int judge(struct linear_result *out, struct class_score *classes, const s
     if (!err) {
         logistic_scores(scores, x, p->w, test->n, t->wide, t->classes, p->simd);
         count(out, classes, p, scores);
+        err = score_count_unknown(p->sets, p->sets->train.labels, p->sets->train.n, test->labels,
+                                  test->n);
     }
     free(features);
     free(x);

@@ -33,8 +33,10 @@ static int side_list(struct score_side *side, const int32_t *map, int part)
     if (!side->index || !side->labels)
         return error_memory("labels", source->count * sizeof *side->index);
     for (size_t i = 0; i < source->count; i++) {
-        if (source_label(source, i) < 0)
+        if (source_label(source, i) < 0) {
+            side->unlabelled++;
             continue;
+        }
         int test = (views > 1 ? i / views : labelled++) % FIFTHS == FIFTHS - 1;
         if (part >= 0 && test != part)
             continue;
@@ -56,6 +58,8 @@ static int side_open(struct score_sets *sets, struct score_side *side, int part)
     int rc = classes_add(&map, &sets->numbering, side->source);
     if (!rc)
         rc = side_list(side, map, part);
+    if (!rc && side->owned)
+        account_leave(&side->source->account, side->unlabelled, "images without a label");
     free(map);
     return rc;
 }
@@ -75,6 +79,8 @@ static int finish(struct score_sets *sets, const struct source *reference, int s
         rc = error_set(MOCO_EARG, "%s has %zu labelled images: kNN of each fifth by the others "
                        "needs %d", sets->train.source->where, sets->train.n, FIFTHS);
     sets->classes = sets->numbering.count;
+    if (!rc)
+        score_note_unlabelled(sets);
     if (!rc && sets->test.source && !split)
         rc = score_compare_classes(sets);
     if (rc)
@@ -281,7 +287,7 @@ int score_run(double *top1, struct score_sets *sets, const struct embed *embed,
         rc = sets->test.n ? run_sets(top1, &train, &test, D, &config, simd)
                           : run_fifths(top1, &train, D, &config, simd);
     if (!rc)
-        score_count_unknown(sets, train.labels, train.n, test.labels, test.n);
+        rc = score_count_unknown(sets, train.labels, train.n, test.labels, test.n);
     rows_close(&train);
     rows_close(&test);
     return rc;

@@ -16,6 +16,7 @@ struct score_side {
     int32_t *labels; /* (n) in the numbering of the sets; owned */
     size_t n;
     size_t left_out; /* of them could not be read, the last time */
+    size_t unlabelled; /* images of the source that have no label, and no place here */
 };
 
 struct score_sets {
@@ -60,12 +61,13 @@ int score_read(struct score_sets *sets, struct score_side *side);
 void score_note_left(struct score_sets *sets, const struct score_side *side,
                      const struct embed_bad *bad, const char *what);
 
-/* Sets sets->only; a part of opening. */
+/* Both add to sets->only; parts of opening. */
+void score_note_unlabelled(struct score_sets *sets);
 int score_compare_classes(struct score_sets *sets);
 
 /* Sets sets->unknown; the labels of both sides are those that take part. */
-void score_count_unknown(struct score_sets *sets, const int32_t *train, size_t n,
-                         const int32_t *test, size_t m);
+int score_count_unknown(struct score_sets *sets, const int32_t *train, size_t n,
+                        const int32_t *test, size_t m);
 
 /* Memory of the features of D columns that score_run() compares. */
 size_t score_bytes(const struct score_sets *sets, size_t D);

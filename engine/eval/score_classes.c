@@ -16,14 +16,29 @@ static size_t *count(const int32_t *labels, size_t n, int classes)
     return counts;
 }
 
-void score_count_unknown(struct score_sets *sets, const int32_t *train, size_t n,
-                         const int32_t *test, size_t m)
+int score_count_unknown(struct score_sets *sets, const int32_t *train, size_t n,
+                        const int32_t *test, size_t m)
 {
     size_t *known = count(train, n, sets->classes);
+    if (!known)
+        return error_memory("counts of classes", (size_t)sets->classes * sizeof *known);
     sets->unknown = 0;
-    for (size_t i = 0; i < m && known; i++)
+    for (size_t i = 0; i < m; i++)
         sets->unknown += !known[test[i]];
     free(known);
+    return MOCO_OK;
+}
+
+void score_note_unlabelled(struct score_sets *sets)
+{
+    const struct score_side *sides[] = {&sets->train, &sets->test};
+    for (int i = 0; i < 2; i++) {
+        size_t used = strlen(sets->only), n = sides[i]->unlabelled;
+        if (n && !(i && sides[1]->source == sides[0]->source))
+            snprintf(sets->only + used, sizeof sets->only - used,
+                     "%s%zu of %zu images of %.120s have no label and are left out",
+                     used ? "; " : "", n, sides[i]->source->count, sides[i]->source->where);
+    }
 }
 
 /* "HERE has 12 images of 2 classes that THERE lacks (cat 6, dog 6)END" */
@@ -60,7 +75,10 @@ int score_compare_classes(struct score_sets *sets)
     if (!rc) {
         const char *const there[] = {b->source->where, a->source->where};
         const char *const here[] = {a->source->where, b->source->where};
-        snprintf(sets->only, sizeof sets->only, "%s", sets->numbering.note);
+        size_t used = strlen(sets->only);
+        if (sets->numbering.note[0])
+            snprintf(sets->only + used, sizeof sets->only - used, "%s%s", used ? "; " : "",
+                     sets->numbering.note);
         tell(sets, test, train, there, ", which count as wrong");
         tell(sets, train, test, here, "");
     }

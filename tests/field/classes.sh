@@ -42,6 +42,10 @@ for command in "knn pixels --knn-k 3" "linear pixels"; do
     status 1 "$command, no class in common" $command --train folder:train --test folder:none
     says err 'no class is in both sets' "$command: no class in common"
 done
+mkdir loose && cp -r test/bird loose && cp test/dog/1.png test/dog/2.png loose
+status 0 "images without a label" knn pixels --train folder:train --test folder:loose --knn-k 3 --json
+says out '"n_test":6.*"test_not_taken":\{"images without a label":2' "images without a label in JSON"
+says err '2 of 8 images of loose have no label and are left out' "images without a label are told"
 status 0 "two sets" data folder:train --test folder:more
 says out '^untrained +1' "classes without an image in the first"
 says out '^untested +2' "classes without an image in the second"

@@ -47,7 +47,12 @@ static void meet(struct archive *out, const char *name, size_t length)
     out->pytorch |= ends_as(name, length, (const char *const[]){ "/data.pkl", NULL });
     if (!ends_as(name, length, images) && !ends_as(name, length, tiffs))
         return;
-    const char *dot = memrchr(name, '.', length);
+    const char *dot = memrchr(name, '.', length), *end = memchr(name, '/', length);
+    size_t top = end && (size_t)(end - name) < sizeof out->top ? (size_t)(end - name) : 0;
+    if (!out->images)
+        snprintf(out->top, sizeof out->top, "%.*s", (int)top, name);
+    else if (strlen(out->top) != top || strncmp(out->top, name, top) != 0)
+        out->top[0] = '\0';
     if (!out->images++ && dot)
         for (size_t i = 0; i < sizeof out->ending - 1 && dot + i < name + length; i++)
             out->ending[i] = (char)tolower((unsigned char)dot[i]);
@@ -150,24 +155,60 @@ static uint64_t tar_size(const unsigned char *block)
     return value;
 }
 
+/* The name of the next file, in the `size` bytes behind a header of type L (GNU) or x (pax: a line
+ * "LENGTH path=NAME"). 0: the bytes end first. */
+static int long_name(char *out, size_t room, gzFile file, uint64_t size, char type)
+{
+    char text[4096];
+    size_t all = (size_t)((size + TAR_BLOCK - 1) / TAR_BLOCK * TAR_BLOCK);
+    if (all > sizeof text || gzread(file, text, (unsigned)all) != (int)all)
+        return all > sizeof text ? gzseek(file, (z_off_t)all, SEEK_CUR) >= 0 : 0;
+    text[size < sizeof text ? size : sizeof text - 1] = '\0';
+    const char *name = type == 'L' ? text : strstr(text, " path=");
+    if (name)
+        snprintf(out, room, "%.*s", (int)strcspn(name + (type == 'L' ? 0 : 6), "\n"),
+                 name + (type == 'L' ? 0 : 6));
+    return 1;
+}
+
+/* Goes over the `bytes` of a file. 0: the archive ends within them. */
+static int skip(gzFile file, uint64_t bytes)
+{
+    char last;
+    if (!bytes)
+        return 1;
+    return gzseek(file, (z_off_t)(bytes - 1), SEEK_CUR) >= 0 && gzread(file, &last, 1) == 1;
+}
+
 void archive_look_tar(struct archive *out, const char *path)
 {
     unsigned char block[TAR_BLOCK];
+    char name[1024] = "";
     gzFile file = gzopen(path, "rb");
     *out = (struct archive){ 0 };
     if (!file)
         return;
-    int direct = gzdirect(file);
-    for (long n = 0; n < ENTRIES_MAX && gzread(file, block, sizeof block) == TAR_BLOCK; n++) {
-        if (!is_header(block))
+    int direct = gzdirect(file), whole = 1;
+    for (long n = 0; n < ENTRIES_MAX && whole; n++) {
+        int got = gzread(file, block, sizeof block);
+        whole = got == TAR_BLOCK; /* zeros stand at the end */
+        if (!whole || !is_header(block))
             break;
-        out->readable = 1;
+        char type = (char)block[156];
         uint64_t size = tar_size(block), blocks = (size + TAR_BLOCK - 1) / TAR_BLOCK;
-        if (block[156] == '0' || block[156] == '\0')
-            meet(out, (const char *)block, strnlen((const char *)block, 100));
-        if (blocks > INT64_MAX / TAR_BLOCK / 2 || (!direct && gztell(file) > UNPACKED_MAX) ||
-            gzseek(file, (z_off_t)(blocks * TAR_BLOCK), SEEK_CUR) < 0)
+        if (type == 'L' || type == 'x') {
+            whole = long_name(name, sizeof name, file, size, type);
+            continue;
+        }
+        if (!name[0])
+            snprintf(name, sizeof name, "%.100s", (const char *)block);
+        if (type == '0' || type == '\0')
+            meet(out, name, strlen(name));
+        name[0] = '\0';
+        if (!direct && gztell(file) > UNPACKED_MAX)
             break;
+        whole = blocks < INT64_MAX / TAR_BLOCK / 2 && skip(file, blocks * TAR_BLOCK);
     }
+    out->readable = whole;
     gzclose(file);
 }

@@ -31,7 +31,8 @@ static const char *const advice[CONTENT_KINDS] = {
         "enumerate(Dataset.from_file(\"%s\"))]",
     [CONTENT_DICOM] =
         "make an array of it. In Python: import numpy, pydicom; "
-        "numpy.save(\"x.npy\", pydicom.dcmread(\"%s\").pixel_array[None]), then give npy:x.npy",
+        "a = pydicom.dcmread(\"%s\").pixel_array; numpy.save(\"x.npy\", a if a.ndim > 2 else "
+        "a[None]), then give npy:x.npy (several frames are several images)",
     [CONTENT_NIFTI] =
         "make an array of its slices. In Python: import numpy, nibabel; numpy.save(\"x.npy\", "
         "numpy.moveaxis(nibabel.load(\"%s\").get_fdata(dtype=\"f4\"), 2, 0).copy()), then give "
@@ -68,20 +69,22 @@ static const char *const advice[CONTENT_KINDS] = {
 static int refuse_archive(const char *path, const struct archive *a, const char *what,
                           const char *unpack)
 {
-    const char *kind = a->tiffs == a->images ? "tiff" : "folder";
-    if (a->images && a->readable && 2 * a->tables >= a->images)
-        return error_set(MOCO_EUNSUPPORTED, "%s is a %s archive of %lu images and their labels in "
-                         "files of their own, as WebDataset has them: unpack it (%s) and give "
-                         "%s:DIR",
-                         path, what, a->images, unpack, kind);
+    char set[200];
+    const char *damaged = a->readable ? "" : "cut off or damaged; ";
+    const char *more = a->readable ? "" : " or more";
+    snprintf(set, sizeof set, "%s:DIR%s%s", a->images && a->tiffs == a->images ? "tiff" : "folder",
+             a->top[0] ? "/" : "", a->top);
+    if (a->images && 2 * a->tables >= a->images)
+        return error_set(MOCO_EUNSUPPORTED, "%s is a %s archive (%s%lu%s images and their labels "
+                         "in files of their own, as WebDataset has them): unpack it (%s) and give "
+                         "%s", path, what, damaged, a->images, more, unpack, set);
     if (a->images)
-        return error_set(MOCO_EUNSUPPORTED, "%s is a %s archive of images (%s%lu%s, the first is a "
-                         "%s): unpack it (%s) and give %s:DIR", path, what,
-                         a->readable ? "" : "cut off or damaged; ", a->images,
-                         a->readable ? "" : " or more", a->ending, unpack, kind);
-    return error_set(MOCO_EUNSUPPORTED, "%s is a %s archive, in which no image was found: unpack "
-                                        "it "
-                     "(%s) and give what is in it", path, what, unpack);
+        return error_set(MOCO_EUNSUPPORTED, "%s is a %s archive of images (%s%lu%s, the first is "
+                         "a %s): unpack it (%s) and give %s", path, what, damaged, a->images,
+                         more, a->ending, unpack, set);
+    return error_set(MOCO_EUNSUPPORTED, "%s is a %s archive%s, in which no image was found: unpack "
+                     "it (%s) and give what is in it", path, what,
+                     a->readable ? "" : " that is cut off or damaged", unpack);
 }
 
 static int refuse_zip(const char *path)
@@ -146,13 +149,11 @@ static int refuse_pickle(const char *path)
         return error_set(MOCO_EUNSUPPORTED, "%s is a PyTorch file. For images in it, in Python: "
                          "import numpy, torch; numpy.save(\"x.npy\", torch.load(\"%s\")[\"x\"]"
                          ".numpy()), then give npy:x.npy", path, path);
-    return error_set(MOCO_EUNSUPPORTED, "%s is a Python pickle. Of CIFAR take the binary version "
-                     "(cifar10:DIR), or in Python: import numpy, pickle; d = "
-                     "pickle.load(open(\"%s\", "
-                     "\"rb\"), encoding=\"bytes\"); numpy.save(\"x.npy\", "
-                     "d[b\"data\"].reshape(-1, 3, "
-                     "32, 32)); numpy.save(\"y.npy\", d[b\"labels\"]), then give npy:x.npy,y.npy",
-                     path, path);
+    return error_set(MOCO_EUNSUPPORTED, "%s is a Python pickle: of CIFAR take the binary version "
+                     "(cifar10:DIR). Of an array x in it, in Python: import numpy, pickle; x = "
+                     "pickle.load(open(\"%s\", \"rb\"), encoding=\"bytes\"); x = x[b\"data\"]"
+                     ".reshape(-1, 3, 32, 32) if isinstance(x, dict) else x; numpy.save(\"x.npy\", "
+                     "x), then give npy:x.npy", path, path);
 }
 
 /* ---- folders ---- */

@@ -11,11 +11,12 @@ int refuse_known(const char *path);
 
 /* archive.c: what a zip or tar archive has in it, as far as that can be told without unpacking. */
 struct archive {
-    int readable;  /* its directory or headers */
+    int readable;  /* its directory or headers, to the end */
     unsigned long files, images, tiffs;
     unsigned long arrays, tables; /* .npy; .cls, .json, .txt */
     int pytorch;
     char ending[8]; /* of the first image, ".png" */
+    char top[128];  /* the folder that all images are in, "" for none */
 };
 void archive_look_zip(struct archive *out, const char *path);
 void archive_look_tar(struct archive *out, const char *path); /* plain or behind gzip */
