@@ -7,7 +7,7 @@ emulated() {
     local build=$1 program=$2 log=$work/$cpu/$2.log start=$SECONDS
     mkdir -p "${log%/*}"
     shift 2
-    if timeout 900 "${emulator[@]}" "$build/$program" "$@" >"$log" 2>&1; then
+    if timeout 1800 "${emulator[@]}" "$build/$program" "$@" >"$log" 2>&1; then
         echo "ok     $cpu $program, $((SECONDS - start)) s: $(tail -1 "$log")"
         ok
     else
